@@ -1,0 +1,89 @@
+# signum: trains binary LLMs on CPUs. `make demo` is the main job, `make check` the tests.
+#
+# SPDX-License-Identifier: MIT
+.SUFFIXES:
+.DEFAULT_GOAL := all
+
+# --- what to build: FLAVOUR=release|debug|asan|ubsan|tsan|double, CC=clang|gcc, WERROR=1 ----
+FLAVOUR ?= release
+ifeq ($(origin CC),default)
+CC := clang
+endif
+WERROR ?= 0
+PREFIX ?= /usr/local
+B := build/$(FLAVOUR)$(if $(filter-out clang,$(notdir $(CC))),-$(notdir $(CC)))
+
+ARCH   := $(shell uname -m)
+TRIPLE := $(shell $(CC) -print-multiarch 2>/dev/null || gcc -print-multiarch 2>/dev/null)
+ifeq ($(TRIPLE),)
+TRIPLE := $(ARCH)-linux-gnu
+endif
+BLAS_DIR := /usr/lib/$(TRIPLE)/openblas-pthread
+HDF5_INC := /usr/include/hdf5/serial
+HDF5_DIR := /usr/lib/$(TRIPLE)/hdf5/serial
+
+WARN := -Wall -Wextra -Wpedantic -Wshadow -Wconversion $(if $(filter 1,$(WERROR)),-Werror)
+BASE := -std=c11 -I. -fopenmp -ffp-contract=off -fno-math-errno -MMD -MP -g \
+        -I/usr/include/$(TRIPLE)/openblas-pthread -isystem $(HDF5_INC) -DH5_USE_110_API
+FLAGS_release := -O2
+FLAGS_debug   := -O0
+FLAGS_asan    := -O1 -fsanitize=address -fno-omit-frame-pointer
+FLAGS_ubsan   := -O1 -fsanitize=undefined -fno-sanitize-recover=all
+FLAGS_tsan    := -O1 -fsanitize=thread
+FLAGS_double  := -O2 -DSGN_DOUBLE
+SGN_CFLAGS    := $(BASE) $(WARN) $(FLAGS_$(FLAVOUR)) $(CFLAGS)
+SGN_LDFLAGS   := -fopenmp $(filter -fsanitize%,$(FLAGS_$(FLAVOUR))) $(LDFLAGS) \
+                 -L$(BLAS_DIR) -Wl,-rpath,$(BLAS_DIR) -L$(HDF5_DIR) -Wl,-rpath,$(HDF5_DIR)
+LIBS := -lopenblas -lhdf5 -lzstd -lz -lyaml -ljansson -lxxhash -lpcre2-8 -lm -lpthread
+
+# --- sources: a new file is found by its place -------------------------------------------------
+FLOORS := core core/kernels core/ops core/archives data data/tokenizers model model/linears \
+          optim optim/optimizers distill distill/teachers train export export/formats eval
+ifeq ($(FLAVOUR),double)
+FLOORS := core core/kernels core/ops model model/linears
+endif
+LIB_SRC := $(wildcard $(addsuffix /*.c,$(FLOORS)))
+CLI_SRC := $(wildcard cli/*.c)
+LIB_OBJ := $(LIB_SRC:%.c=$(B)/%.o)
+CLI_OBJ := $(CLI_SRC:%.c=$(B)/%.o)
+LIB := $(B)/libsignum.a
+
+ifneq ($(filter x86_64 amd64,$(ARCH)),)
+$(B)/core/kernels/kernels_avx2.o:   SGN_CFLAGS += -mavx2 -mfma -mf16c
+$(B)/core/kernels/kernels_avx512.o: SGN_CFLAGS += -mavx2 -mfma -mf16c -mavx512f -mavx512bw -mavx512dq -mavx512vl
+endif
+$(B)/core/kernels/%.o: SGN_CFLAGS += -O3
+
+.PHONY: all lib clean
+all: signum
+lib: $(LIB)
+
+signum: $(B)/signum
+	@ln -sf $(B)/signum $@
+$(B)/signum: $(CLI_OBJ) $(LIB)
+	$(CC) -o $@ $(CLI_OBJ) $(LIB) $(SGN_LDFLAGS) $(LIBS)
+$(LIB): $(LIB_OBJ)
+	@rm -f $@
+	ar rcs $@ $(LIB_OBJ)
+$(B)/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(SGN_CFLAGS) -c -o $@ $<
+
+# --- tests: tests/<floor>/test_NAME.c becomes one cmocka program -------------------------------
+CASE_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard tests/op_cases/*.c))
+TEST_SRC := $(wildcard $(addsuffix /test_*.c,$(addprefix tests/,core data model optim distill train export eval cli)))
+ifeq ($(FLAVOUR),double)
+TEST_SRC := $(wildcard tests/core/test_gradients.c tests/model/test_*gradients.c)
+endif
+TESTS := $(TEST_SRC:tests/%.c=$(B)/tests/%)
+
+.PHONY: tests
+tests: $(TESTS)
+$(B)/tests/%: $(B)/tests/%.o $(CASE_OBJ) $(LIB)
+	$(CC) -o $@ $< $(CASE_OBJ) $(LIB) $(SGN_LDFLAGS) -lcmocka $(LIBS)
+
+clean:
+	rm -rf build signum
+
+-include $(LIB_OBJ:.o=.d) $(CLI_OBJ:.o=.d) $(CASE_OBJ:.o=.d) $(TESTS:=.d)
+.SECONDARY:

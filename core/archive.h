@@ -1,0 +1,84 @@
+/* archive.h - named arrays in a file, whatever the format. Rows: core/archives.def.
+ *
+ * SPDX-License-Identifier: MIT */
+#ifndef SGN_CORE_ARCHIVE_H
+#define SGN_CORE_ARCHIVE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "core/status.h"
+
+/* type, bytes of one element, safetensors' name */
+#define SGN_DTYPE_LIST(X) \
+    X(F64, 8, "F64") X(F32, 4, "F32") X(F16, 2, "F16") X(BF16, 2, "BF16") \
+    X(I64, 8, "I64") X(I32, 4, "I32") X(I16, 2, "I16") X(I8, 1, "I8")    \
+    X(U16, 2, "U16") X(U8, 1, "U8") X(BOOL, 1, "BOOL")
+
+typedef enum {
+#define X(name, bytes, text) SGN_DTYPE_##name,
+    SGN_DTYPE_LIST(X)
+#undef X
+    SGN_DTYPE_COUNT
+} sgn_dtype;
+
+size_t      sgn_dtype_bytes(sgn_dtype t);
+const char *sgn_dtype_name(sgn_dtype t);
+bool        sgn_dtype_parse(const char *name, sgn_dtype *out);
+
+enum { SGN_ARRAY_NAME = 192, SGN_ARRAY_RANK = 8 };
+
+typedef struct {
+    char      name[SGN_ARRAY_NAME];
+    sgn_dtype dtype;
+    int       rank;
+    int64_t   dim[SGN_ARRAY_RANK];
+    uint64_t  bytes;
+} sgn_array;
+
+typedef struct sgn_archive      sgn_archive;
+typedef struct sgn_archive_kind sgn_archive_kind;
+
+struct sgn_archive {
+    const sgn_archive_kind *kind;
+    char       path[1024];
+    sgn_array *at;             /* sorted by name */
+    int        count;
+    void      *state;
+};
+
+struct sgn_archive_kind {
+    const char *name, *summary, *suffix;
+    bool (*recognise)(const uint8_t *head, size_t size);          /* first bytes of a file */
+    sgn_status (*open)(sgn_archive *a, const char *path, sgn_error *err);
+    /* Pointer into the file, valid until close, or NULL if the format cannot be mapped. */
+    const void *(*map)(const sgn_archive *a, int index);
+    sgn_status (*read)(const sgn_archive *a, int index, void *out, sgn_error *err);
+    /* Text attached to the file under `key`, NULL if none. */
+    const char *(*note)(const sgn_archive *a, const char *key);
+    void (*close)(sgn_archive *a);
+    /* Writes all arrays; data[i] is contiguous. notes: key, value, ..., NULL. */
+    sgn_status (*write)(const char *path, const sgn_array *at, const void *const *data, int count,
+                        const char *const *notes, sgn_error *err);
+};
+
+/* Recognised by content; a safetensors index.json opens its shards as one archive. */
+sgn_status sgn_archive_open(sgn_archive *a, const char *path, sgn_error *err);
+void       sgn_archive_close(sgn_archive *a);
+int        sgn_archive_find(const sgn_archive *a, const char *name);     /* -1: none */
+/* Reads array `index` as floats, converting F64, F32, F16, BF16, I*, U*; `count` must be its size. */
+sgn_status sgn_archive_read_f32(const sgn_archive *a, int index, float *out, int64_t count, sgn_error *err);
+sgn_status sgn_archive_write(const char *kind, const char *path, const sgn_array *at, const void *const *data,
+                             int count, const char *const *notes, sgn_error *err);
+const sgn_archive_kind *sgn_archive_kind_find(const char *name);
+const sgn_archive_kind *sgn_archive_kind_at(int i);                      /* NULL past the end */
+/* A filled-in description; bytes from dtype and dims. */
+sgn_array  sgn_array_make(const char *name, sgn_dtype dtype, int rank, const int64_t *dim);
+
+/* IEEE half and bfloat16, round to nearest even. */
+float    sgn_f16_to_f32(uint16_t h);
+uint16_t sgn_f32_to_f16(float f);
+float    sgn_bf16_to_f32(uint16_t h);
+uint16_t sgn_f32_to_bf16(float f);
+
+#endif

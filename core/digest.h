@@ -1,0 +1,27 @@
+/* digest.h - XXH3 digests of bytes and files, and the manifest that proves a
+ * directory complete. They find accidents, not attacks.
+ *
+ * MANIFEST, one line per file, sorted by name, then a line over all lines before:
+ *     signum-manifest 1
+ *     file <name> <bytes> <xxh3-128 as 32 hex digits>
+ *     digest <xxh3-128>
+ *
+ * SPDX-License-Identifier: MIT */
+#ifndef SGN_CORE_DIGEST_H
+#define SGN_CORE_DIGEST_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include "core/status.h"
+
+typedef struct { char hex[33]; } sgn_digest;      /* XXH3-128 */
+
+sgn_digest sgn_digest_bytes(const void *data, size_t size);
+uint64_t   sgn_digest64(const void *data, size_t size);          /* XXH3-64 */
+sgn_status sgn_digest_file(const char *path, sgn_digest *out, uint64_t *size, sgn_error *err);
+
+sgn_status sgn_manifest_write(const char *directory, sgn_error *err);    /* of all its files */
+/* Names the first file that is missing, of another size or changed. */
+sgn_status sgn_manifest_verify(const char *directory, sgn_error *err);
+
+#endif

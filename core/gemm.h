@@ -1,0 +1,40 @@
+/* gemm.h - dense matrix products, row-major. The only file that knows OpenBLAS.
+ *
+ * OpenBLAS runs with one thread; we cut the result into tiles that depend on the
+ * shape alone and give the tiles to our threads, so the bits do not depend on
+ * their number. Its serial build returns wrong products when called from several
+ * threads, therefore sgn_gemm_init refuses it.
+ *
+ * SPDX-License-Identifier: MIT */
+#ifndef SGN_CORE_GEMM_H
+#define SGN_CORE_GEMM_H
+
+#include <stdbool.h>
+#include "core/status.h"
+#include "core/tensor.h"
+
+/* C (m, n) = a op(A) op(B) + b C; op(A) is (m, k), op(B) is (k, n). */
+typedef struct {
+    bool            trans_a, trans_b;
+    int64_t         m, n, k;
+    sgn_real        a;
+    const sgn_real *A;
+    int64_t         lda;
+    const sgn_real *B;
+    int64_t         ldb;
+    sgn_real        b;
+    sgn_real       *C;
+    int64_t         ldc;
+} sgn_gemm_args;
+
+sgn_status  sgn_gemm_init(sgn_error *err);        /* once, before any product */
+const char *sgn_gemm_library(void);               /* "OpenBLAS 0.3.21 Zen", for the start line */
+void        sgn_gemm(const sgn_gemm_args *g);     /* over all threads */
+void        sgn_gemm_serial(const sgn_gemm_args *g);  /* inside a task */
+
+/* y = x W^T, the three products of a dense layer: x (tokens, in), W (out, in). */
+void sgn_gemm_forward(sgn_real *y, const sgn_real *x, const sgn_real *w, int64_t tokens, int64_t out, int64_t in);
+void sgn_gemm_dx(sgn_real *dx, const sgn_real *dy, const sgn_real *w, int64_t tokens, int64_t out, int64_t in);  /* += */
+void sgn_gemm_dw(sgn_real *dw, const sgn_real *dy, const sgn_real *x, int64_t tokens, int64_t out, int64_t in);  /* += */
+
+#endif

@@ -1,0 +1,89 @@
+/* kernels.h - the inner loops, chosen once at run time for the machine.
+ *
+ * kernels_ref.c is the specification in plain C and fills every entry; a faster
+ * set fills only the entries that it improves. SIGNUM_KERNELS=ref|avx2|avx512|neon
+ * forces a set. Each entry works on what one thread does; loops over threads are
+ * the callers'. For given arguments an entry always gives the same bits.
+ *
+ * SPDX-License-Identifier: MIT */
+#ifndef SGN_CORE_KERNELS_H
+#define SGN_CORE_KERNELS_H
+
+#include <stdbool.h>
+#include "core/bits.h"
+
+/* Y = (X . in_scale) S^T . out_scale + row_add 1^T, or Y += that.
+ * Additions only, but for the scales. */
+typedef struct {
+    int64_t          m, n, k;
+    const sgn_real  *x;          /* (m, k), rows ldx apart */
+    int64_t          ldx;
+    const sgn_real  *in_scale;   /* (k) or NULL: ones */
+    const sgn_plane *s;          /* (n, k) */
+    const void      *index;      /* binary_index of s, NULL where the set wants none */
+    const sgn_real  *out_scale;  /* (n) or NULL: ones */
+    const sgn_real  *row_add;    /* (m) or NULL: zeros */
+    bool             add;        /* Y += instead of Y = */
+    sgn_real        *y;          /* (m, n), rows ldy apart */
+    int64_t          ldy;
+} sgn_binary_product;
+
+/* One AdamW update (Loshchilov & Hutter 2019, algorithm 2); see optim_adamw.c. */
+typedef struct {
+    sgn_real grad_scale;         /* clipping */
+    sgn_real lr, beta1, beta2, eps, weight_decay;
+    sgn_real bias1, bias2;       /* 1 - beta1^t, 1 - beta2^t */
+} sgn_adamw;
+
+typedef struct {
+    const char *name;
+
+    /* --- signs ------------------------------------------------------------ */
+    /* word[0 .. ceil(n/64)) = sign bits of w[0 .. n), padding bits 0. */
+    void (*pack_signs)(const sgn_real *w, int64_t n, uint64_t *word);
+    /* Tables for binary_gemm, made once per change of the plane. Rows are cut in
+     * blocks of `binary_index_rows`, so that threads can make them side by side. */
+    size_t (*binary_index_bytes)(int64_t n, int64_t k);          /* 0: none wanted */
+    void   (*binary_index)(const sgn_plane *s, int64_t begin, int64_t end, void *index);
+    /* Rows [begin, end) of Y; begin is a multiple of binary_block_rows. */
+    int64_t binary_block_rows;
+    size_t (*binary_scratch)(int64_t n, int64_t k);              /* bytes of `scratch` */
+    void   (*binary_gemm)(const sgn_binary_product *p, int64_t begin, int64_t end, void *scratch);
+
+    /* --- rows of reals ------------------------------------------------------ */
+    sgn_real (*dot)(const sgn_real *a, const sgn_real *b, int64_t n);
+    void     (*axpy)(sgn_real *y, sgn_real a, const sgn_real *x, int64_t n);        /* y += a x */
+    double   (*sum_squares)(const sgn_real *x, int64_t n);
+    sgn_real (*max)(const sgn_real *x, int64_t n);
+    /* y = exp(x - shift) (y may be x); returns the sum. Relative error <= 2e-7 in float. */
+    sgn_real (*exp_sum)(sgn_real *y, const sgn_real *x, int64_t n, sgn_real shift);
+    /* y = silu(gate) . up, and its gradient added to dgate, dup (either may be NULL). */
+    void (*swiglu)(sgn_real *y, const sgn_real *gate, const sgn_real *up, int64_t n);
+    void (*swiglu_back)(sgn_real *dgate, sgn_real *dup, const sgn_real *dy,
+                        const sgn_real *gate, const sgn_real *up, int64_t n);
+    /* y = x . gain * r, r = 1/sqrt(mean x^2 + eps) (returned). */
+    sgn_real (*rmsnorm)(sgn_real *y, const sgn_real *x, const sgn_real *gain, int64_t n, sgn_real eps);
+    /* dx += ..., dgain += ... (either may be NULL); r as returned by rmsnorm. */
+    void (*rmsnorm_back)(sgn_real *dx, sgn_real *dgain, const sgn_real *dy, const sgn_real *x,
+                         const sgn_real *gain, int64_t n, sgn_real r);
+    /* Rotates pairs (x[j], x[j+half]) by the angles of cos, sin: y = R x; back = true: y += R^T x. */
+    void (*rope)(sgn_real *y, const sgn_real *x, const sgn_real *cosine, const sgn_real *sine,
+                 int64_t half, bool back);
+    void (*adamw)(sgn_real *w, const sgn_real *g, sgn_real *m, sgn_real *v, int64_t n, const sgn_adamw *c);
+} sgn_kernels;
+
+/* The set in use: the best this machine runs, or the one forced. Never NULL. */
+const sgn_kernels *sgn_kernels_get(void);
+/* Chooses by name ("auto", "ref", "avx2", ...): SGN_UNSUPPORTED where the machine
+ * or the build has no such set. Call before any sign matrix is placed. */
+sgn_status sgn_kernels_use(const char *name, sgn_error *err);
+/* Sets this build has, whether or not the machine runs them; NULL past the end. */
+const sgn_kernels *sgn_kernels_at(int i, bool *runs_here);
+
+/* The whole product over all threads; reserves scratch, so it can fail. */
+sgn_status sgn_binary_gemm(const sgn_binary_product *p, sgn_error *err);
+/* The same after sgn_binary_gemm_reserve: cannot fail. */
+sgn_status sgn_binary_gemm_reserve(int64_t n, int64_t k, sgn_error *err);
+void       sgn_binary_gemm_run(const sgn_binary_product *p);
+
+#endif

@@ -1,0 +1,73 @@
+/* ops.h - builders of every operation. Rows of core/ops.def; one file each in core/ops/.
+ * x is (tokens, width) unless said otherwise; tokens = batch * seq, batch-major.
+ *
+ * SPDX-License-Identifier: MIT */
+#ifndef SGN_CORE_OPS_H
+#define SGN_CORE_OPS_H
+
+#include "core/tape.h"
+
+/* a + b, same shape. */
+sgn_tensor *sgn_add(sgn_tape *t, sgn_tensor *a, sgn_tensor *b);
+/* x + b, b (width). */
+sgn_tensor *sgn_add_bias(sgn_tape *t, sgn_tensor *x, sgn_tensor *b);
+/* Rows `id` of table (vocab, width): out (count, width). id is kept, not copied. */
+sgn_tensor *sgn_embedding(sgn_tape *t, sgn_tensor *table, const int32_t *id, int64_t count);
+/* y = x . gain / sqrt(mean x^2 + eps) (Zhang & Sennrich 2019). */
+sgn_tensor *sgn_rmsnorm(sgn_tape *t, sgn_tensor *x, sgn_tensor *gain, double eps);
+/* y = x W^T, W (out, in). */
+sgn_tensor *sgn_matmul(sgn_tape *t, sgn_tensor *x, sgn_tensor *w);
+/* y = (x . alpha) sign(W)^T + (x beta) 1^T; alpha, beta (in) or NULL: FBI, column pattern.
+ * Straight-through: dW = (dy^T x) . alpha. */
+sgn_tensor *sgn_sign_matmul(sgn_tape *t, sgn_tensor *x, sgn_tensor *w, sgn_tensor *alpha, sgn_tensor *beta);
+/* y = z . a + (sum_j x_j) b: the row pattern (a, b (out)) and the tensor pattern (a, b (1)); b may be NULL. */
+sgn_tensor *sgn_row_affine(sgn_tape *t, sgn_tensor *z, sgn_tensor *x, sgn_tensor *a, sgn_tensor *b);
+/* y_i = sum_g alpha[i,g] sum_{j in g} sign(W)_ij x_j; alpha (out, ceil(in/group)). */
+sgn_tensor *sgn_sign_matmul_group(sgn_tape *t, sgn_tensor *x, sgn_tensor *w, sgn_tensor *alpha, int64_t group);
+/* Rotary positions (Su et al. 2021), pairs (j, j + head_dim/2) as Hugging Face; x (batch*seq, heads*head_dim);
+ * cosine, sine (seq, head_dim/2), kept. */
+sgn_tensor *sgn_rope(sgn_tape *t, sgn_tensor *x, const sgn_real *cosine, const sgn_real *sine,
+                     int64_t seq, int64_t head_dim);
+/* Causal softmax(q k^T / sqrt(head_dim)) v for each head; q (tokens, heads*head_dim),
+ * k, v (tokens, kv_heads*head_dim). No seq x seq buffer (Dao et al. 2022). */
+sgn_tensor *sgn_attention(sgn_tape *t, sgn_tensor *q, sgn_tensor *k, sgn_tensor *v,
+                          int64_t batch, int64_t seq, int64_t heads, int64_t kv_heads);
+/* silu(gate) . up (Shazeer 2020). */
+sgn_tensor *sgn_swiglu(sgn_tape *t, sgn_tensor *gate, sgn_tensor *up);
+
+/* What the next token should be, beside the hard label. */
+typedef enum {
+    SGN_SOFT_NONE,
+    SGN_SOFT_HIDDEN,           /* a live teacher: its last hidden state and its head */
+} sgn_soft_kind;
+
+typedef struct {
+    sgn_soft_kind   kind;
+    const sgn_real *hidden;    /* (tokens, width), after the teacher's final norm */
+    const sgn_real *head;      /* (vocab, width) */
+    int64_t         width;
+} sgn_soft;
+
+/* Sums over the positions of one call, in nats. Added to, not set. */
+typedef struct {
+    double  hard;              /* -log p(target) */
+    double  soft;              /* -sum_v pT(v) log pS(v); both at `temperature` */
+    double  teacher_entropy;   /* the floor of soft */
+    int64_t tokens;
+} sgn_loss_sums;
+
+typedef struct {
+    const int32_t *target;     /* (tokens); -1: position left out */
+    sgn_soft       soft;
+    double         lambda;     /* loss = lambda soft + (1 - lambda) hard; lambda 0 without a teacher */
+    double         temperature;/* of both softmaxes in the soft term; its gradient is scaled by T^2 (Hinton 2015) */
+    double         scale;      /* of the sum over positions: 1/(tokens per optimizer step) */
+    sgn_loss_sums *sums;       /* may be NULL */
+} sgn_head_loss_args;
+
+/* loss (1) = scale * sum over positions, logits = h head^T. Head, softmax, loss and
+ * gradients run in chunks of tokens: no (tokens, vocab) buffer. On a training tape the
+ * value and `sums` appear during backward, which computes each logit once. */
+sgn_tensor *sgn_head_loss(sgn_tape *t, sgn_tensor *h, sgn_tensor *head, const sgn_head_loss_args *args);
+
+#endif

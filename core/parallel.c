@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
+#include "core/parallel.h"
+
+#include <omp.h>
+#include <sched.h>
+#include <stdlib.h>
+#include "core/arena.h"
+#include "core/checked.h"
+
+enum { MAX_THREADS = 1024 };
+
+static int thread_count;
+static struct { void *at; size_t bytes; } scratch[SGN_SCRATCH_SLOTS][MAX_THREADS];
+static size_t reserved[SGN_SCRATCH_SLOTS];         /* what every thread must have */
+
+int sgn_threads_available(void) {
+    cpu_set_t mask;
+    if (sched_getaffinity(0, sizeof mask, &mask) != 0) return 1;
+    const int n = CPU_COUNT(&mask);
+    return n < 1 ? 1 : n > MAX_THREADS ? MAX_THREADS : n;
+}
+
+int sgn_threads(void) {
+    if (thread_count == 0) thread_count = sgn_threads_available();
+    return thread_count;
+}
+
+static sgn_status fill_slot(sgn_scratch_slot slot, sgn_error *err) {
+    for (int t = 0; t < sgn_threads(); t++) {
+        if (scratch[slot][t].bytes >= reserved[slot]) continue;
+        sgn_memory_free(scratch[slot][t].at, scratch[slot][t].bytes);
+        scratch[slot][t].bytes = 0;
+        SGN_TRY(sgn_memory_alloc(&scratch[slot][t].at, reserved[slot], "scratch memory", err));
+        scratch[slot][t].bytes = reserved[slot];
+    }
+    return SGN_OK;
+}
+
+void sgn_threads_set(int n) {
+    const int available = sgn_threads_available();
+    thread_count = n <= 0 ? available : n > MAX_THREADS ? MAX_THREADS : n;
+    for (int s = 0; s < SGN_SCRATCH_SLOTS; s++)
+        if (reserved[s] && fill_slot((sgn_scratch_slot)s, NULL) != SGN_OK) thread_count = 1;
+}
+
+int sgn_thread_id(void) { return omp_in_parallel() ? omp_get_thread_num() : 0; }
+
+void sgn_parallel(int64_t n, int64_t grain, sgn_task task, void *ctx) {
+    if (n <= 0) return;
+    if (grain < 1) grain = 1;
+    const int64_t chunks = (n + grain - 1) / grain;
+    const int64_t wanted = chunks < sgn_threads() ? chunks : sgn_threads();
+    if (wanted <= 1 || omp_in_parallel()) {
+        for (int64_t c = 0; c < chunks; c++)
+            task(ctx, c * grain, c + 1 < chunks ? (c + 1) * grain : n);
+        return;
+    }
+#pragma omp parallel for schedule(dynamic, 1) num_threads((int)wanted)
+    for (int64_t c = 0; c < chunks; c++)
+        task(ctx, c * grain, c + 1 < chunks ? (c + 1) * grain : n);
+}
+
+sgn_status sgn_scratch_reserve(sgn_scratch_slot slot, size_t bytes, sgn_error *err) {
+    bytes = sgn_round_up(bytes, 4096);
+    if (bytes <= reserved[slot]) return SGN_OK;
+    const size_t before = reserved[slot];
+    reserved[slot] = bytes;
+    const sgn_status s = fill_slot(slot, err);
+    if (s != SGN_OK) reserved[slot] = before;
+    return s;
+}
+
+void *sgn_scratch(sgn_scratch_slot slot) { return scratch[slot][sgn_thread_id()].at; }
+
+size_t sgn_scratch_bytes(void) {
+    size_t sum = 0;
+    for (int s = 0; s < SGN_SCRATCH_SLOTS; s++)
+        for (int t = 0; t < MAX_THREADS; t++) sum += scratch[s][t].bytes;
+    return sum;
+}
+
+void sgn_scratch_free(void) {
+    for (int s = 0; s < SGN_SCRATCH_SLOTS; s++) {
+        for (int t = 0; t < MAX_THREADS; t++) {
+            sgn_memory_free(scratch[s][t].at, scratch[s][t].bytes);
+            scratch[s][t].at = NULL;
+            scratch[s][t].bytes = 0;
+        }
+        reserved[s] = 0;
+    }
+}

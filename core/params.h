@@ -1,0 +1,68 @@
+/* params.h - all numbers a model learns, by name, in two slabs.
+ *
+ * The dense slab holds what forward reads as reals. The latent slab holds the
+ * full-precision weights behind the signs: forward and backward never read them,
+ * they read bit planes, refreshed after each optimizer step. Every whole-model
+ * operation is a loop over a slab or over the table of parameters.
+ *
+ * SPDX-License-Identifier: MIT */
+#ifndef SGN_CORE_PARAMS_H
+#define SGN_CORE_PARAMS_H
+
+#include <stdbool.h>
+#include "core/bits.h"
+#include "core/status.h"
+#include "core/tensor.h"
+
+typedef enum {
+    SGN_PARAM_MATRIX,          /* full-precision linear weight */
+    SGN_PARAM_LATENT,          /* latent behind signs; the only class of the latent slab */
+    SGN_PARAM_EMBEDDING,
+    SGN_PARAM_HEAD,
+    SGN_PARAM_NORM,
+    SGN_PARAM_SCALE,           /* alpha and beta of binary layers */
+    SGN_PARAM_BIAS
+} sgn_param_class;
+
+enum { SGN_PARAM_NAME = 112 };
+
+typedef struct {
+    char            name[SGN_PARAM_NAME];   /* "model.layers.0.mlp.up_proj.weight" */
+    sgn_param_class class;
+    sgn_tensor      tensor;                 /* views into the slabs after commit */
+    int64_t         offset;                 /* in its slab, reals */
+} sgn_param;
+
+typedef struct {
+    sgn_real *data, *grad;     /* grad NULL in a frozen model */
+    int64_t   count;           /* reals, parameters padded to 16 */
+} sgn_slab;
+
+typedef struct {
+    sgn_param *at;
+    int        count, capacity;
+    bool       train;          /* with gradients; set before anything is declared */
+    sgn_slab   dense, latent;
+    void      *planes;         /* memory of all sgn_signs */
+    size_t     planes_bytes;
+    sgn_signs *signs;          /* one per latent parameter */
+} sgn_params;
+
+/* Declares a parameter (before commit). *index is its place in at[]. */
+sgn_status sgn_params_add(sgn_params *p, sgn_param_class class, sgn_shape shape, int *index, sgn_error *err,
+                          const char *name, ...) __attribute__((format(printf, 6, 7)));
+/* Allocates the slabs, zeroed, and points the tensors into them. Without it the
+ * parameters are shapes only, which is all that a dry tape needs. */
+sgn_status sgn_params_commit(sgn_params *p, sgn_error *err);
+void       sgn_params_free(sgn_params *p);
+
+/* Bytes that commit takes from the system, planes and gradients included. */
+size_t     sgn_params_bytes(const sgn_params *p);
+sgn_param *sgn_params_find(const sgn_params *p, const char *name);      /* NULL: none */
+sgn_slab  *sgn_params_slab(sgn_params *p, const sgn_param *param);
+int64_t    sgn_params_numel(const sgn_params *p);                        /* without padding */
+void       sgn_params_zero_grad(sgn_params *p);
+/* Planes and index tables of all latents, from scratch. Returns the number of signs that changed. */
+int64_t    sgn_params_refresh_signs(sgn_params *p);
+
+#endif

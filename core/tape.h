@@ -1,0 +1,48 @@
+/* tape.h - records nodes in the order they ran; backward walks it in reverse.
+ *
+ * The record is already topologically sorted, so there is no graph search.
+ * Errors are sticky: after the first one every builder returns an inert tensor,
+ * so a model reads as formulas and asks sgn_tape_end() once.
+ *
+ * Memory: `book` holds nodes and headers, `data` holds activations and saved
+ * values. Gradients of activations come from `data` too, appear when backward
+ * first reaches them and are used again for earlier nodes once consumed. A dry
+ * tape runs only `infer` and the same bookkeeping, and so tells both sizes.
+ *
+ * SPDX-License-Identifier: MIT */
+#ifndef SGN_CORE_TAPE_H
+#define SGN_CORE_TAPE_H
+
+#include "core/arena.h"
+#include "core/op.h"
+
+typedef enum { SGN_TAPE_TRAIN, SGN_TAPE_NOGRAD } sgn_tape_mode;
+
+typedef struct sgn_free_block sgn_free_block;
+
+typedef struct {
+    sgn_arena       book, data;
+    sgn_tape_mode   mode;
+    bool            dry;
+    sgn_node       *nodes;
+    int             count, capacity;
+    sgn_free_block *free_blocks;   /* consumed gradients, by size */
+    sgn_tensor      inert;         /* what builders return after an error */
+    sgn_error       error;         /* the first one wins */
+} sgn_tape;
+
+/* capacity: most nodes of one pass; data_bytes: what a dry tape measured (data.peak). */
+sgn_status  sgn_tape_init(sgn_tape *t, int capacity, size_t data_bytes, sgn_error *err);
+sgn_status  sgn_tape_init_dry(sgn_tape *t, int capacity, sgn_error *err);
+void        sgn_tape_free(sgn_tape *t);
+
+void        sgn_tape_begin(sgn_tape *t, sgn_tape_mode mode);      /* forgets the last pass */
+/* A leaf of the caller's data (kept, not copied); gradient wanted if grad is not NULL. */
+sgn_tensor *sgn_tape_leaf(sgn_tape *t, sgn_shape shape, sgn_real *data, sgn_real *grad);
+/* Records and runs op; args are copied. */
+sgn_tensor *sgn_tape_apply(sgn_tape *t, const sgn_op *op, sgn_tensor *const in[], const void *args);
+sgn_status  sgn_tape_end(const sgn_tape *t, sgn_error *err);
+/* d loss / d everything, seeded with 1; leaf and parameter gradients are added to. */
+sgn_status  sgn_tape_backward(sgn_tape *t, sgn_tensor *loss, sgn_error *err);
+
+#endif
