@@ -1,0 +1,44 @@
+/* teacher.h - who says what the next token should be. Rows: distill/teachers.def.
+ *
+ * SPDX-License-Identifier: MIT */
+#ifndef SGN_DISTILL_TEACHER_H
+#define SGN_DISTILL_TEACHER_H
+
+#include "core/config.h"
+#include "core/ops.h"
+#include "data/batch.h"
+#include "model/transformer.h"
+
+typedef struct {
+    char   teacher[SGN_TEXT];      /* a model argument; empty: none */
+    double lambda, temperature;
+} sgn_distill_config;
+
+extern const sgn_field sgn_distill_fields[];
+
+typedef struct sgn_teacher sgn_teacher;
+
+/* What a teacher must agree with. */
+typedef struct {
+    int64_t     vocab;             /* of the student */
+    const char *tokenizer_hash;    /* of the training data */
+    int64_t     batch, seq;
+} sgn_teacher_need;
+
+typedef struct {
+    const char *name, *summary;
+    sgn_status (*open)(sgn_teacher *t, const char *where, const sgn_teacher_need *need, sgn_error *err);
+    /* Soft targets of one batch, valid until the next call. */
+    sgn_status (*soft)(sgn_teacher *t, const sgn_batch *b, sgn_soft *out, sgn_error *err);
+    size_t     (*bytes)(const sgn_teacher *t);
+    void       (*close)(sgn_teacher *t);
+} sgn_teacher_kind;
+
+struct sgn_teacher { const sgn_teacher_kind *kind; void *state; };
+
+const sgn_teacher_kind *sgn_teacher_kind_find(const char *name);        /* none, live */
+/* Chooses the kind from what `where` is. */
+sgn_status sgn_teacher_open(sgn_teacher *t, const char *where, const sgn_teacher_need *need, sgn_error *err);
+void       sgn_teacher_close(sgn_teacher *t);
+
+#endif

@@ -1,0 +1,38 @@
+/* format.h - how a model leaves the house. Rows: export/formats.def.
+ *
+ * SPDX-License-Identifier: MIT */
+#ifndef SGN_EXPORT_FORMAT_H
+#define SGN_EXPORT_FORMAT_H
+
+#include "model/lowered_model.h"
+
+typedef struct {
+    const char *tokenizer;         /* path of a tokenizer.json to put beside it, NULL: none */
+    bool        latent;            /* hf: latents under FBI-LLM's names instead of dequantized weights */
+} sgn_export_options;
+
+typedef struct {
+    const char *name, *summary;    /* "packed" */
+    /* Writes into `directory`, which exists and is empty (the caller stages and commits it). */
+    sgn_status (*write)(const char *directory, const sgn_transformer *m, const sgn_lowered_model *lm,
+                        const sgn_export_options *o, sgn_error *err);
+} sgn_format;
+
+const sgn_format *sgn_format_find(const char *name);
+const sgn_format *sgn_format_at(int i);
+
+/* Stages a directory, writes, adds a MANIFEST, commits. */
+sgn_status sgn_export(const char *format, const char *directory, const sgn_transformer *m,
+                      const sgn_export_options *o, bool replace, sgn_error *err);
+
+/* A model to run, from any model argument: packed directories are mapped and run in place,
+ * everything else is loaded and lowered. */
+typedef struct sgn_model_file sgn_model_file;
+sgn_status sgn_model_file_open(sgn_model_file **f, const char *where, sgn_error *err);
+void       sgn_model_file_close(sgn_model_file *f);
+const sgn_lowered_model *sgn_model_file_lowered(const sgn_model_file *f);
+const char *sgn_model_file_tokenizer(const sgn_model_file *f);     /* path of its tokenizer.json, NULL: none */
+const char *sgn_model_file_kind(const sgn_model_file *f);          /* "packed", "checkpoint", "hf" */
+uint64_t    sgn_model_file_bytes(const sgn_model_file *f);         /* of its array files on disk */
+
+#endif

@@ -1,0 +1,46 @@
+/* linear.h - a linear layer, of whatever kind. Rows: model/linears.def.
+ *
+ * SPDX-License-Identifier: MIT */
+#ifndef SGN_MODEL_LINEAR_H
+#define SGN_MODEL_LINEAR_H
+
+#include "core/ops.h"
+#include "core/params.h"
+#include "model/lowered.h"
+#include "model/model_config.h"
+
+typedef struct sgn_linear      sgn_linear;
+typedef struct sgn_linear_kind sgn_linear_kind;
+
+struct sgn_linear {
+    const sgn_linear_kind *kind;
+    sgn_params *params;
+    int64_t     in, out;
+    int         p[6];              /* parameter indices, named by the kind's enum; -1: absent */
+    int         bias;              /* index, -1: none */
+    const sgn_model_config *config;
+};
+
+struct sgn_linear_kind {
+    const char *name;              /* the word in a preset: "fbi" */
+    const char *summary;           /* one line for help and docs */
+    /* Declares the parameters under `path` ("model.layers.0.mlp.up_proj"). */
+    sgn_status (*declare)(sgn_linear *l, const char *path, sgn_error *err);
+    sgn_tensor *(*forward)(const sgn_linear *l, sgn_tape *t, sgn_tensor *x);    /* without the bias */
+    /* Derived parameters (scales) from the weight (out, in) that is already in place. */
+    void       (*derive)(sgn_linear *l);                                        /* NULL: none */
+    /* Views of the current parameters; float build only. */
+    sgn_status (*lower)(const sgn_linear *l, sgn_lowered *out, sgn_error *err);
+};
+
+const sgn_linear_kind *sgn_linear_kind_find(const char *name);
+const sgn_linear_kind *sgn_linear_kind_at(int i);                               /* NULL past the end */
+
+sgn_status  sgn_linear_declare(sgn_linear *l, sgn_params *p, const sgn_model_config *c, const char *kind,
+                               const char *path, int64_t in, int64_t out, bool bias, sgn_error *err);
+sgn_tensor *sgn_linear_forward(const sgn_linear *l, sgn_tape *t, sgn_tensor *x);
+sgn_status  sgn_linear_lower(const sgn_linear *l, sgn_lowered *out, sgn_error *err);
+/* A parameter's tensor, NULL for index -1. */
+sgn_tensor *sgn_linear_param(const sgn_linear *l, int index);
+
+#endif

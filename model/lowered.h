@@ -1,0 +1,50 @@
+/* lowered.h - what a trained linear layer is once training is over: a sum of one or
+ * two chains of simple stages. Every kind lowers to these, every format stores these,
+ * the runtime runs these: K kinds and F formats cost K + F pieces of code, not K * F.
+ *
+ * SPDX-License-Identifier: MIT */
+#ifndef SGN_MODEL_LOWERED_H
+#define SGN_MODEL_LOWERED_H
+
+#include <stdint.h>
+#include "core/bits.h"
+
+/* word in config.json, what it does to x */
+#define SGN_STAGE_LIST(X)                                                             \
+    X(NORM,        "norm")        /* x = x / rms(x) * v (v NULL: ones)             */ \
+    X(QUANT_ACT,   "quant_act")   /* x = int8 grid, absmax per token               */ \
+    X(SCALE,       "scale")       /* x = x . v                                     */ \
+    X(SIGN,        "sign")        /* x = S x, S in {-1,+1}                         */ \
+    X(GROUP_SIGN,  "group_sign")  /* x_i = sum_g v[i,g] sum_{j in g} S_ij x_j      */ \
+    X(TERNARY,     "ternary")     /* x = S x, S in {-1,0,+1}, two planes           */ \
+    X(MASKED_SIGN, "masked_sign") /* x = S x, N of every M kept                    */ \
+    X(DENSE,       "dense")       /* x = W x                                       */ \
+    X(RANK1,       "rank1")       /* x = (x . v) u (v, u NULL: ones)               */
+
+typedef enum {
+#define X(name, word) SGN_STAGE_##name,
+    SGN_STAGE_LIST(X)
+#undef X
+    SGN_STAGE_COUNT
+} sgn_stage_kind;
+
+const char *sgn_stage_word(sgn_stage_kind k);
+
+typedef struct {
+    sgn_stage_kind kind;
+    int64_t        rows, cols;     /* out, in of the stage */
+    int64_t        group;          /* GROUP_SIGN: columns per scale */
+    const float   *v, *u;          /* vectors; DENSE: v is (rows, cols) */
+    sgn_plane      plane[2];       /* (rows, cols) */
+    const char    *name[2];        /* what v (or the plane) and u are called in a file: "wscale"; static */
+} sgn_stage;
+
+enum { SGN_MAX_STAGES = 6, SGN_MAX_CHAINS = 2 };
+typedef struct { sgn_stage stage[SGN_MAX_STAGES]; int count; } sgn_chain;
+typedef struct {
+    sgn_chain    chain[SGN_MAX_CHAINS];
+    int          count;
+    const float *bias;             /* (out) or NULL */
+} sgn_lowered;
+
+#endif

@@ -1,0 +1,32 @@
+/* lowered_model.h - a whole model ready to run or to be written: lowered linears and
+ * plain vectors, pointing into a transformer's parameters or into a mapped file.
+ *
+ * SPDX-License-Identifier: MIT */
+#ifndef SGN_MODEL_LOWERED_MODEL_H
+#define SGN_MODEL_LOWERED_MODEL_H
+
+#include "model/transformer.h"
+
+typedef struct {
+    const float *attention_norm, *mlp_norm;       /* (dim) */
+    sgn_lowered  linear[SGN_LINEARS];
+} sgn_lowered_block;
+
+typedef struct {
+    sgn_model_config   config;
+    const float       *embedding;                 /* (vocab, dim) */
+    const float       *final_norm;                /* (dim) */
+    const float       *head;                      /* (vocab, dim); == embedding when tied */
+    sgn_lowered_block *blocks;                    /* (layers) */
+} sgn_lowered_model;
+
+/* Views of m, which must outlive it. */
+sgn_status sgn_lowered_model_from(sgn_lowered_model *lm, const sgn_transformer *m, sgn_error *err);
+void       sgn_lowered_model_free(sgn_lowered_model *lm);
+
+/* Honest counting: weights that are binarized, the bytes their stages take (planes with
+ * padding, scales, all), and the parameters and bytes of everything else. */
+typedef struct { int64_t binary_weights, binary_bytes, parameters, dense_bytes; } sgn_bit_count;
+sgn_bit_count sgn_lowered_model_count(const sgn_lowered_model *lm);
+
+#endif

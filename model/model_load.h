@@ -1,0 +1,28 @@
+/* model_load.h - a model argument is a run, a checkpoint, a packed directory or a
+ * Hugging Face directory alike: a directory with config.json and arrays by name.
+ *
+ * SPDX-License-Identifier: MIT */
+#ifndef SGN_MODEL_LOAD_H
+#define SGN_MODEL_LOAD_H
+
+#include "core/archive.h"
+#include "core/file.h"
+#include "model/transformer.h"
+
+/* The directory that holds the arrays: a run's newest valid checkpoint, else `where` itself.
+ * `what` names the setting in messages: "distill.teacher". */
+sgn_status sgn_model_resolve(const char *where, const char *what, sgn_path *out, sgn_error *err);
+
+/* Config of a resolved directory. */
+sgn_status sgn_model_load_config(const char *directory, sgn_model_config *c, sgn_error *err);
+
+/* Fills a committed model's parameters by name from the directory's archives (*.safetensors
+ * or shard-*.h5, where weights are under "weights/"): every parameter must be there with its
+ * shape, but scales (derived where absent) and the head of a tied model. A packed directory has
+ * X.sign instead of X.weight: latents become +-1. Then refreshes the signs. */
+sgn_status sgn_model_load_weights(sgn_transformer *m, const char *directory, sgn_error *err);
+
+/* Both: init, commit and fill. */
+sgn_status sgn_model_load(sgn_transformer *m, const char *where, bool train, sgn_error *err);
+
+#endif

@@ -1,0 +1,45 @@
+/* transformer.h - a decoder of the LLaMA family (Touvron et al. 2023) over any linear kinds.
+ *
+ * Parameters carry the names of Hugging Face's LlamaForCausalLM, scales those of the
+ * released FBI-LLM code: X.weight, X.wscale, X.wbias.
+ *
+ * SPDX-License-Identifier: MIT */
+#ifndef SGN_MODEL_TRANSFORMER_H
+#define SGN_MODEL_TRANSFORMER_H
+
+#include "model/linear.h"
+
+typedef enum { SGN_Q, SGN_K, SGN_V, SGN_O, SGN_GATE, SGN_UP, SGN_DOWN, SGN_LINEARS } sgn_block_linear;
+
+typedef struct {
+    int        attention_norm, mlp_norm;          /* parameter indices */
+    sgn_linear linear[SGN_LINEARS];
+    char       path[SGN_LINEARS][96];             /* "model.layers.0.self_attn.q_proj" */
+} sgn_block;
+
+typedef struct {
+    sgn_model_config config;                      /* resolved */
+    sgn_params       params;
+    sgn_block       *blocks;                      /* (layers) */
+    int              embedding, final_norm, head; /* head == embedding when tied */
+    sgn_real        *cosine, *sine;               /* (context, head_dim/2) */
+} sgn_transformer;
+
+/* Declares all parameters; nothing is allocated but tables until sgn_transformer_commit. */
+sgn_status  sgn_transformer_init(sgn_transformer *m, const sgn_model_config *c, bool train, sgn_error *err);
+sgn_status  sgn_transformer_commit(sgn_transformer *m, sgn_error *err);
+void        sgn_transformer_free(sgn_transformer *m);
+
+/* The released FBI-LLM initialisation: weights and embedding N(0, init_std^2), norms 1,
+ * biases 0, scales derived (training.md 2.3). Value = f(seed, parameter name, index). */
+void        sgn_transformer_randomize(sgn_transformer *m, uint64_t seed);
+
+/* Hidden states after the final norm, (batch*seq, dim). tokens (batch, seq) is kept. */
+sgn_tensor *sgn_transformer_hidden(const sgn_transformer *m, sgn_tape *t, const int32_t *tokens,
+                                   int64_t batch, int64_t seq);
+sgn_tensor *sgn_transformer_head(const sgn_transformer *m);        /* (vocab, dim) */
+int         sgn_transformer_nodes(const sgn_transformer *m);       /* tape capacity of one pass with loss */
+/* Multiply-adds per token in matrix products: binary and full, without attention scores. */
+void        sgn_transformer_macs(const sgn_transformer *m, int64_t *binary, int64_t *full);
+
+#endif

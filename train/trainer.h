@@ -1,0 +1,31 @@
+/* trainer.h - a run: the loop over steps and all it owns.
+ *
+ * SPDX-License-Identifier: MIT */
+#ifndef SGN_TRAIN_TRAINER_H
+#define SGN_TRAIN_TRAINER_H
+
+#include <signal.h>
+#include "train/run_config.h"
+
+typedef struct {                               /* one line of metrics.jsonl, one progress report */
+    int64_t step, steps, tokens;
+    double  loss, hard, soft, teacher_entropy; /* nats per token; soft and entropy 0 without a teacher */
+    double  lr, grad_norm, flip_rate;
+    double  tokens_per_s, seconds;             /* of this step */
+    double  mfu;                               /* model FLOP/s over the SGEMM peak measured at start */
+    double  eta_s;
+    double  wait_s;                            /* of seconds: waiting for data */
+    double  valid, valid_bpb;                  /* nats per token, bits per byte; negative: not evaluated now */
+} sgn_progress;
+
+typedef struct {
+    const char *out;                           /* the run's directory */
+    bool        resume;                        /* continue from its newest checkpoint; else refuse an existing run */
+    volatile sig_atomic_t *stop;               /* non-zero: finish the step, save, return SGN_INTERRUPTED */
+    void      (*report)(void *ctx, const sgn_progress *p);
+    void       *ctx;
+} sgn_train_options;
+
+sgn_status sgn_train(const sgn_run_config *c, const sgn_train_options *o, sgn_error *err);
+
+#endif
