@@ -43,7 +43,12 @@ void    sgn_plane_unpack(const sgn_plane *p, sgn_real *out);
 /* t (cols, rows) = p transposed, in parallel. */
 void    sgn_plane_transpose(const sgn_plane *p, sgn_plane *t);
 
-/* Bytes of all buffers of a (out, in) sign matrix; sgn_signs_place points *s into
+/* Index tables of the kernel set in use for this plane, in parallel; nothing where index is NULL. */
+enum { SGN_INDEX_ROWS = 64 };          /* rows that one task indexes at a time */
+void    sgn_plane_index(const sgn_plane *p, void *index);
+
+/* Bytes of all buffers of a (out, in) sign matrix; they depend on the kernel set in use,
+ * so sgn_kernels_use comes first. sgn_signs_place points *s into
  * `memory` (64-byte aligned, that many bytes, zeroed). */
 size_t  sgn_signs_bytes(int64_t out, int64_t in);
 void    sgn_signs_place(sgn_signs *s, int64_t out, int64_t in, void *memory);

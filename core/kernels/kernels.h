@@ -28,6 +28,8 @@ typedef struct {
     int64_t          ldy;
 } sgn_binary_product;
 
+typedef struct { int64_t row, row_end, col, col_end; } sgn_tile;     /* of Y: [row, row_end) x [col, col_end) */
+
 /* One AdamW update (Loshchilov & Hutter 2019, algorithm 2); see optim_adamw.c. */
 typedef struct {
     sgn_real grad_scale;         /* clipping */
@@ -41,14 +43,15 @@ typedef struct {
     /* --- signs ------------------------------------------------------------ */
     /* word[0 .. ceil(n/64)) = sign bits of w[0 .. n), padding bits 0. */
     void (*pack_signs)(const sgn_real *w, int64_t n, uint64_t *word);
-    /* Tables for binary_gemm, made once per change of the plane. Rows are cut in
-     * blocks of `binary_index_rows`, so that threads can make them side by side. */
-    size_t (*binary_index_bytes)(int64_t n, int64_t k);          /* 0: none wanted */
+    /* Indices for binary_gemm, made once per change of the plane: of its rows [begin, end),
+     * begin a multiple of SGN_INDEX_ROWS. NULL, or 0 bytes: none wanted. */
+    size_t (*binary_index_bytes)(int64_t n, int64_t k);
     void   (*binary_index)(const sgn_plane *s, int64_t begin, int64_t end, void *index);
-    /* Rows [begin, end) of Y; begin is a multiple of binary_block_rows. */
-    int64_t binary_block_rows;
+    /* One tile of Y; its row is a multiple of binary_tile_rows, its col of SGN_INDEX_ROWS.
+     * Larger tiles waste less; sgn_binary_gemm cuts by these sizes and the shape alone. */
+    int64_t binary_tile_rows, binary_tile_cols;
     size_t (*binary_scratch)(int64_t n, int64_t k);              /* bytes of `scratch` */
-    void   (*binary_gemm)(const sgn_binary_product *p, int64_t begin, int64_t end, void *scratch);
+    void   (*binary_gemm)(const sgn_binary_product *p, sgn_tile t, void *scratch);
 
     /* --- rows of reals ------------------------------------------------------ */
     sgn_real (*dot)(const sgn_real *a, const sgn_real *b, int64_t n);
@@ -74,15 +77,16 @@ typedef struct {
 
 /* The set in use: the best this machine runs, or the one forced. Never NULL. */
 const sgn_kernels *sgn_kernels_get(void);
-/* Chooses by name ("auto", "ref", "avx2", ...): SGN_UNSUPPORTED where the machine
- * or the build has no such set. Call before any sign matrix is placed. */
+/* Chooses by name: "auto", "ref", "avx2", ...; NULL: what SIGNUM_KERNELS says, else auto.
+ * SGN_UNSUPPORTED where the machine or the build has no such set. Call before
+ * sgn_signs_bytes: the index tables of a sign matrix are those of the set in use. */
 sgn_status sgn_kernels_use(const char *name, sgn_error *err);
 /* Sets this build has, whether or not the machine runs them; NULL past the end. */
 const sgn_kernels *sgn_kernels_at(int i, bool *runs_here);
 
 /* The whole product over all threads; reserves scratch, so it can fail. */
 sgn_status sgn_binary_gemm(const sgn_binary_product *p, sgn_error *err);
-/* The same after sgn_binary_gemm_reserve: cannot fail. */
+/* The two halves: the first outside loops, the second cannot fail. */
 sgn_status sgn_binary_gemm_reserve(int64_t n, int64_t k, sgn_error *err);
 void       sgn_binary_gemm_run(const sgn_binary_product *p);
 

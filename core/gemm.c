@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT */
+#include "core/gemm.h"
+
+#include <cblas.h>
+#include <stdio.h>
+#include <string.h>
+#include "core/parallel.h"
+
+#ifdef SGN_DOUBLE
+#define CBLAS_GEMM cblas_dgemm
+#else
+#define CBLAS_GEMM cblas_sgemm
+#endif
+
+/* Each tile packs its panels of A and B anew: large enough that this costs little,
+ * small enough that a few threads find work. */
+enum { TILE_M = 256, TILE_N = 512 };
+
+static char library[128] = "OpenBLAS";
+
+sgn_status sgn_gemm_check(const char *config, sgn_error *err) {
+    if (strstr(config, "SINGLE_THREADED"))
+        SGN_FAIL(err, SGN_UNSUPPORTED, "the OpenBLAS in use (%s) is its serial build, which returns wrong products "
+                 "when several threads call it; install libopenblas0-pthread and take the other off LD_LIBRARY_PATH",
+                 config);
+    return SGN_OK;
+}
+
+sgn_status sgn_gemm_init(sgn_error *err) {
+    const char *config = openblas_get_config();
+    SGN_TRY(sgn_gemm_check(config, err));
+    openblas_set_num_threads(1);
+    char version[32] = "";
+    (void)sscanf(config, "OpenBLAS %31s", version);
+    snprintf(library, sizeof library, "OpenBLAS %s %s", version, openblas_get_corename());
+    return SGN_OK;
+}
+
+const char *sgn_gemm_library(void) { return library; }
+
+void sgn_gemm_serial(const sgn_gemm_args *g) {
+    CBLAS_GEMM(CblasRowMajor, g->trans_a ? CblasTrans : CblasNoTrans, g->trans_b ? CblasTrans : CblasNoTrans,
+               (int)g->m, (int)g->n, (int)g->k, g->a, g->A, (int)g->lda, g->B, (int)g->ldb, g->b, g->C, (int)g->ldc);
+}
+
+static int64_t tiles(int64_t n, int64_t tile) { return (n + tile - 1) / tile; }
+
+static void run_tiles(void *ctx, int64_t begin, int64_t end) {
+    const sgn_gemm_args *whole = ctx;
+    const int64_t across = tiles(whole->n, TILE_N);
+    for (int64_t t = begin; t < end; t++) {
+        const int64_t i = t / across * TILE_M, j = t % across * TILE_N;
+        sgn_gemm_args g = *whole;
+        g.m = whole->m - i < TILE_M ? whole->m - i : TILE_M;
+        g.n = whole->n - j < TILE_N ? whole->n - j : TILE_N;
+        g.A += g.trans_a ? i : i * g.lda;
+        g.B += g.trans_b ? j * g.ldb : j;
+        g.C += i * g.ldc + j;
+        sgn_gemm_serial(&g);
+    }
+}
+
+void sgn_gemm(const sgn_gemm_args *g) {
+    if (g->m <= 0 || g->n <= 0) return;
+    sgn_gemm_args whole = *g;
+    sgn_parallel(tiles(g->m, TILE_M) * tiles(g->n, TILE_N), 1, run_tiles, &whole);
+}
+
+void sgn_gemm_forward(sgn_real *y, const sgn_real *x, const sgn_real *w, int64_t tokens, int64_t out, int64_t in) {
+    sgn_gemm(&(sgn_gemm_args){ .trans_b = true, .m = tokens, .n = out, .k = in, .a = 1, .A = x, .lda = in,
+                               .B = w, .ldb = in, .b = 0, .C = y, .ldc = out });
+}
+
+void sgn_gemm_dx(sgn_real *dx, const sgn_real *dy, const sgn_real *w, int64_t tokens, int64_t out, int64_t in) {
+    sgn_gemm(&(sgn_gemm_args){ .m = tokens, .n = in, .k = out, .a = 1, .A = dy, .lda = out,
+                               .B = w, .ldb = in, .b = 1, .C = dx, .ldc = in });
+}
+
+void sgn_gemm_dw(sgn_real *dw, const sgn_real *dy, const sgn_real *x, int64_t tokens, int64_t out, int64_t in) {
+    sgn_gemm(&(sgn_gemm_args){ .trans_a = true, .m = out, .n = in, .k = tokens, .a = 1, .A = dy, .lda = out,
+                               .B = x, .ldb = in, .b = 1, .C = dw, .ldc = in });
+}

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: MIT */
+#include "core/kernels/kernels.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include "core/parallel.h"
+
+extern const sgn_kernels sgn_kernels_ref;
+#ifndef SGN_DOUBLE
+#if defined(__x86_64__)
+extern const sgn_kernels sgn_kernels_avx2, sgn_kernels_avx512;
+static bool runs_avx2(void) {
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+}
+static bool runs_avx512(void) {
+    return runs_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+}
+#elif defined(__aarch64__)
+extern const sgn_kernels sgn_kernels_neon;
+#endif
+#endif
+static bool runs_always(void) { return true; }
+
+/* From slow to fast. */
+static const struct { const sgn_kernels *kernels; bool (*runs)(void); } rows[] = {
+    { &sgn_kernels_ref, runs_always },
+#ifndef SGN_DOUBLE
+#if defined(__x86_64__)
+    { &sgn_kernels_avx2, runs_avx2 },
+    { &sgn_kernels_avx512, runs_avx512 },
+#elif defined(__aarch64__)
+    { &sgn_kernels_neon, runs_always },
+#endif
+#endif
+};
+enum { SETS = sizeof rows / sizeof rows[0] };
+
+static sgn_kernels sets[SETS];         /* rows, with the gaps filled from the reference */
+static pthread_once_t filled = PTHREAD_ONCE_INIT;
+static _Atomic(const sgn_kernels *) current;
+
+static void fill(void) {
+    const sgn_kernels *ref = &sgn_kernels_ref;
+    for (int i = 0; i < SETS; i++) {
+        sgn_kernels *k = &sets[i];
+        *k = *rows[i].kernels;
+        if (!k->binary_gemm) {
+            k->binary_index_bytes = ref->binary_index_bytes;
+            k->binary_index = ref->binary_index;
+            k->binary_tile_rows = ref->binary_tile_rows;
+            k->binary_tile_cols = ref->binary_tile_cols;
+            k->binary_scratch = ref->binary_scratch;
+            k->binary_gemm = ref->binary_gemm;
+        }
+#define FILL(entry) if (!k->entry) k->entry = ref->entry
+        FILL(pack_signs); FILL(dot); FILL(axpy); FILL(sum_squares); FILL(max); FILL(exp_sum); FILL(swiglu);
+        FILL(swiglu_back); FILL(rmsnorm); FILL(rmsnorm_back); FILL(rope); FILL(adamw);
+#undef FILL
+    }
+}
+
+const sgn_kernels *sgn_kernels_at(int i, bool *runs_here) {
+    pthread_once(&filled, fill);
+    if (i < 0 || i >= SETS) return NULL;
+    if (runs_here) *runs_here = rows[i].runs();
+    return &sets[i];
+}
+
+static const sgn_kernels *best(void) {
+    const sgn_kernels *found = NULL, *k;
+    bool runs;
+    for (int i = 0; (k = sgn_kernels_at(i, &runs)); i++)
+        if (runs) found = k;
+    return found;
+}
+
+sgn_status sgn_kernels_use(const char *name, sgn_error *err) {
+    const char *asked = name ? name : getenv("SIGNUM_KERNELS");
+    if (!asked || !*asked || strcmp(asked, "auto") == 0) {
+        atomic_store(&current, best());
+        return SGN_OK;
+    }
+    const sgn_kernels *k;
+    bool runs;
+    for (int i = 0; (k = sgn_kernels_at(i, &runs)); i++) {
+        if (strcmp(asked, k->name) != 0) continue;
+        if (!runs) SGN_FAIL(err, SGN_UNSUPPORTED, "this machine cannot run the %s kernels; its best are %s", asked, best()->name);
+        atomic_store(&current, k);
+        return SGN_OK;
+    }
+    SGN_FAIL(err, SGN_UNSUPPORTED, "this build has no kernels named %s; the best that run here are %s (\"auto\")",
+             asked, best()->name);
+}
+
+const sgn_kernels *sgn_kernels_get(void) {
+    const sgn_kernels *k = atomic_load_explicit(&current, memory_order_acquire);
+    if (k) return k;
+    if (sgn_kernels_use(NULL, NULL) != SGN_OK) atomic_store(&current, best());
+    return atomic_load(&current);
+}
+
+/* --- the product over all threads ------------------------------------------------ */
+typedef struct { const sgn_binary_product *p; int64_t rows, cols, across; } tiling;
+
+static int64_t cuts(int64_t n, int64_t size) { return (n + size - 1) / size; }
+
+static void run_tiles(void *ctx, int64_t begin, int64_t end) {
+    const tiling *c = ctx;
+    const sgn_binary_product *p = c->p;
+    for (int64_t i = begin; i < end; i++) {
+        const int64_t row = i / c->across * c->rows, col = i % c->across * c->cols;
+        sgn_kernels_get()->binary_gemm(p, (sgn_tile){
+            row, p->m - row < c->rows ? p->m : row + c->rows,
+            col, p->n - col < c->cols ? p->n : col + c->cols }, sgn_scratch(SGN_SCRATCH_KERNEL));
+    }
+}
+
+sgn_status sgn_binary_gemm_reserve(int64_t n, int64_t k, sgn_error *err) {
+    return sgn_scratch_reserve(SGN_SCRATCH_KERNEL, sgn_kernels_get()->binary_scratch(n, k), err);
+}
+
+void sgn_binary_gemm_run(const sgn_binary_product *p) {
+    const sgn_kernels *k = sgn_kernels_get();
+    if (p->m <= 0 || p->n <= 0) return;
+    tiling c = { p, k->binary_tile_rows, k->binary_tile_cols, cuts(p->n, k->binary_tile_cols) };
+    sgn_parallel(cuts(p->m, c.rows) * c.across, 1, run_tiles, &c);
+}
+
+sgn_status sgn_binary_gemm(const sgn_binary_product *p, sgn_error *err) {
+    SGN_TRY(sgn_binary_gemm_reserve(p->n, p->k, err));
+    sgn_binary_gemm_run(p);
+    return SGN_OK;
+}

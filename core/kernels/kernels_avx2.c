@@ -1,0 +1,6 @@
+/* AVX2 + FMA. SPDX-License-Identifier: MIT */
+#include "core/kernels/kernels.h"
+
+#if defined(__x86_64__) && !defined(SGN_DOUBLE)
+const sgn_kernels sgn_kernels_avx2 = { .name = "avx2" };
+#endif

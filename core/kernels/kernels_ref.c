@@ -1,0 +1,154 @@
+/* The specification of every kernel, in plain C: what the fast sets are compared with.
+ *
+ * SPDX-License-Identifier: MIT */
+#include <math.h>
+#include "core/kernels/kernels.h"
+
+/* bit j = w_j >= 0 */
+static void pack_signs(const sgn_real *w, int64_t n, uint64_t *word) {
+    for (int64_t at = 0; at < n; at += 64) {
+        const int64_t count = n - at < 64 ? n - at : 64;
+        uint64_t bits = 0;
+        for (int64_t j = 0; j < count; j++) bits |= (uint64_t)(w[at + j] >= 0) << j;
+        word[at / 64] = bits;
+    }
+}
+
+/* sum_j s_j x_j over `count` <= 64 columns */
+static sgn_real signed_sum(const sgn_real *x, uint64_t bits, int64_t count) {
+    sgn_real sum = 0;
+    for (int64_t j = 0; j < count; j++) sum += bits >> j & 1 ? x[j] : -x[j];
+    return sum;
+}
+
+static size_t binary_scratch(int64_t n, int64_t k) {
+    (void)n;
+    return (size_t)k * sizeof(sgn_real);
+}
+
+/* y_ij = c_j sum_l a_l x_il s_jl + r_i, summed in words of 64 columns */
+static void binary_gemm(const sgn_binary_product *p, sgn_tile t, void *scratch) {
+    sgn_real *scaled = scratch;
+    for (int64_t i = t.row; i < t.row_end; i++) {
+        const sgn_real *x = p->x + i * p->ldx;
+        if (p->in_scale) {
+            for (int64_t l = 0; l < p->k; l++) scaled[l] = x[l] * p->in_scale[l];
+            x = scaled;
+        }
+        for (int64_t j = t.col; j < t.col_end; j++) {
+            const uint64_t *word = p->s->word + j * p->s->stride;
+            sgn_real sum = 0;
+            for (int64_t l = 0; l < p->k; l += 64)
+                sum += signed_sum(x + l, word[l / 64], p->k - l < 64 ? p->k - l : 64);
+            if (p->out_scale) sum *= p->out_scale[j];
+            if (p->row_add) sum += p->row_add[i];
+            sgn_real *y = p->y + i * p->ldy + j;
+            *y = p->add ? *y + sum : sum;
+        }
+    }
+}
+
+static sgn_real dot(const sgn_real *a, const sgn_real *b, int64_t n) {
+    double sum = 0;
+    for (int64_t j = 0; j < n; j++) sum += (double)a[j] * (double)b[j];
+    return (sgn_real)sum;
+}
+
+static void axpy(sgn_real *y, sgn_real a, const sgn_real *x, int64_t n) {
+    for (int64_t j = 0; j < n; j++) y[j] += a * x[j];
+}
+
+static double sum_squares(const sgn_real *x, int64_t n) {
+    double sum = 0;
+    for (int64_t j = 0; j < n; j++) sum += (double)x[j] * (double)x[j];
+    return sum;
+}
+
+static sgn_real max(const sgn_real *x, int64_t n) {
+    sgn_real m = -(sgn_real)INFINITY;
+    for (int64_t j = 0; j < n; j++) m = x[j] > m ? x[j] : m;
+    return m;
+}
+
+static sgn_real exp_sum(sgn_real *y, const sgn_real *x, int64_t n, sgn_real shift) {
+    double sum = 0;
+    for (int64_t j = 0; j < n; j++) {
+        y[j] = (sgn_real)exp((double)(x[j] - shift));
+        sum += (double)y[j];
+    }
+    return (sgn_real)sum;
+}
+
+static sgn_real sigmoid(sgn_real x) { return (sgn_real)(1 / (1 + exp(-(double)x))); }
+
+/* y = g sigma(g) u */
+static void swiglu(sgn_real *y, const sgn_real *gate, const sgn_real *up, int64_t n) {
+    for (int64_t j = 0; j < n; j++) y[j] = gate[j] * sigmoid(gate[j]) * up[j];
+}
+
+/* dg += dy u (sigma + g sigma (1 - sigma)), du += dy g sigma */
+static void swiglu_back(sgn_real *dgate, sgn_real *dup, const sgn_real *dy,
+                        const sgn_real *gate, const sgn_real *up, int64_t n) {
+    for (int64_t j = 0; j < n; j++) {
+        const sgn_real g = gate[j], s = sigmoid(g);
+        if (dgate) dgate[j] += dy[j] * up[j] * (s + g * s * (1 - s));
+        if (dup) dup[j] += dy[j] * g * s;
+    }
+}
+
+/* y = x . gain * r, r = (mean x^2 + eps)^(-1/2) */
+static sgn_real rmsnorm(sgn_real *y, const sgn_real *x, const sgn_real *gain, int64_t n, sgn_real eps) {
+    const sgn_real r = (sgn_real)(1 / sqrt(sum_squares(x, n) / (double)n + (double)eps));
+    for (int64_t j = 0; j < n; j++) y[j] = x[j] * r * gain[j];
+    return r;
+}
+
+/* dx += r gain . dy - x r^3 / n sum_j dy_j gain_j x_j, dgain += dy . x r */
+static void rmsnorm_back(sgn_real *dx, sgn_real *dgain, const sgn_real *dy, const sgn_real *x,
+                         const sgn_real *gain, int64_t n, sgn_real r) {
+    double sum = 0;
+    for (int64_t j = 0; j < n; j++) sum += (double)dy[j] * (double)gain[j] * (double)x[j];
+    const sgn_real c = (sgn_real)(sum * (double)r * (double)r * (double)r / (double)n);
+    for (int64_t j = 0; j < n; j++) {
+        if (dx) dx[j] += r * gain[j] * dy[j] - c * x[j];
+        if (dgain) dgain[j] += dy[j] * x[j] * r;
+    }
+}
+
+/* (a, b) -> (a cos - b sin, a sin + b cos); back: the transpose, added */
+static void rope(sgn_real *y, const sgn_real *x, const sgn_real *cosine, const sgn_real *sine,
+                 int64_t half, bool back) {
+    for (int64_t j = 0; j < half; j++) {
+        const sgn_real a = x[j], b = x[j + half], c = cosine[j], s = sine[j];
+        if (back) {
+            y[j] += a * c + b * s;
+            y[j + half] += b * c - a * s;
+        } else {
+            y[j] = a * c - b * s;
+            y[j + half] = a * s + b * c;
+        }
+    }
+}
+
+/* m = b1 m + (1-b1) g, v = b2 v + (1-b2) g^2, w = (1 - lr wd) w - lr (m/c1) / (sqrt(v/c2) + eps) */
+static void adamw(sgn_real *w, const sgn_real *g, sgn_real *m, sgn_real *v, int64_t n, const sgn_adamw *c) {
+    const sgn_real keep = 1 - c->lr * c->weight_decay, step = c->lr / c->bias1;
+    const sgn_real root = (sgn_real)sqrt((double)c->bias2);
+    for (int64_t j = 0; j < n; j++) {
+        const sgn_real grad = g[j] * c->grad_scale;
+        m[j] = c->beta1 * m[j] + (1 - c->beta1) * grad;
+        v[j] = c->beta2 * v[j] + (1 - c->beta2) * grad * grad;
+        const sgn_real denominator = (sgn_real)sqrt((double)v[j]) / root + c->eps;
+        w[j] = w[j] * keep - step * (m[j] / denominator);
+    }
+}
+
+const sgn_kernels sgn_kernels_ref = {
+    .name = "ref",
+    .pack_signs = pack_signs,
+    .binary_tile_rows = 8, .binary_tile_cols = 512,
+    .binary_scratch = binary_scratch, .binary_gemm = binary_gemm,
+    .dot = dot, .axpy = axpy, .sum_squares = sum_squares, .max = max, .exp_sum = exp_sum,
+    .swiglu = swiglu, .swiglu_back = swiglu_back, .rmsnorm = rmsnorm, .rmsnorm_back = rmsnorm_back,
+    .rope = rope, .adamw = adamw,
+};
