@@ -1,0 +1,44 @@
+/* corpus.h - from text files to shards: the work of `signum tokenize`.
+ *
+ *     files - documents - tokenizer (in parallel, order kept) - OUT/train, OUT/valid
+ *
+ * SPDX-License-Identifier: MIT */
+#ifndef SGN_DATA_CORPUS_H
+#define SGN_DATA_CORPUS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "core/status.h"
+#include "data/text.h"
+#include "data/tokenizer.h"
+
+typedef struct {
+    uint64_t files, documents, bytes;      /* bytes of text */
+    uint64_t invalid_bytes;                /* that are not UTF-8; kept */
+    uint64_t tokens, train_tokens, valid_tokens;
+    double   seconds;
+    uint64_t read_bytes, total_bytes;      /* of the files, as stored; total 0: unknown */
+} sgn_corpus_report;
+
+typedef struct {
+    const char *const   *inputs;
+    int                  input_count;
+    const sgn_tokenizer *tokenizer;        /* may be NULL for ids */
+    int                  ids_width;        /* 2 or 4: inputs are raw little-endian ids; 0: text or jsonl */
+    uint32_t             vocab;            /* of ids without a tokenizer */
+    sgn_text_options     text;
+    double               valid;            /* fraction for validation, [0, 1) */
+    bool                 no_eot;           /* no <|endoftext|> after each document */
+    uint64_t             shard_tokens;     /* as sgn_shard_options */
+    int                  level;
+    bool                 replace;          /* an existing output */
+    /* May be NULL; called between batches, false stops with SGN_INTERRUPTED. */
+    bool               (*progress)(void *ctx, const sgn_corpus_report *so_far);
+    void                *ctx;
+} sgn_corpus_options;
+
+/* Validation gets every (1/valid)-th document; where that would be less than half or more than
+ * twice the fraction (few or uneven documents), the last tokens of the corpus instead. */
+sgn_status sgn_corpus_build(const char *out, const sgn_corpus_options *o, sgn_corpus_report *report, sgn_error *err);
+
+#endif

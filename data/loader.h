@@ -1,0 +1,26 @@
+/* loader.h - batches read ahead by one thread: the same batches whatever the timing.
+ * Memory depends on the batch and on the shards' caches, never on the size of the corpus.
+ *
+ * SPDX-License-Identifier: MIT */
+#ifndef SGN_DATA_LOADER_H
+#define SGN_DATA_LOADER_H
+
+#include <stdint.h>
+#include "core/status.h"
+#include "data/batch.h"
+#include "data/sampler.h"
+#include "data/shard.h"
+
+typedef struct sgn_loader sgn_loader;
+
+/* Batches of micro-steps first_step, first_step + 1, ... `shards` stays the caller's, who
+ * must not read it before the loader is closed; sampler->tokens may be at most its total. */
+sgn_status sgn_loader_open(sgn_loader **l, sgn_shards *shards, const sgn_sampler *sampler,
+                           uint64_t first_step, sgn_error *err);
+/* The next batch; its arrays belong to the loader and hold until the next call. A read that
+ * failed is reported when its turn comes, and again by every later call. */
+sgn_status sgn_loader_next(sgn_loader *l, sgn_batch *out, sgn_error *err);
+double     sgn_loader_waited(const sgn_loader *l);     /* seconds that next() spent waiting so far */
+void       sgn_loader_close(sgn_loader *l);
+
+#endif

@@ -1,0 +1,63 @@
+/* tokenizer.h - text to token ids and back, without loss: any bytes go in and come out again.
+ *
+ * A tokenizer is a vocabulary of pieces (byte strings) and a kind, which knows how text is cut
+ * into pieces (registry: data/tokenizers.def). Stored as a Hugging Face tokenizer.json.
+ * Handles are immutable after open; encode may be called from several threads at once.
+ *
+ * SPDX-License-Identifier: MIT */
+#ifndef SGN_DATA_TOKENIZER_H
+#define SGN_DATA_TOKENIZER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "core/status.h"
+
+typedef struct sgn_tokenizer sgn_tokenizer;
+
+/* A growing list of ids; start zeroed. */
+typedef struct {
+    int32_t *id;
+    size_t   count, room;
+} sgn_ids;
+sgn_status sgn_ids_reserve(sgn_ids *ids, size_t more, sgn_error *err);     /* room for `more` further ids */
+void       sgn_ids_free(sgn_ids *ids);
+
+/* `where`: "byte" (ids 0..255 are the bytes, 256 is <|endoftext|>), the path of a tokenizer.json,
+ * or a directory that holds one. */
+sgn_status  sgn_tokenizer_open(sgn_tokenizer **t, const char *where, sgn_error *err);
+void        sgn_tokenizer_close(sgn_tokenizer *t);
+sgn_status  sgn_tokenizer_save(const sgn_tokenizer *t, const char *path, sgn_error *err);  /* a tokenizer.json */
+
+const char *sgn_tokenizer_kind_name(const sgn_tokenizer *t);       /* "byte", "bpe" */
+int32_t     sgn_tokenizer_vocab(const sgn_tokenizer *t);           /* number of ids, specials included */
+int32_t     sgn_tokenizer_eot(const sgn_tokenizer *t);             /* id of <|endoftext|>, -1: none */
+/* XXH3-128 over pieces, specials and merges: equal for equal tokenizers however they are stored. */
+const char *sgn_tokenizer_hash(const sgn_tokenizer *t);
+
+/* Appends the ids of `text`. Special tokens are never recognised in text: text is text. */
+sgn_status  sgn_tokenizer_encode(const sgn_tokenizer *t, const char *text, size_t size, sgn_ids *out, sgn_error *err);
+/* The bytes of a piece, *n of them and not NUL-terminated; specials have their name ("<|endoftext|>").
+ * NULL and 0 for an id outside the vocabulary. */
+const char *sgn_tokenizer_piece(const sgn_tokenizer *t, int32_t id, size_t *n);
+bool        sgn_tokenizer_is_special(const sgn_tokenizer *t, int32_t id);
+/* The id of exactly these bytes (specials: their name), -1 if no piece has them. */
+int32_t     sgn_tokenizer_find(const sgn_tokenizer *t, const char *bytes, size_t n);
+/* Bytes of text that `count` ids stand for; specials count 0. */
+uint64_t    sgn_tokenizer_text_bytes(const sgn_tokenizer *t, const int32_t *ids, size_t count);
+
+/* Ids to text as they come; a character split over several pieces is held back until whole.
+ * Start zeroed; bytes that are not UTF-8 pass unchanged. */
+typedef struct {
+    char  *text;
+    size_t size, room;         /* of text */
+    size_t shown;              /* bytes of text already given out */
+    bool   specials;           /* set: specials decode to their name, else to nothing */
+} sgn_decoder;
+/* *text, *n: what has become whole by this id (perhaps nothing); valid until the next call. */
+sgn_status  sgn_decoder_put(sgn_decoder *d, const sgn_tokenizer *t, int32_t id,
+                            const char **text, size_t *n, sgn_error *err);
+void        sgn_decoder_end(sgn_decoder *d, const char **text, size_t *n);   /* what was held back */
+void        sgn_decoder_free(sgn_decoder *d);
+
+#endif
