@@ -27,6 +27,17 @@ typedef struct {
 sgn_status sgn_map_open(sgn_map *m, const char *path, sgn_error *err);
 void       sgn_map_close(sgn_map *m);
 
+/* A regular file read at offsets: unlike a map it survives a file that shrinks. */
+typedef struct {
+    sgn_path path;
+    uint64_t size;
+    int      fd;               /* valid while `open` */
+    bool     open;
+} sgn_reader;
+sgn_status sgn_reader_open(sgn_reader *r, const char *path, sgn_error *err);
+sgn_status sgn_reader_get(const sgn_reader *r, uint64_t offset, void *out, size_t size, sgn_error *err);
+void       sgn_reader_close(sgn_reader *r);
+
 bool       sgn_file_exists(const char *path);
 bool       sgn_is_directory(const char *path);
 sgn_status sgn_make_directories(const char *path, sgn_error *err);    /* mkdir -p */
@@ -39,11 +50,13 @@ sgn_status sgn_file_copy(const char *from, const char *to, sgn_error *err);
 sgn_status sgn_directory_list(const char *path, const char *prefix, const char *suffix,
                               char ***names, int *count, sgn_error *err);
 void       sgn_names_free(char **names, int count);
+/* What is not there is removed already. */
 sgn_status sgn_remove_tree(const char *path, sgn_error *err);
 uint64_t   sgn_free_space(const char *path);                          /* bytes; UINT64_MAX if unknown */
 
 /* A file written in pieces. Errors are latched: check the status of close. The file
- * appears under its final name only at a close that succeeds; abandon removes it. */
+ * appears under its final name only at a close that succeeds; abandon removes it.
+ * Only a regular file is ever replaced: a directory or device in its place is refused. */
 typedef struct sgn_writer sgn_writer;
 sgn_status sgn_writer_open(sgn_writer **w, const char *path, sgn_error *err);
 void       sgn_writer_put(sgn_writer *w, const void *data, size_t size);

@@ -25,6 +25,8 @@ sgn_status sgn_fail(sgn_error *err, sgn_status s, const char *file, int line,
     va_start(args, fmt);
     vsnprintf(err->text, sizeof err->text, fmt, args);
     va_end(args);
+    for (char *c = err->text; *c; c++)
+        if ((unsigned char)*c < ' ') *c = '?';      /* names from files may hold line ends */
     err->status = s;
     err->file = file;
     err->line = line;
