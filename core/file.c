@@ -343,8 +343,8 @@ sgn_status sgn_remove_tree(const char *path, sgn_error *err) {
 
 /* --- a directory that appears whole ----------------------------------------------------------- */
 
-sgn_status sgn_stage_begin(sgn_stage *s, const char *final, bool replace, sgn_error *err) {
-    *s = (sgn_stage){ .replace = replace };
+sgn_status sgn_staging_begin(sgn_staging *s, const char *final, bool replace, sgn_error *err) {
+    *s = (sgn_staging){ .replace = replace };
     sgn_path where;
     SGN_TRY(sgn_path_set(&where, err, "%s", final));
     for (size_t n = strlen(where.s); n > 1 && where.s[n - 1] == '/';) where.s[--n] = '\0';
@@ -364,7 +364,7 @@ static int sync_one(const char *path, const struct stat *st, int type, struct FT
     return sync_path(path, NULL) == SGN_OK ? 0 : -1;
 }
 
-static sgn_status move_into_place(const sgn_stage *s, sgn_error *err) {
+static sgn_status move_into_place(const sgn_staging *s, sgn_error *err) {
     if (!s->replace || !sgn_file_exists(s->final.s)) {
         if (rename(s->stage.s, s->final.s) != 0) FAIL_IO(err, s->final.s, "rename into place");
         return sync_parent(s->final.s, err);
@@ -382,18 +382,18 @@ static sgn_status move_into_place(const sgn_stage *s, sgn_error *err) {
     return sgn_remove_tree(old.s, err);
 }
 
-sgn_status sgn_stage_commit(sgn_stage *s, sgn_error *err) {
+sgn_status sgn_staging_commit(sgn_staging *s, sgn_error *err) {
     sgn_status status = SGN_OK;
     if (nftw(s->stage.s, sync_one, OPEN_DIRECTORIES, FTW_DEPTH | FTW_PHYS) != 0)
         status = SGN_ERROR(err, SGN_IO, "%s: cannot fsync: %s; nothing was written under this name", s->final.s,
                            strerror(errno));
     if (status == SGN_OK) status = move_into_place(s, err);
-    if (status != SGN_OK) sgn_stage_abandon(s);
-    *s = (sgn_stage){ 0 };
+    if (status != SGN_OK) sgn_staging_abandon(s);
+    *s = (sgn_staging){ 0 };
     return status;
 }
 
-void sgn_stage_abandon(sgn_stage *s) {
+void sgn_staging_abandon(sgn_staging *s) {
     if (s->stage.s[0]) sgn_remove_tree(s->stage.s, NULL);
-    *s = (sgn_stage){ 0 };
+    *s = (sgn_staging){ 0 };
 }

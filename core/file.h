@@ -70,9 +70,9 @@ void       sgn_writer_abandon(sgn_writer *w);
 typedef struct {
     sgn_path stage, final;
     bool     replace;
-} sgn_stage;
-sgn_status sgn_stage_begin(sgn_stage *s, const char *final, bool replace, sgn_error *err);
-sgn_status sgn_stage_commit(sgn_stage *s, sgn_error *err);
-void       sgn_stage_abandon(sgn_stage *s);
+} sgn_staging;
+sgn_status sgn_staging_begin(sgn_staging *s, const char *final, bool replace, sgn_error *err);
+sgn_status sgn_staging_commit(sgn_staging *s, sgn_error *err);
+void       sgn_staging_abandon(sgn_staging *s);
 
 #endif

@@ -194,34 +194,34 @@ static void lists_directories(void **state) {
 static void directories_appear_whole(void **state) {
     (void)state;
     sgn_error err;
-    sgn_stage st;
+    sgn_staging st;
     sgn_path p, final;
     const char *dir = fresh("stage");
     check_ok(sgn_path_set(&final, &err, "%s/sub/out", dir), &err);
-    check_ok(sgn_stage_begin(&st, final.s, false, &err), &err);
+    check_ok(sgn_staging_begin(&st, final.s, false, &err), &err);
     check_ok(sgn_path_set(&p, &err, "%s/inner", st.stage.s), &err);
     check_ok(sgn_make_directories(p.s, &err), &err);
     check_ok(sgn_path_set(&p, &err, "%s/inner/a", st.stage.s), &err);
     write_text(p.s, "first");
     assert_false(sgn_file_exists(final.s));
-    check_ok(sgn_stage_commit(&st, &err), &err);
+    check_ok(sgn_staging_commit(&st, &err), &err);
     check_ok(sgn_path_set(&p, &err, "%s/inner/a", final.s), &err);
     expect_text(p.s, "first");
-    check_fails(sgn_stage_begin(&st, final.s, false, &err), SGN_IO, &err, "exists already");
-    sgn_stage_abandon(&st);
+    check_fails(sgn_staging_begin(&st, final.s, false, &err), SGN_IO, &err, "exists already");
+    sgn_staging_abandon(&st);
 
-    check_ok(sgn_stage_begin(&st, final.s, true, &err), &err);
+    check_ok(sgn_staging_begin(&st, final.s, true, &err), &err);
     check_ok(sgn_path_set(&p, &err, "%s/b", st.stage.s), &err);
     write_text(p.s, "second");
-    check_ok(sgn_stage_commit(&st, &err), &err);
+    check_ok(sgn_staging_commit(&st, &err), &err);
     check_ok(sgn_path_set(&p, &err, "%s/b", final.s), &err);
     expect_text(p.s, "second");
     check_ok(sgn_path_set(&p, &err, "%s/inner", final.s), &err);
     assert_false(sgn_file_exists(p.s));
 
-    check_ok(sgn_stage_begin(&st, final.s, true, &err), &err);
-    sgn_stage_abandon(&st);
-    sgn_stage_abandon(&st);
+    check_ok(sgn_staging_begin(&st, final.s, true, &err), &err);
+    sgn_staging_abandon(&st);
+    sgn_staging_abandon(&st);
     check_ok(sgn_path_set(&p, &err, "%s/sub", dir), &err);
     assert_int_equal(entries(p.s), 1);                 /* neither stages nor old versions remain */
     check_ok(sgn_remove_tree(final.s, &err), &err);
