@@ -34,9 +34,10 @@ typedef struct {
     sgn_stage_kind kind;
     int64_t        rows, cols;     /* out, in of the stage */
     int64_t        group;          /* GROUP_SIGN: columns per scale */
-    const float   *v, *u;          /* vectors; DENSE: v is (rows, cols) */
     sgn_plane      plane[2];       /* (rows, cols) */
-    const char    *name[2];        /* what v (or the plane) and u are called in a file: "wscale"; static */
+    const float   *v, *u;          /* vectors; DENSE: v is (rows, cols) */
+    int64_t        v_size, u_size; /* numbers in v and u; 1 stands for a whole vector of it */
+    const char    *name[2];        /* of its arrays in a file ("sign", "wscale"): planes, then v, then u; static */
 } sgn_stage;
 
 enum { SGN_MAX_STAGES = 6, SGN_MAX_CHAINS = 2 };
