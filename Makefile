@@ -82,6 +82,72 @@ tests: $(TESTS)
 $(B)/tests/%: $(B)/tests/%.o $(CASE_OBJ) $(LIB)
 	$(CC) -o $@ $< $(CASE_OBJ) $(LIB) $(SGN_LDFLAGS) -lcmocka $(LIBS)
 
+# --- packages: whatever a target needs, it installs ----------------------------------------------
+PACKAGES      := make clang libomp-dev libopenblas-pthread-dev libhdf5-dev libzstd-dev zlib1g-dev \
+                 libyaml-dev libjansson-dev libxxhash-dev libpcre2-dev
+PACKAGES_demo  := $(PACKAGES) bible-kjv
+PACKAGES_check := $(PACKAGES) gcc libcmocka-dev zstd hdf5-tools python3 python3-numpy python3-h5py
+PACKAGES_check-long := $(PACKAGES_check) libclang-rt-14-dev python3-torch
+
+.PHONY: packages-demo packages-check packages-check-long
+packages-%:
+	@sh tests/packages.sh $(PACKAGES_$*)
+
+# --- the main job -------------------------------------------------------------------------------
+.PHONY: demo
+demo: packages-demo
+	@$(MAKE) --no-print-directory -s -j2 signum
+	@sh configs/demo.sh $(TEXT)
+
+# --- checks -------------------------------------------------------------------------------------
+CHECK_CC := $(if $(CI),WERROR=1)
+.PHONY: check check-unit check-gradients check-end check-long lint duplicates
+check: packages-check
+	@$(MAKE) --no-print-directory lint
+	@$(MAKE) --no-print-directory -s -j2 $(CHECK_CC) signum tests
+	@$(MAKE) --no-print-directory check-unit
+	@$(MAKE) --no-print-directory check-gradients
+	@$(MAKE) --no-print-directory check-end
+	@echo "make check: all passed"
+
+check-unit: $(TESTS)
+	@sh tests/run.sh $(TESTS)
+check-gradients:
+	@$(MAKE) --no-print-directory -s -j2 $(CHECK_CC) FLAVOUR=double tests
+	@$(MAKE) --no-print-directory FLAVOUR=double check-unit
+check-end: signum
+	@set -e; for t in $(wildcard tests/cli/test_*.sh); do echo "== $$t"; bash $$t; done
+
+# Everything again under the plain-C kernels, gcc and the sanitizers; then the foreign references.
+check-long: packages-check-long check
+	@SIGNUM_KERNELS=ref $(MAKE) --no-print-directory check-unit check-end
+	@SIGNUM_KERNELS=avx2 $(MAKE) --no-print-directory check-unit
+	@$(MAKE) --no-print-directory -s -j2 WERROR=1 CC=gcc tests && $(MAKE) --no-print-directory CC=gcc check-unit
+	@$(MAKE) --no-print-directory -s -j2 FLAVOUR=asan  tests && $(MAKE) --no-print-directory FLAVOUR=asan  check-unit
+	@$(MAKE) --no-print-directory -s -j2 FLAVOUR=ubsan tests && $(MAKE) --no-print-directory FLAVOUR=ubsan check-unit
+	@$(MAKE) --no-print-directory -s -j2 FLAVOUR=tsan  tests && $(MAKE) --no-print-directory FLAVOUR=tsan  check-unit
+	@set -e; for t in $(wildcard tests/golden/check_*.sh tests/clients/check_*.sh); do echo "== $$t"; bash $$t; done
+
+lint:
+	@for t in tests/lint/lint_*.sh; do sh $$t || exit 1; done
+
+# --- documents, benches, installation -----------------------------------------------------------
+.PHONY: docs bench install
+docs: signum
+	@./signum config --document > docs/config.md
+
+BENCHES := $(patsubst tests/bench/%.c,$(B)/tests/bench/%,$(wildcard tests/bench/bench_*.c))
+bench: signum $(BENCHES)
+	@sh tests/bench/run.sh $(BENCHES)
+$(B)/tests/bench/%: $(B)/tests/bench/%.o $(LIB)
+	$(CC) -o $@ $< $(LIB) $(SGN_LDFLAGS) $(LIBS)
+
+install: signum
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/signum/configs $(DESTDIR)$(PREFIX)/share/doc/signum
+	install -m 755 $(B)/signum $(DESTDIR)$(PREFIX)/bin/signum
+	install -m 644 configs/*.yaml $(DESTDIR)$(PREFIX)/share/signum/configs
+	install -m 644 README.md LICENSE $(DESTDIR)$(PREFIX)/share/doc/signum
+
 clean:
 	rm -rf build signum
 
