@@ -27,7 +27,8 @@ int sgn_threads(void) {
 }
 
 static sgn_status fill_slot(sgn_scratch_slot slot, sgn_error *err) {
-    for (int t = 0; t < sgn_threads(); t++) {
+    const int buffers = slot == SGN_SCRATCH_SHARED ? 1 : sgn_threads();
+    for (int t = 0; t < buffers; t++) {
         if (scratch[slot][t].bytes >= reserved[slot]) continue;
         sgn_memory_free(scratch[slot][t].at, scratch[slot][t].bytes);
         scratch[slot][t].bytes = 0;
@@ -71,7 +72,9 @@ sgn_status sgn_scratch_reserve(sgn_scratch_slot slot, size_t bytes, sgn_error *e
     return s;
 }
 
-void *sgn_scratch(sgn_scratch_slot slot) { return scratch[slot][sgn_thread_id()].at; }
+void *sgn_scratch(sgn_scratch_slot slot) {
+    return scratch[slot][slot == SGN_SCRATCH_SHARED ? 0 : sgn_thread_id()].at;
+}
 
 size_t sgn_scratch_bytes(void) {
     size_t sum = 0;

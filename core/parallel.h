@@ -23,9 +23,10 @@ void sgn_threads_set(int n);           /* 0: as many as the CPU mask allows */
 int  sgn_threads_available(void);      /* CPUs in this process's affinity mask */
 int  sgn_thread_id(void);              /* 0 .. sgn_threads()-1 inside a task, else 0 */
 
-/* Scratch memory of the calling thread, one buffer per slot and thread, kept from
- * call to call. Reserve (outside loops, may fail) before use (inside, cannot). */
-typedef enum { SGN_SCRATCH_OP, SGN_SCRATCH_KERNEL, SGN_SCRATCH_SLOTS } sgn_scratch_slot;
+/* Scratch memory, one buffer per slot and thread, kept from call to call; SHARED has
+ * one in all, for whoever starts the loops. Reserve (outside loops, may fail, moves the
+ * buffer) before use (anywhere, cannot fail). */
+typedef enum { SGN_SCRATCH_OP, SGN_SCRATCH_KERNEL, SGN_SCRATCH_SHARED, SGN_SCRATCH_SLOTS } sgn_scratch_slot;
 sgn_status sgn_scratch_reserve(sgn_scratch_slot slot, size_t bytes, sgn_error *err);
 void      *sgn_scratch(sgn_scratch_slot slot);      /* 64-byte aligned */
 size_t     sgn_scratch_bytes(void);                 /* all slots, all threads */
