@@ -23,11 +23,6 @@ static inline bool sgn_is_rank(const sgn_tensor *x, int rank) { return x->shape.
 static inline bool sgn_is_vector(const sgn_tensor *x, int64_t n) {
     return x->shape.rank == 1 && x->shape.dim[0] == n;
 }
-static inline bool sgn_any_grad(const sgn_node *n) {
-    for (int i = 0; i < n->op->n_in; i++)
-        if (n->in[i] && n->in[i]->needs_grad) return true;
-    return false;
-}
 
 /* sum_j x_j in eight lanes. */
 static inline sgn_real sgn_sum(const sgn_real *x, int64_t n) {

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: MIT */
+/* y = (x . alpha) S^T + (x beta) 1^T, S = sign(W) (FBI-LLM, arXiv 2407.07093).
+ * With u = dy S, r = dy 1:  dx += u . alpha + r beta^T,  dalpha += sum_t x . u,
+ * dbeta += sum_t r x,  dW += dy^T (x . alpha), straight through the sign.
+ * Tokens go through backward in chunks, so that no second (tokens, in) array exists. */
+#include "core/gemm.h"
+#include "core/kernels/kernels.h"
+#include "core/ops.h"
+#include "core/ops/op_rows.h"
+
+enum { CHUNK = 512 };
+
+typedef struct {               /* one chunk of backward */
+    const sgn_node *n;
+    int64_t         from, rows;
+    sgn_real       *r, *u;     /* (CHUNK), (CHUNK, in); u serves x . alpha too */
+} chunk;
+
+static sgn_tensor *x_of(const sgn_node *n)     { return n->in[0]; }
+static sgn_tensor *w_of(const sgn_node *n)     { return n->in[1]; }
+static sgn_tensor *alpha_of(const sgn_node *n) { return n->in[2]; }
+static sgn_tensor *beta_of(const sgn_node *n)  { return n->in[3]; }
+static sgn_real *grad_of(const sgn_tensor *x)  { return x ? x->grad : NULL; }
+
+static sgn_status infer(const sgn_node *n, sgn_shape *out, size_t *saved, sgn_error *err) {
+    (void)saved;
+    const sgn_tensor *x = x_of(n), *w = w_of(n), *alpha = alpha_of(n), *beta = beta_of(n);
+    if (!sgn_is_rank(x, 2) || !sgn_is_rank(w, 2) || sgn_cols(x) != sgn_cols(w))
+        return sgn_misfit(n, "x (tokens, in) and W (out, in)", x, w, err);
+    const int64_t in = sgn_cols(w);
+    if (alpha && !sgn_is_vector(alpha, in)) return sgn_misfit(n, "alpha (in) for W (out, in)", alpha, w, err);
+    if (beta && !sgn_is_vector(beta, in)) return sgn_misfit(n, "beta (in) for W (out, in)", beta, w, err);
+    if (w->data && !w->signs) SGN_FAIL(err, SGN_SHAPE, "sign_matmul wants a latent weight, which has sign planes");
+    *out = sgn_shape2(sgn_rows(x), sgn_rows(w));
+    const int64_t reals = n->train ? CHUNK * (1 + in) : 0;
+    SGN_TRY(sgn_scratch_reserve(SGN_SCRATCH_SHARED, (size_t)(reals > sgn_rows(x) ? reals : sgn_rows(x)) * sizeof(sgn_real), err));
+    SGN_TRY(sgn_binary_gemm_reserve(sgn_rows(w), in, err));
+    return n->train ? sgn_binary_gemm_reserve(in, sgn_rows(w), err) : SGN_OK;
+}
+
+static void x_beta_rows(void *ctx, int64_t begin, int64_t end) {
+    const sgn_node *n = ctx;
+    const int64_t in = sgn_cols(x_of(n));
+    sgn_real *s = sgn_scratch(SGN_SCRATCH_SHARED);
+    for (int64_t t = begin; t < end; t++)
+        s[t] = sgn_kernels_get()->dot(x_of(n)->data + t * in, beta_of(n)->data, in);
+}
+
+static void forward(const sgn_node *n) {
+    const sgn_tensor *x = x_of(n), *alpha = alpha_of(n);
+    const sgn_signs *s = w_of(n)->signs;
+    const int64_t in = sgn_cols(x), out = sgn_cols(n->out);
+    if (beta_of(n)) sgn_parallel(sgn_rows(x), sgn_row_grain(in), x_beta_rows, (void *)n);
+    sgn_binary_gemm_run(&(sgn_binary_product){
+        .m = sgn_rows(x), .n = out, .k = in, .x = x->data, .ldx = in, .in_scale = alpha ? alpha->data : NULL,
+        .s = &s->rows, .index = s->rows_index,
+        .row_add = beta_of(n) ? sgn_scratch(SGN_SCRATCH_SHARED) : NULL, .y = n->out->data, .ldy = out });
+}
+
+static void row_sums(void *ctx, int64_t begin, int64_t end) {
+    const chunk *c = ctx;
+    const int64_t out = sgn_cols(c->n->out);
+    for (int64_t t = begin; t < end; t++) c->r[t] = sgn_sum(c->n->out->grad + (c->from + t) * out, out);
+}
+
+/* u = dy S or u += dy S for some tokens. */
+static void dy_signs(const sgn_node *n, int64_t from, int64_t rows, bool add, sgn_real *u) {
+    const sgn_signs *s = w_of(n)->signs;
+    const int64_t in = sgn_cols(x_of(n)), out = sgn_cols(n->out);
+    sgn_binary_gemm_run(&(sgn_binary_product){
+        .m = rows, .n = in, .k = out, .x = n->out->grad + from * out, .ldx = out, .s = &s->cols,
+        .index = s->cols_index, .add = add, .y = u, .ldy = in });
+}
+
+/* Columns [begin, end) of dx, dalpha, dbeta for the chunk's tokens. */
+static void backward_cols(void *ctx, int64_t begin, int64_t end) {
+    const chunk *c = ctx;
+    const sgn_tensor *x = x_of(c->n), *alpha = alpha_of(c->n), *beta = beta_of(c->n);
+    const int64_t in = sgn_cols(x);
+    sgn_real *dalpha = grad_of(alpha), *dbeta = grad_of(beta);
+    sgn_real sum_a[SGN_OP_COLS] = { 0 }, sum_b[SGN_OP_COLS] = { 0 };
+    for (int64_t t = 0; t < c->rows; t++) {
+        const sgn_real *xt = x->data + (c->from + t) * in, *u = c->u + t * in, r = c->r[t];
+        sgn_real *dx = x->grad ? x->grad + (c->from + t) * in : NULL;
+        if (dx && alpha) for (int64_t j = begin; j < end; j++) dx[j] += alpha->data[j] * u[j];
+        else if (dx) for (int64_t j = begin; j < end; j++) dx[j] += u[j];
+        if (dx && beta) for (int64_t j = begin; j < end; j++) dx[j] += beta->data[j] * r;
+        if (dalpha) for (int64_t j = begin; j < end; j++) sum_a[j - begin] += xt[j] * u[j];
+        if (dbeta) for (int64_t j = begin; j < end; j++) sum_b[j - begin] += xt[j] * r;
+    }
+    for (int64_t j = begin; dalpha && j < end; j++) dalpha[j] += sum_a[j - begin];
+    for (int64_t j = begin; dbeta && j < end; j++) dbeta[j] += sum_b[j - begin];
+}
+
+static void scale_rows(void *ctx, int64_t begin, int64_t end) {
+    const chunk *c = ctx;
+    const int64_t in = sgn_cols(x_of(c->n));
+    const sgn_real *alpha = alpha_of(c->n)->data;
+    for (int64_t t = begin; t < end; t++) {
+        const sgn_real *xt = x_of(c->n)->data + (c->from + t) * in;
+        for (int64_t j = 0; j < in; j++) c->u[t * in + j] = xt[j] * alpha[j];
+    }
+}
+
+static void backward_chunk(chunk *c) {
+    const sgn_node *n = c->n;
+    const int64_t in = sgn_cols(x_of(n)), out = sgn_cols(n->out);
+    if (x_of(n)->grad || grad_of(alpha_of(n)) || grad_of(beta_of(n))) {
+        if (beta_of(n)) sgn_parallel(c->rows, sgn_row_grain(out), row_sums, c);
+        dy_signs(n, c->from, c->rows, false, c->u);
+        sgn_parallel(in, SGN_OP_COLS, backward_cols, c);
+    }
+    const sgn_real *x = x_of(n)->data + c->from * in;
+    if (!w_of(n)->grad) return;
+    if (alpha_of(n)) sgn_parallel(c->rows, sgn_row_grain(in), scale_rows, c);
+    sgn_gemm_dw(w_of(n)->grad, n->out->grad + c->from * out, alpha_of(n) ? c->u : x, c->rows, out, in);
+}
+
+static void backward(const sgn_node *n) {
+    const int64_t tokens = sgn_rows(n->out), in = sgn_cols(x_of(n)), out = sgn_cols(n->out);
+    if (!alpha_of(n) && !beta_of(n)) {         /* nothing to keep u for */
+        if (x_of(n)->grad) dy_signs(n, 0, tokens, true, x_of(n)->grad);
+        if (w_of(n)->grad) sgn_gemm_dw(w_of(n)->grad, n->out->grad, x_of(n)->data, tokens, out, in);
+        return;
+    }
+    sgn_real *r = sgn_scratch(SGN_SCRATCH_SHARED);
+    for (int64_t t = 0; t < tokens; t += CHUNK)
+        backward_chunk(&(chunk){ n, t, tokens - t < CHUNK ? tokens - t : CHUNK, r, r + CHUNK });
+}
+
+/* The same with W for S: where W is +-1 both agree, and this one is linear in W. */
+static void smooth(const sgn_node *n) {
+    const sgn_real *alpha = alpha_of(n) ? alpha_of(n)->data : NULL, *beta = beta_of(n) ? beta_of(n)->data : NULL;
+    const int64_t in = sgn_cols(x_of(n)), out = sgn_cols(n->out);
+    for (int64_t k = 0; k < sgn_numel(n->out->shape); k++) {
+        const sgn_real *x = x_of(n)->data + k / out * in, *w = w_of(n)->data + k % out * in;
+        double y = 0;
+        for (int64_t j = 0; j < in; j++) y += (double)(x[j] * ((alpha ? alpha[j] : 1) * w[j] + (beta ? beta[j] : 0)));
+        n->out->data[k] = (sgn_real)y;
+    }
+}
+
+const sgn_op sgn_op_sign_matmul = { "sign_matmul", 4, 0, infer, forward, backward, smooth };
+
+sgn_tensor *sgn_sign_matmul(sgn_tape *t, sgn_tensor *x, sgn_tensor *w, sgn_tensor *alpha, sgn_tensor *beta) {
+    return sgn_tape_apply(t, &sgn_op_sign_matmul, (sgn_tensor *[]){ x, w, alpha, beta }, NULL);
+}
