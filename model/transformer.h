@@ -34,6 +34,9 @@ void        sgn_transformer_free(sgn_transformer *m);
  * biases 0, scales derived (training.md 2.3). Value = f(seed, parameter name, index). */
 void        sgn_transformer_randomize(sgn_transformer *m, uint64_t seed);
 
+/* cosine, sine (positions, head_dim/2) of position / (rope_scaling * rope_theta^(2j/head_dim)). */
+void        sgn_rope_tables(const sgn_model_config *c, int64_t positions, sgn_real *cosine, sgn_real *sine);
+
 /* Hidden states after the final norm, (batch*seq, dim). tokens (batch, seq) is kept. */
 sgn_tensor *sgn_transformer_hidden(const sgn_transformer *m, sgn_tape *t, const int32_t *tokens,
                                    int64_t batch, int64_t seq);
