@@ -18,7 +18,7 @@ typedef enum {
     SGN_FIELD_INT,             /* int64_t */
     SGN_FIELD_REAL,            /* double */
     SGN_FIELD_BOOL,            /* bool */
-    SGN_FIELD_TEXT,            /* char[SGN_TEXT] */
+    SGN_FIELD_TEXT,            /* char[SGN_TEXT]; a list [a, b] is kept as "a,b" */
     SGN_FIELD_CHOICE           /* char[SGN_TEXT], one of `choices` ("a|b|c") */
 } sgn_field_type;
 
@@ -26,9 +26,9 @@ typedef struct {
     const char    *key;        /* within its section: "dim" */
     sgn_field_type type;
     size_t         offset;     /* in the section's struct */
-    double         min, max;   /* INT, REAL: inclusive */
-    const char    *choices;    /* CHOICE; for TEXT lists "[a, b]" NULL */
-    const char    *otherwise;  /* the default, as it would be written in YAML */
+    double         min, max;   /* INT, REAL: inclusive; 0, 0: any */
+    const char    *choices;    /* CHOICE: "a|b|c" */
+    const char    *otherwise;  /* the default as text: "256", "3e-4", "true", "", "[a, b]" */
     const char    *help;       /* one sentence */
 } sgn_field;
 
@@ -40,6 +40,8 @@ typedef struct {
 
 /* `config` is the struct that sections point into; `sections` ends with name NULL. */
 void       sgn_config_defaults(void *config, const sgn_section *sections);
+/* The row of a dotted key, NULL if there is none; its section in *section (may be NULL). */
+const sgn_field *sgn_config_find(const sgn_section *sections, const char *key, const sgn_section **section);
 /* One setting by its dotted key: "model.dim", "256". `where` names the source. */
 sgn_status sgn_config_set(void *config, const sgn_section *sections, const char *key, const char *value,
                           const char *where, sgn_error *err);
@@ -53,6 +55,8 @@ sgn_status sgn_config_dump(const void *config, const sgn_section *sections, bool
 /* A Markdown table per section, for docs/config.md; malloc'd. */
 sgn_status sgn_config_document(const sgn_section *sections, char **out, sgn_error *err);
 
+/* Does YAML 1.1 take this bare word for a truth value or null? */
+bool sgn_config_implicit(const char *word);
 /* The known word nearest to `word` (edit distance), NULL if none is near. */
 const char *sgn_nearest(const char *word, const char *const *known, int count);
 
