@@ -12,6 +12,8 @@
 typedef struct sgn_linear      sgn_linear;
 typedef struct sgn_linear_kind sgn_linear_kind;
 
+enum { SGN_LINEAR_NODES = 4 };     /* most tape nodes of one forward, bias included */
+
 struct sgn_linear {
     const sgn_linear_kind *kind;
     sgn_params *params;
@@ -29,7 +31,7 @@ struct sgn_linear_kind {
     sgn_tensor *(*forward)(const sgn_linear *l, sgn_tape *t, sgn_tensor *x);    /* without the bias */
     /* Derived parameters (scales) from the weight (out, in) that is already in place. */
     void       (*derive)(sgn_linear *l);                                        /* NULL: none */
-    /* Views of the current parameters; float build only. */
+    /* Views of the current parameters. */
     sgn_status (*lower)(const sgn_linear *l, sgn_lowered *out, sgn_error *err);
 };
 
@@ -39,6 +41,8 @@ const sgn_linear_kind *sgn_linear_kind_at(int i);                               
 sgn_status  sgn_linear_declare(sgn_linear *l, sgn_params *p, const sgn_model_config *c, const char *kind,
                                const char *path, int64_t in, int64_t out, bool bias, sgn_error *err);
 sgn_tensor *sgn_linear_forward(const sgn_linear *l, sgn_tape *t, sgn_tensor *x);
+/* Scales from the weight, after it was drawn or read. */
+void        sgn_linear_derive(sgn_linear *l);
 sgn_status  sgn_linear_lower(const sgn_linear *l, sgn_lowered *out, sgn_error *err);
 /* A parameter's tensor, NULL for index -1. */
 sgn_tensor *sgn_linear_param(const sgn_linear *l, int index);

@@ -6,6 +6,7 @@
 #ifndef SGN_MODEL_LOWERED_H
 #define SGN_MODEL_LOWERED_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include "core/bits.h"
 
@@ -31,21 +32,21 @@ typedef enum {
 const char *sgn_stage_word(sgn_stage_kind k);
 
 typedef struct {
-    sgn_stage_kind kind;
-    int64_t        rows, cols;     /* out, in of the stage */
-    int64_t        group;          /* GROUP_SIGN: columns per scale */
-    sgn_plane      plane[2];       /* (rows, cols) */
-    const float   *v, *u;          /* vectors; DENSE: v is (rows, cols) */
-    int64_t        v_size, u_size; /* numbers in v and u; 1 stands for a whole vector of it */
-    const char    *name[2];        /* of its arrays in a file ("sign", "wscale"): planes, then v, then u; static */
-} sgn_stage;
+    sgn_stage_kind  kind;
+    int64_t         rows, cols;     /* out, in of the stage */
+    int64_t         group;          /* GROUP_SIGN: columns per scale */
+    sgn_plane       plane[2];       /* (rows, cols) */
+    const sgn_real *v, *u;          /* vectors; DENSE: v is (rows, cols) */
+    int64_t         v_size, u_size; /* numbers in v and u; 1 stands for a whole vector of it */
+    const char     *name[2];        /* of its arrays in a file ("sign", "wscale"): planes, then v, then u; static */
+} sgn_lowered_stage;
 
 enum { SGN_MAX_STAGES = 6, SGN_MAX_CHAINS = 2 };
-typedef struct { sgn_stage stage[SGN_MAX_STAGES]; int count; } sgn_chain;
+typedef struct { sgn_lowered_stage stage[SGN_MAX_STAGES]; int count; } sgn_chain;
 typedef struct {
-    sgn_chain    chain[SGN_MAX_CHAINS];
-    int          count;
-    const float *bias;             /* (out) or NULL */
+    sgn_chain       chain[SGN_MAX_CHAINS];
+    int             count;
+    const sgn_real *bias;          /* (out) or NULL */
 } sgn_lowered;
 
 #endif

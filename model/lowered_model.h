@@ -8,15 +8,15 @@
 #include "model/transformer.h"
 
 typedef struct {
-    const float *attention_norm, *mlp_norm;       /* (dim) */
-    sgn_lowered  linear[SGN_LINEARS];
+    const sgn_real *attention_norm, *mlp_norm;    /* (dim) */
+    sgn_lowered     linear[SGN_LINEARS];
 } sgn_lowered_block;
 
 typedef struct {
     sgn_model_config   config;
-    const float       *embedding;                 /* (vocab, dim) */
-    const float       *final_norm;                /* (dim) */
-    const float       *head;                      /* (vocab, dim); == embedding when tied */
+    const sgn_real    *embedding;                 /* (vocab, dim) */
+    const sgn_real    *final_norm;                /* (dim) */
+    const sgn_real    *head;                      /* (vocab, dim); == embedding when tied */
     sgn_lowered_block *blocks;                    /* (layers) */
 } sgn_lowered_model;
 

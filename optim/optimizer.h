@@ -46,10 +46,17 @@ typedef struct {
     void (*update)(const sgn_optim_config *c, const sgn_optim_step *s, const sgn_optim_piece *p);
 } sgn_optimizer_kind;
 
+typedef struct {                               /* what one thread updates at a time; rows of a latent */
+    int     param;
+    int64_t begin, count;
+} sgn_optim_range;
+
 typedef struct {
     const sgn_optimizer_kind *kind;
     sgn_optim_config config;
     sgn_params      *params;
+    sgn_optim_range *ranges;
+    int64_t          range_count;
     sgn_real        *dense[SGN_MAX_STATES], *latent[SGN_MAX_STATES];
     int64_t          flips;                    /* signs that changed in the last step */
 } sgn_optimizer;
@@ -65,7 +72,7 @@ void       sgn_optimizer_step(sgn_optimizer *o, const sgn_optim_step *s);
 /* Does weight decay apply to this class under `decay`? */
 bool       sgn_optimizer_decays(const sgn_optim_config *c, sgn_param_class class);
 
-/* Global L2 norm of all gradients: sums over fixed blocks of 4096 in double, added in order. */
+/* Global L2 norm of all gradients, summed in double over pieces that depend on the sizes alone. */
 double     sgn_grad_norm(const sgn_params *p);
 /* min(1, clip / norm), as PyTorch's clip_grad_norm_: clip / (norm + 1e-6). */
 double     sgn_clip_scale(double norm, double clip);

@@ -6,6 +6,15 @@
 
 #include "optim/optimizer.h"
 
+typedef struct {
+    const char *name, *summary;
+    /* Share of the way from min_lr to lr; t in [0, 1) runs over the steps after warm-up. */
+    double    (*curve)(const sgn_optim_config *c, double t);
+} sgn_schedule;
+
+const sgn_schedule *sgn_schedule_find(const char *name);
+const sgn_schedule *sgn_schedule_at(int i);                  /* NULL past the end */
+
 /* Learning rate of step 0 .. steps-1. Warm-up: lr * (step+1)/warmup for step < warmup,
  * then the named curve from lr to min_lr over the rest. */
 double sgn_schedule_lr(const sgn_optim_config *c, int64_t step, int64_t steps);
