@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: MIT */
+/* z = H head^T, loss = scale sum_t [(1 - lambda) hard_t + lambda T^2 soft_t] over positions with a target:
+ *   hard_t = -log p(target_t),  soft_t = -sum_v pT(v) log pS(v), both softmaxes at z/T (Hinton et al. 2015);
+ *   dz = g scale [(1 - lambda) (p - e_target) + lambda T (pS - pT)],  dH += dz head,  dhead += dz^T H.
+ * The soft term carries T^2, so that its gradient keeps its size when T changes; `sums` reports soft_t itself.
+ * Logits live for one chunk of tokens. Backward makes them, the loss and all gradients in one pass,
+ * therefore forward leaves the value to it (NaN until then) where backward will run. */
+#include <math.h>
+#include <string.h>
+#include "core/arena.h"
+#include "core/checked.h"
+#include "core/gemm.h"
+#include "core/kernels/kernels.h"
+#include "core/ops.h"
+#include "core/ops/op_rows.h"
+
+enum { LOGITS = 4 << 20, MOST_ROWS = 512 };    /* reals and tokens of a chunk */
+
+typedef struct { double hard, soft, entropy; } terms;
+
+typedef struct {               /* one chunk of tokens */
+    const sgn_node *n;
+    int64_t         from, rows, vocab;
+    double          gradient;  /* factor of dz; 0: none wanted */
+    sgn_real       *z, *zt;    /* (rows, vocab): student, teacher or NULL; z becomes dz */
+    terms          *term;      /* (rows) */
+} chunk;
+
+static const sgn_head_loss_args *args_of(const sgn_node *n) { return n->args; }
+static bool taught(const sgn_node *n) { return args_of(n)->lambda > 0; }
+
+static int64_t chunk_rows(const sgn_node *n) {
+    const int64_t fit = LOGITS / (sgn_rows(n->in[1]) * (taught(n) ? 2 : 1));
+    const int64_t most = sgn_rows(n->in[0]) < MOST_ROWS ? sgn_rows(n->in[0]) : MOST_ROWS;
+    return fit < 1 ? 1 : fit < most ? fit : most;
+}
+
+/* Bytes of one chunk's logits of one model, so that the next array starts on a cache line. */
+static size_t logit_bytes(const sgn_node *n) {
+    return sgn_round_up((size_t)(chunk_rows(n) * sgn_rows(n->in[1])) * sizeof(sgn_real), SGN_ALIGN);
+}
+
+static sgn_status infer(const sgn_node *n, sgn_shape *out, size_t *saved, sgn_error *err) {
+    (void)saved;
+    const sgn_tensor *h = n->in[0], *head = n->in[1];
+    const sgn_head_loss_args *a = args_of(n);
+    if (!sgn_is_rank(h, 2) || !sgn_is_rank(head, 2) || sgn_cols(h) != sgn_cols(head) || sgn_rows(head) < 1)
+        return sgn_misfit(n, "h (tokens, width) and head (vocab, width)", h, head, err);
+    if (!(a->lambda >= 0 && a->lambda <= 1 && a->temperature > 0))
+        SGN_FAIL(err, SGN_CONFIG, "head_loss wants lambda in [0, 1] and a temperature above 0, got %g and %g",
+                 a->lambda, a->temperature);
+    if (taught(n) && (a->soft.kind != SGN_SOFT_HIDDEN || a->soft.width < 1))
+        SGN_FAIL(err, SGN_CONFIG, "head_loss wants a teacher where lambda is %g; give one or set lambda to 0", a->lambda);
+    *out = sgn_shape1(1);
+    const size_t models = taught(n) ? 2 : 1;
+    SGN_TRY(sgn_scratch_reserve(SGN_SCRATCH_SHARED, models * logit_bytes(n) + (size_t)chunk_rows(n) * sizeof(terms), err));
+    return taught(n) ? sgn_scratch_reserve(SGN_SCRATCH_OP, 2 * (size_t)sgn_rows(head) * sizeof(sgn_real), err) : SGN_OK;
+}
+
+/* y_v = exp(z_v/T - max), their sum, and log sum_v exp(z_v/T). */
+static double soften(sgn_real *y, const sgn_real *z, int64_t n, double temperature, sgn_real *sum) {
+    const sgn_kernels *k = sgn_kernels_get();
+    const sgn_real cool = (sgn_real)(1 / temperature), most = k->max(z, n) * cool;
+    if (temperature != 1) {
+        for (int64_t v = 0; v < n; v++) y[v] = z[v] * cool;
+        z = y;
+    }
+    *sum = k->exp_sum(y, z, n, most);
+    return (double)most + log((double)*sum);
+}
+
+/* Losses of one token, and its dz in place of z. */
+static terms token(const chunk *c, int64_t i, int64_t target) {
+    const sgn_kernels *k = sgn_kernels_get();
+    const sgn_head_loss_args *a = args_of(c->n);
+    const int64_t vocab = c->vocab;
+    const double T = a->temperature;
+    sgn_real *z = c->z + i * vocab, *p = sgn_scratch(SGN_SCRATCH_OP), *q = p + vocab, sum, sum_p = 1, sum_q = 1;
+    const double picked = target < vocab ? (double)z[target] : (double)NAN;
+    terms e = { 0 };
+    if (c->zt) {
+        const sgn_real *zt = c->zt + i * vocab;
+        const double level = soften(p, zt, vocab, T, &sum_p), by = T * (double)sum_p;
+        e.entropy = level - (double)k->dot(p, zt, vocab) / by;
+        e.soft = -(double)k->dot(p, z, vocab) / by;
+        if (T != 1) e.soft += soften(q, z, vocab, T, &sum_q);
+    }
+    const double level = soften(z, z, vocab, 1, &sum);
+    e.hard = level - picked;
+    if (c->zt && T == 1) e.soft += level;
+    if (c->gradient == 0) return e;
+    const double hard = c->gradient * (1 - a->lambda), soft = c->gradient * a->lambda * T;
+    const sgn_real by = (sgn_real)((T == 1 ? hard + soft : hard) / (double)sum);
+    for (int64_t v = 0; v < vocab; v++) z[v] *= by;
+    if (c->zt && T != 1) k->axpy(z, (sgn_real)(soft / (double)sum_q), q, vocab);
+    if (c->zt) k->axpy(z, (sgn_real)(-soft / (double)sum_p), p, vocab);
+    if (target < vocab) z[target] -= (sgn_real)hard;
+    return e;
+}
+
+static void tokens(void *ctx, int64_t begin, int64_t end) {
+    const chunk *c = ctx;
+    for (int64_t i = begin; i < end; i++) {
+        const int32_t target = args_of(c->n)->target[c->from + i];
+        if (target >= 0) c->term[i] = token(c, i, target);
+        else {
+            c->term[i] = (terms){ 0 };
+            memset(c->z + i * c->vocab, 0, (size_t)c->vocab * sizeof *c->z);
+        }
+    }
+}
+
+static void add_terms(const chunk *c, sgn_loss_sums *to) {
+    for (int64_t i = 0; i < c->rows; i++) {
+        to->hard += c->term[i].hard;
+        to->soft += c->term[i].soft;
+        to->teacher_entropy += c->term[i].entropy;
+        to->tokens += args_of(c->n)->target[c->from + i] >= 0;
+    }
+}
+
+static void run_chunk(chunk *c, sgn_loss_sums *to) {
+    const sgn_tensor *h = c->n->in[0], *head = c->n->in[1];
+    const sgn_soft *soft = &args_of(c->n)->soft;
+    const int64_t width = sgn_cols(h);
+    const sgn_real *x = h->data + c->from * width;
+    sgn_gemm_forward(c->z, x, head->data, c->rows, c->vocab, width);
+    if (c->zt) sgn_gemm_forward(c->zt, soft->hidden + c->from * soft->width, soft->head, c->rows, c->vocab, soft->width);
+    sgn_parallel(c->rows, 1, tokens, c);
+    add_terms(c, to);
+    if (c->gradient == 0) return;
+    if (h->grad) sgn_gemm_dx(h->grad + c->from * width, c->z, head->data, c->rows, c->vocab, width);
+    if (head->grad) sgn_gemm_dw(head->grad, c->z, x, c->rows, c->vocab, width);
+}
+
+/* Everything of the op: the value, `sums`, and where gradient is not 0 the gradients. */
+static void run(const sgn_node *n, double gradient) {
+    const sgn_head_loss_args *a = args_of(n);
+    char *scratch = sgn_scratch(SGN_SCRATCH_SHARED);
+    chunk c = { .n = n, .vocab = sgn_rows(n->in[1]), .gradient = gradient, .z = (sgn_real *)(void *)scratch };
+    if (taught(n)) c.zt = (sgn_real *)(void *)(scratch += logit_bytes(n));
+    c.term = (terms *)(void *)(scratch + logit_bytes(n));
+    sgn_loss_sums sums = { 0 };
+    for (; c.from < sgn_rows(n->in[0]); c.from += chunk_rows(n)) {
+        const int64_t left = sgn_rows(n->in[0]) - c.from;
+        c.rows = left < chunk_rows(n) ? left : chunk_rows(n);
+        run_chunk(&c, &sums);
+    }
+    n->out->data[0] = (sgn_real)(a->scale * ((1 - a->lambda) * sums.hard +
+                                             a->lambda * a->temperature * a->temperature * sums.soft));
+    if (!a->sums) return;
+    a->sums->hard += sums.hard;
+    a->sums->soft += sums.soft;
+    a->sums->teacher_entropy += sums.teacher_entropy;
+    a->sums->tokens += sums.tokens;
+}
+
+static void forward(const sgn_node *n) {
+    if (n->train) n->out->data[0] = (sgn_real)NAN;
+    else run(n, 0);
+}
+static void backward(const sgn_node *n) {
+    run(n, (double)n->out->grad[0] * args_of(n)->scale);
+}
+
+const sgn_op sgn_op_head_loss = { "head_loss", 2, sizeof(sgn_head_loss_args), infer, forward, backward, NULL };
+
+sgn_tensor *sgn_head_loss(sgn_tape *t, sgn_tensor *h, sgn_tensor *head, const sgn_head_loss_args *args) {
+    return sgn_tape_apply(t, &sgn_op_head_loss, (sgn_tensor *[]){ h, head }, args);
+}
