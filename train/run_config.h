@@ -21,7 +21,7 @@ typedef struct {
     int64_t threads;                               /* 0: as many as the CPU mask allows */
     int64_t seed;                                  /* of the initial weights */
     char    kernels[SGN_TEXT];                     /* auto | ref | avx2 | avx512 | neon */
-    double  spike;                                 /* stop when the loss exceeds this many times its running median; 0: off */
+    double  spike;                                 /* stop when the loss exceeds this many times its running median for 3 steps; 0: only warn */
 } sgn_train_config;
 
 typedef struct {                                   /* top-level keys */
@@ -39,7 +39,15 @@ typedef struct {
 
 extern const sgn_section sgn_run_sections[];
 
-/* Defaults, then the preset (a path, or the name of a file in configs/), then key=value words. */
+/* Defaults, then the preset (a YAML file, a run's directory, or the name of a file in configs/:
+ * in the working directory, beside the program, or in ../share/signum), then key=value words. */
 sgn_status sgn_run_config_load(sgn_run_config *c, const char *preset, const char *const *overrides, int count, sgn_error *err);
+/* What no single setting can say: context >= seq and its like; fills in zeros that follow from
+ * other settings. model.vocab 0 stays until the training data is known. */
+sgn_status sgn_run_config_check(sgn_run_config *c, sgn_error *err);
+/* May a run that began with `saved` go on with `now`? SGN_CONFIG naming the first setting that
+ * would change its bits, with both values. Free to change: how often to save and evaluate, threads,
+ * kernels, and where data and teacher lie (their content is compared by digest). */
+sgn_status sgn_run_config_compatible(const sgn_run_config *saved, const sgn_run_config *now, sgn_error *err);
 
 #endif

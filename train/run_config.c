@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
+#include "train/run_config.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+#include "core/file.h"
+#include "optim/schedule.h"
+
+#define AT(type, member) offsetof(type, member)
+
+static const sgn_field start_fields[] = {
+    { "init", SGN_FIELD_TEXT, AT(sgn_start_config, init), 0, 0, NULL, "",
+      "Model to start from: a run, checkpoint, packed or Hugging Face directory; empty: random weights." },
+    { 0 },
+};
+
+static const sgn_field data_fields[] = {
+    { "train", SGN_FIELD_TEXT, AT(sgn_data_config, train), 0, 0, NULL, "",
+      "Shards to learn from: a directory made by `signum tokenize`, or its train/." },
+    { "valid", SGN_FIELD_TEXT, AT(sgn_data_config, valid), 0, 0, NULL, "",
+      "Shards to evaluate on: such a directory, or its valid/; empty: none." },
+    { "order", SGN_FIELD_CHOICE, AT(sgn_data_config, order), 0, 0, "shuffled|sequential", "shuffled",
+      "Order of the windows; either way each epoch shows every window once." },
+    { "seed", SGN_FIELD_INT, AT(sgn_data_config, seed), 0, 9e15, NULL, "1", "Seed of the shuffled order." },
+    { 0 },
+};
+
+static const sgn_field train_fields[] = {
+    { "steps", SGN_FIELD_INT, AT(sgn_train_config, steps), 1, 1e12, NULL, "1000", "Optimizer steps of the whole run." },
+    { "batch", SGN_FIELD_INT, AT(sgn_train_config, batch), 1, 65536, NULL, "8", "Windows per micro-batch." },
+    { "seq", SGN_FIELD_INT, AT(sgn_train_config, seq), 1, 1 << 20, NULL, "256", "Tokens per window." },
+    { "accumulate", SGN_FIELD_INT, AT(sgn_train_config, accumulate), 1, 65536, NULL, "1",
+      "Micro-batches per optimizer step." },
+    { "save_every", SGN_FIELD_INT, AT(sgn_train_config, save_every), 0, 1e12, NULL, "500",
+      "Steps between checkpoints; 0: only the last step." },
+    { "eval_every", SGN_FIELD_INT, AT(sgn_train_config, eval_every), 0, 1e12, NULL, "250",
+      "Steps between evaluations on data.valid; 0: only the last step." },
+    { "keep", SGN_FIELD_INT, AT(sgn_train_config, keep), 0, 1e6, NULL, "3", "Newest checkpoints to keep; 0: all." },
+    { "eval_windows", SGN_FIELD_INT, AT(sgn_train_config, eval_windows), 0, 1e12, NULL, "0",
+      "Validation windows per evaluation; 0: all." },
+    { "threads", SGN_FIELD_INT, AT(sgn_train_config, threads), 0, 1024, NULL, "0",
+      "Threads; 0: as many as the process may use. The numbers are the same for any." },
+    { "seed", SGN_FIELD_INT, AT(sgn_train_config, seed), 0, 9e15, NULL, "1", "Seed of the initial weights." },
+    { "kernels", SGN_FIELD_CHOICE, AT(sgn_train_config, kernels), 0, 0, "auto|ref|avx2|avx512|neon", "auto",
+      "Kernel set; auto: the best that the machine runs." },
+    { "spike", SGN_FIELD_REAL, AT(sgn_train_config, spike), 0, 1e6, NULL, "0",
+      "Stop when the loss exceeds this many times its running median for 3 steps; 0: only warn." },
+    { 0 },
+};
+
+const sgn_section sgn_run_sections[] = {
+    { "", start_fields, AT(sgn_run_config, start) },
+    { "model", sgn_model_fields, AT(sgn_run_config, model) },
+    { "data", data_fields, AT(sgn_run_config, data) },
+    { "optim", sgn_optim_fields, AT(sgn_run_config, optim) },
+    { "distill", sgn_distill_fields, AT(sgn_run_config, distill) },
+    { "train", train_fields, AT(sgn_run_config, train) },
+    { 0 },
+};
+
+/* --- finding a preset ------------------------------------------------------------------------- */
+
+enum { PLACES = 4 };
+
+/* configs/ in the working directory, beside the program (or above build/FLAVOUR/), and of an installation. */
+static int places(sgn_path at[PLACES]) {
+    int n = 0;
+    snprintf(at[n++].s, SGN_PATH_MAX, "configs");
+    char program[SGN_PATH_MAX];
+    const ssize_t size = readlink("/proc/self/exe", program, sizeof program - 32);
+    if (size <= 0) return n;
+    program[size] = '\0';
+    *strrchr(program, '/') = '\0';
+    static const char *const below[] = { "configs", "../../configs", "../share/signum/configs" };
+    for (size_t i = 0; i < sizeof below / sizeof *below; i++)
+        snprintf(at[n++].s, SGN_PATH_MAX, "%.900s/%s", program, below[i]);
+    return n;
+}
+
+static void list(const sgn_path *at, int count, char *out, size_t room) {
+    *out = '\0';
+    for (int i = 0; i < count; i++) {
+        char **names;
+        int found;
+        if (sgn_directory_list(at[i].s, "", ".yaml", &names, &found, NULL) != SGN_OK) continue;
+        for (int k = 0; k < found; k++) {
+            const size_t used = strlen(out);
+            snprintf(out + used, room - used, "%s%.*s", used ? ", " : "", (int)strlen(names[k]) - 5, names[k]);
+        }
+        sgn_names_free(names, found);
+        if (found) return;
+    }
+}
+
+static sgn_status find_preset(const char *preset, sgn_path *out, sgn_error *err) {
+    if (sgn_is_directory(preset)) {
+        SGN_TRY(sgn_path_set(out, err, "%s/config.yaml", preset));
+        if (sgn_file_exists(out->s)) return SGN_OK;
+        SGN_FAIL(err, SGN_CONFIG, "%s is a directory without config.yaml; a preset is a YAML file, a name, or a run", preset);
+    }
+    if (strchr(preset, '/') || strstr(preset, ".yaml") || sgn_file_exists(preset)) return sgn_path_set(out, err, "%s", preset);
+    sgn_path at[PLACES];
+    const int count = places(at);
+    for (int i = 0; i < count; i++) {
+        SGN_TRY(sgn_path_set(out, err, "%s/%s.yaml", at[i].s, preset));
+        if (sgn_file_exists(out->s)) return SGN_OK;
+    }
+    char known[256];
+    list(at, count, known, sizeof known);
+    SGN_FAIL(err, SGN_CONFIG, "there is no preset '%s'; give the path of a YAML file or one of: %s", preset, known);
+}
+
+sgn_status sgn_run_config_load(sgn_run_config *c, const char *preset, const char *const *overrides, int count, sgn_error *err) {
+    memset(c, 0, sizeof *c);
+    sgn_config_defaults(c, sgn_run_sections);
+    sgn_path path;
+    if (preset) {
+        SGN_TRY(find_preset(preset, &path, err));
+        SGN_TRY(sgn_config_load(c, sgn_run_sections, path.s, err));
+    }
+    for (int i = 0; i < count; i++) SGN_TRY(sgn_config_override(c, sgn_run_sections, overrides[i], err));
+    return sgn_run_config_check(c, err);
+}
+
+/* --- settings against each other -------------------------------------------------------------- */
+
+static sgn_status check_model(sgn_run_config *c, sgn_error *err) {
+    sgn_model_config *m = &c->model;
+    if (m->context == 0) m->context = c->train.seq;
+    if (m->context < c->train.seq)
+        SGN_FAIL(err, SGN_CONFIG, "train.seq = %lld is longer than model.context = %lld; raise model.context or lower train.seq",
+                 (long long)c->train.seq, (long long)m->context);
+    const int64_t vocab = m->vocab;
+    if (vocab == 0) m->vocab = 1;
+    SGN_TRY(sgn_model_config_resolve(m, err));
+    m->vocab = vocab;
+    return SGN_OK;
+}
+
+sgn_status sgn_run_config_check(sgn_run_config *c, sgn_error *err) {
+    SGN_TRY(check_model(c, err));
+    const sgn_train_config *t = &c->train;
+    if ((double)t->batch * (double)t->seq * (double)t->accumulate > 1e10)
+        SGN_FAIL(err, SGN_CONFIG, "train.batch x train.seq x train.accumulate = %lld x %lld x %lld is more than 1e10 tokens per step",
+                 (long long)t->batch, (long long)t->seq, (long long)t->accumulate);
+    if ((double)t->batch * (double)t->seq > 1 << 24)
+        SGN_FAIL(err, SGN_CONFIG, "train.batch x train.seq = %lld x %lld is more than 16,777,216 tokens per micro-batch; "
+                 "lower train.batch and raise train.accumulate", (long long)t->batch, (long long)t->seq);
+    return sgn_schedule_check(&c->optim, t->steps, err);
+}
+
+/* --- resuming --------------------------------------------------------------------------------- */
+
+static bool is_free(const char *key) {
+    static const char *const keys[] = {
+        "data.train", "data.valid", "distill.teacher", "train.save_every", "train.eval_every", "train.eval_windows",
+        "train.keep", "train.threads", "train.kernels", "train.spike",
+    };
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+        if (strcmp(keys[i], key) == 0) return true;
+    return false;
+}
+
+typedef struct { char s[SGN_TEXT + 2]; } value_text;
+
+static const char *print_value(const sgn_field *f, const void *at, value_text *out) {
+    switch (f->type) {
+    case SGN_FIELD_INT: snprintf(out->s, sizeof out->s, "%lld", (long long)*(const int64_t *)at); break;
+    case SGN_FIELD_REAL: snprintf(out->s, sizeof out->s, "%.17g", *(const double *)at); break;
+    case SGN_FIELD_BOOL: snprintf(out->s, sizeof out->s, "%s", *(const bool *)at ? "true" : "false"); break;
+    case SGN_FIELD_TEXT:
+    case SGN_FIELD_CHOICE: snprintf(out->s, sizeof out->s, "'%s'", (const char *)at); break;
+    }
+    return out->s;
+}
+
+sgn_status sgn_run_config_compatible(const sgn_run_config *saved, const sgn_run_config *now, sgn_error *err) {
+    for (const sgn_section *s = sgn_run_sections; s->name; s++)
+        for (const sgn_field *f = s->fields; f->key; f++) {
+            char key[96];
+            snprintf(key, sizeof key, "%s%s%s", s->name, *s->name ? "." : "", f->key);
+            if (is_free(key)) continue;
+            value_text a, b;
+            print_value(f, (const char *)saved + s->offset + f->offset, &a);
+            print_value(f, (const char *)now + s->offset + f->offset, &b);
+            if (strcmp(a.s, b.s) == 0) continue;
+            SGN_FAIL(err, SGN_CONFIG, "the run began with %s = %.120s, now it is %.120s; resume with the setting it began with, "
+                     "or start another run", key, a.s, b.s);
+        }
+    return SGN_OK;
+}
