@@ -1,0 +1,50 @@
+/* vocabulary.h - what a tokenizer is made of: pieces with their ids, and the merges that build them.
+ *
+ * SPDX-License-Identifier: MIT */
+#ifndef SGN_DATA_VOCABULARY_H
+#define SGN_DATA_VOCABULARY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "core/digest.h"
+#include "core/status.h"
+
+enum { SGN_PIECE_MAX = 1024, SGN_VOCAB_MAX = 1 << 24 };    /* bytes of a piece, pieces */
+
+#define SGN_EOT "<|endoftext|>"
+
+typedef struct { int32_t left, right, whole; } sgn_merge;  /* pieces left and right become whole */
+
+typedef struct {
+    int32_t    count;          /* pieces */
+    char      *bytes;          /* piece i is bytes[start[i] .. start[i+1]) */
+    uint32_t  *start;          /* (count + 1) */
+    bool      *special;        /* (count): a mark such as <|endoftext|>, not text */
+    sgn_merge *merge;          /* (merges), the first to be tried first */
+    int32_t    merges;
+    int32_t   *slot;           /* hash of the pieces' bytes -> id + 1 */
+    uint32_t   slots;
+    int32_t    room, merge_room;
+    uint32_t   bytes_room;
+} sgn_vocabulary;              /* start zeroed */
+
+/* The new piece has id `count`. Refused: empty, too long, known already. `where` names the source. */
+sgn_status sgn_vocabulary_add(sgn_vocabulary *v, const char *bytes, size_t n, bool special, const char *where, sgn_error *err);
+/* The piece left + right must exist. */
+sgn_status sgn_vocabulary_merge(sgn_vocabulary *v, int32_t left, int32_t right, const char *where, sgn_error *err);
+int32_t    sgn_vocabulary_find(const sgn_vocabulary *v, const char *bytes, size_t n);  /* -1: none */
+sgn_status sgn_vocabulary_bytes(sgn_vocabulary *v, sgn_error *err);        /* adds the 256 bytes as ids 0..255 */
+sgn_digest sgn_vocabulary_digest(const sgn_vocabulary *v);                 /* hex "" without memory */
+void       sgn_vocabulary_free(sgn_vocabulary *v);
+
+static inline const char *sgn_vocabulary_piece(const sgn_vocabulary *v, int32_t id, size_t *n) {
+    *n = v->start[id + 1] - v->start[id];
+    return v->bytes + v->start[id];
+}
+
+/* As a Hugging Face tokenizer.json: byte-level BPE. */
+sgn_status sgn_vocabulary_load(sgn_vocabulary *v, const char *path, sgn_error *err);
+sgn_status sgn_vocabulary_save(const sgn_vocabulary *v, const char *path, sgn_error *err);
+
+#endif
