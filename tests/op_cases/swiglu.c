@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+#include <math.h>
+#include "tests/op_cases/op_cases.h"
+
+static const op_case cases[] = {
+    { .name = "odd width", .in = { DENSE(3, 7), DENSE(3, 7) } },
+    { .name = "wide range of gates", .in = { SPREAD(9, 33, 6), DENSE(9, 33) } },
+    { .name = "more than one task", .in = { DENSE(41, 517), DENSE(41, 517) } },
+    { .name = "silu(x) x", .in = { DENSE(5, 11), SAME(0) } },
+};
+
+static sgn_tensor *apply(sgn_tape *t, sgn_tensor *const in[], const op_case *c) {
+    (void)c;
+    return sgn_swiglu(t, in[0], in[1]);
+}
+static void expect(const sgn_node *n, const op_case *c, double *out) {
+    (void)c;
+    for (int64_t k = 0; k < sgn_numel(n->out->shape); k++) {
+        const double g = (double)n->in[0]->data[k];
+        out[k] = g / (1 + exp(-g)) * (double)n->in[1]->data[k];
+    }
+}
+
+OP_CASES(swiglu, cases, apply, expect);
