@@ -43,6 +43,9 @@ ifeq ($(FLAVOUR),double)
 FLOORS := core core/kernels core/ops model model/linears
 endif
 LIB_SRC := $(wildcard $(addsuffix /*.c,$(FLOORS)))
+ifeq ($(FLAVOUR),double)
+LIB_SRC := $(filter-out model/model_load.c,$(LIB_SRC))
+endif
 CLI_SRC := $(wildcard cli/*.c)
 LIB_OBJ := $(LIB_SRC:%.c=$(B)/%.o)
 CLI_OBJ := $(CLI_SRC:%.c=$(B)/%.o)

@@ -16,10 +16,13 @@ sgn_status sgn_model_resolve(const char *where, const char *what, sgn_path *out,
 /* Config of a resolved directory. */
 sgn_status sgn_model_load_config(const char *directory, sgn_model_config *c, sgn_error *err);
 
-/* Fills a committed model's parameters by name from the directory's archives (*.safetensors
- * or shard-*.h5, where weights are under "weights/"): every parameter must be there with its
- * shape, but scales (derived where absent) and the head of a tied model. A packed directory has
- * X.sign instead of X.weight: latents become +-1. Then refreshes the signs. */
+/* Fills a committed model's parameters by name from the directory's archives: an index with its
+ * shards, else *.safetensors, else shard-*.h5, where NAME is "weights/NAME" and a large one comes in
+ * pieces by first row, "weights/NAME@0", "weights/NAME@4096", ... Every parameter must be there with
+ * its shape (but for dimensions of 1); the scales of a layer may be absent all together, then they
+ * are derived from its weight; a tied head is not looked for. A packed directory has X.sign instead
+ * of X.weight: latents become +-1. Values that are not finite are refused, a MANIFEST is verified
+ * first. Then refreshes the signs. The config.json is not read. */
 sgn_status sgn_model_load_weights(sgn_transformer *m, const char *directory, sgn_error *err);
 
 /* Both: init, commit and fill. */

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+#include "distill/teacher.h"
+
+#include <string.h>
+
+#define FIELD(key, type, min, max, otherwise, help) \
+    { #key, SGN_FIELD_##type, offsetof(sgn_distill_config, key), min, max, NULL, otherwise, help }
+
+const sgn_field sgn_distill_fields[] = {
+    FIELD(teacher, TEXT, 0, 0, "", "a model argument: run, checkpoint, packed or Hugging Face directory; empty: no teacher"),
+    FIELD(lambda, REAL, 0, 1, "1", "loss = lambda * soft + (1 - lambda) * hard; without a teacher all is hard"),
+    FIELD(temperature, REAL, 0.01, 100, "1", "divides the logits of student and teacher in the soft loss"),
+    { 0 },
+};
+
+#define SGN_TEACHER(name) extern const sgn_teacher_kind sgn_teacher_##name;
+#include "distill/teachers.def"
+#undef SGN_TEACHER
+
+static const sgn_teacher_kind *const table[] = {
+#define SGN_TEACHER(name) &sgn_teacher_##name,
+#include "distill/teachers.def"
+#undef SGN_TEACHER
+};
+
+const sgn_teacher_kind *sgn_teacher_kind_find(const char *name) {
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++)
+        if (strcmp(table[i]->name, name) == 0) return table[i];
+    return NULL;
+}
+
+sgn_status sgn_teacher_open(sgn_teacher *t, const char *where, const sgn_teacher_need *need, sgn_error *err) {
+    *t = (sgn_teacher){ .kind = sgn_teacher_kind_find(*where ? "live" : "none") };
+    const sgn_status s = t->kind->open(t, where, need, err);
+    if (s != SGN_OK) sgn_teacher_close(t);
+    return s;
+}
+
+void sgn_teacher_close(sgn_teacher *t) {
+    if (t->kind) t->kind->close(t);
+    *t = (sgn_teacher){ 0 };
+}

@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: MIT */
+#include "model/model_load.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "core/digest.h"
+#include "core/log.h"
+
+enum { CONFIG_LIMIT = 1 << 20, SHAPE_TEXT = 160 };
+
+/* --- which directory --------------------------------------------------------------------------- */
+
+static sgn_status newest_checkpoint(const char *run, const char *what, sgn_path *out, sgn_error *err) {
+    sgn_path folder;
+    char **names;
+    int count;
+    SGN_TRY(sgn_path_set(&folder, err, "%s/checkpoints", run));
+    SGN_TRY(sgn_directory_list(folder.s, "step-", "", &names, &count, err));
+    sgn_error why = { 0 };
+    sgn_status s = SGN_IO;
+    int i = count - 1;
+    for (; i >= 0; i--) {
+        if ((s = sgn_path_set(out, err, "%s/%s", folder.s, names[i])) != SGN_OK) break;
+        why = (sgn_error){ 0 };
+        if ((s = sgn_manifest_verify(out->s, &why)) == SGN_OK) break;
+        sgn_warn("%s is passed over: %s", out->s, why.text);
+    }
+    sgn_names_free(names, count);
+    if (s == SGN_OK || i >= 0) return s;
+    SGN_FAIL(err, SGN_IO, "%s: the run '%s' has no complete checkpoint%s%s; train it until it has saved one",
+             what, run, count ? ": " : "", why.text);
+}
+
+static bool holds(const char *directory, const char *prefix, const char *suffix) {
+    char **names;
+    int count;
+    if (sgn_directory_list(directory, prefix, suffix, &names, &count, NULL) != SGN_OK) return false;
+    sgn_names_free(names, count);
+    return count > 0;
+}
+
+sgn_status sgn_model_resolve(const char *where, const char *what, sgn_path *out, sgn_error *err) {
+    if (!sgn_is_directory(where))
+        SGN_FAIL(err, SGN_IO, "%s: '%s' is not a directory; give a run, a checkpoint, a packed or a Hugging Face directory",
+                 what, where);
+    sgn_path checkpoints;
+    SGN_TRY(sgn_path_set(&checkpoints, err, "%s/checkpoints", where));
+    if (sgn_is_directory(checkpoints.s)) return newest_checkpoint(where, what, out, err);
+    if (!holds(where, "", ".safetensors") && !holds(where, "shard-", ".h5") && !holds(where, "config.json", ""))
+        SGN_FAIL(err, SGN_IO, "%s: '%s' holds no model: no checkpoints/, no *.safetensors, no shard-*.h5", what, where);
+    return sgn_path_set(out, err, "%s", where);
+}
+
+sgn_status sgn_model_load_config(const char *directory, sgn_model_config *c, sgn_error *err) {
+    sgn_path path;
+    SGN_TRY(sgn_path_set(&path, err, "%s/config.json", directory));
+    if (!sgn_file_exists(path.s))
+        SGN_FAIL(err, SGN_IO, "%s is not there; it says what shape the model has, as Hugging Face writes it", path.s);
+    sgn_json *j;
+    SGN_TRY(sgn_json_load(&j, path.s, CONFIG_LIMIT, err));
+    const sgn_status s = sgn_model_config_from_json(c, j, path.s, err);
+    sgn_json_free(j);
+    return s;
+}
+
+/* --- the arrays of a directory ------------------------------------------------------------------- */
+
+typedef struct {
+    const char  *directory;
+    sgn_archive *at;
+    int          count;
+} archive_set;
+
+static void set_close(archive_set *set) {
+    for (int i = 0; i < set->count; i++) sgn_archive_close(&set->at[i]);
+    free(set->at);
+}
+
+static sgn_status set_open_names(archive_set *set, char *const *names, int count, sgn_error *err) {
+    set->at = calloc((size_t)count, sizeof *set->at);
+    if (!set->at) SGN_FAIL(err, SGN_NOMEM, "%s: no memory for a list of %d files", set->directory, count);
+    for (; set->count < count; set->count++) {
+        sgn_path path;
+        SGN_TRY(sgn_path_set(&path, err, "%s/%s", set->directory, names[set->count]));
+        SGN_TRY(sgn_archive_open(&set->at[set->count], path.s, err));
+    }
+    return SGN_OK;
+}
+
+/* An index with its shards, else all *.safetensors, else all shard-*.h5. */
+static sgn_status set_open(archive_set *set, const char *directory, sgn_error *err) {
+    static const char *const pattern[][2] = { { "model.safetensors.index.json", "" }, { "", ".safetensors" }, { "shard-", ".h5" } };
+    *set = (archive_set){ .directory = directory };
+    for (int i = 0; i < 3; i++) {
+        char **names;
+        int count;
+        SGN_TRY(sgn_directory_list(directory, pattern[i][0], pattern[i][1], &names, &count, err));
+        const sgn_status s = count ? set_open_names(set, names, count, err) : SGN_OK;
+        sgn_names_free(names, count);
+        if (s != SGN_OK) set_close(set);
+        if (s != SGN_OK || count) return s;
+    }
+    SGN_FAIL(err, SGN_IO, "%s holds no weights: no *.safetensors and no shard-*.h5", directory);
+}
+
+/* NAME, or weights/NAME as checkpoints call it. */
+static const sgn_array *find(const archive_set *set, const char *name, const sgn_archive **archive) {
+    char under[SGN_ARRAY_NAME];
+    snprintf(under, sizeof under, "weights/%s", name);
+    for (int i = 0; i < set->count; i++) {
+        int k = sgn_archive_find(&set->at[i], name);
+        if (k < 0) k = sgn_archive_find(&set->at[i], under);
+        if (k < 0) continue;
+        *archive = &set->at[i];
+        return &set->at[i].at[k];
+    }
+    return NULL;
+}
+
+static int64_t numel(const sgn_array *a) {
+    return (int64_t)(a->bytes / sgn_dtype_bytes(a->dtype));
+}
+
+/* Equal but for dimensions of 1: other programs keep scales as (1, in) or (out, 1). */
+static bool fits(const sgn_array *a, sgn_shape s) {
+    int i = 0, k = 0;
+    for (;;) {
+        while (i < a->rank && a->dim[i] == 1) i++;
+        while (k < s.rank && s.dim[k] == 1) k++;
+        if (i == a->rank || k == s.rank) return i == a->rank && k == s.rank;
+        if (a->dim[i++] != s.dim[k++]) return false;
+    }
+}
+
+static const char *print_shape(const sgn_array *a, char out[SHAPE_TEXT]) {
+    size_t n = (size_t)snprintf(out, SHAPE_TEXT, "(");
+    for (int i = 0; i < a->rank && n < SHAPE_TEXT; i++)
+        n += (size_t)snprintf(out + n, SHAPE_TEXT - n, "%s%lld", i ? ", " : "", (long long)a->dim[i]);
+    if (n < SHAPE_TEXT) snprintf(out + n, SHAPE_TEXT - n, ")");
+    return out;
+}
+
+static sgn_status misfit(const sgn_archive *archive, const sgn_array *a, const sgn_param *p, sgn_error *err) {
+    char have[SHAPE_TEXT];
+    sgn_shape_text want;
+    SGN_FAIL(err, SGN_SHAPE, "%s: tensor '%s' is %s, but the model needs %s; make %s agree with the file",
+             archive->path, a->name, print_shape(a, have), sgn_shape_print(p->tensor.shape, &want),
+             p->class == SGN_PARAM_SCALE ? "model.scales" : "the model's settings");
+}
+
+/* --- one parameter ------------------------------------------------------------------------------- */
+
+static sgn_status read_at(const sgn_archive *archive, const sgn_array *a, sgn_real *out, sgn_error *err) {
+    return sgn_archive_read_f32(archive, (int)(a - archive->at), out, numel(a), err);
+}
+
+/* A large array of a checkpoint is stored as NAME@0, NAME@4096, ...: pieces by first row. */
+static sgn_status read_pieces(const archive_set *set, const sgn_param *p, bool *found, sgn_error *err) {
+    const sgn_shape s = p->tensor.shape;
+    const int64_t width = sgn_numel(s) / s.dim[0];
+    for (int64_t row = 0; row < s.dim[0];) {
+        char name[SGN_ARRAY_NAME];
+        snprintf(name, sizeof name, "%s@%lld", p->name, (long long)row);
+        const sgn_archive *archive;
+        const sgn_array *a = find(set, name, &archive);
+        *found = a || row;
+        if (!*found) return SGN_OK;
+        if (!a) SGN_FAIL(err, SGN_FORMAT, "%s: '%s' is missing; the checkpoint is not whole", set->directory, name);
+        const int64_t rows = a->rank ? a->dim[0] : 0;
+        if (rows <= 0 || rows > s.dim[0] - row || numel(a) != rows * width) return misfit(archive, a, p, err);
+        SGN_TRY(read_at(archive, a, p->tensor.data + row * width, err));
+        row += rows;
+    }
+    return SGN_OK;
+}
+
+static sgn_status read_param(const archive_set *set, const sgn_param *p, bool *found, sgn_error *err) {
+    const sgn_archive *archive;
+    const sgn_array *a = find(set, p->name, &archive);
+    *found = a != NULL;
+    if (!a) return read_pieces(set, p, found, err);
+    if (!fits(a, p->tensor.shape)) return misfit(archive, a, p, err);
+    return read_at(archive, a, p->tensor.data, err);
+}
+
+/* Packed: X.sign U8 (out, 8 ceil(in/64)), bit j of a row is its byte j/8, bit j%8; 1 is +1. */
+static sgn_status read_signs(const archive_set *set, const sgn_param *p, bool *found, sgn_error *err) {
+    const int64_t rows = p->tensor.shape.dim[0], cols = p->tensor.shape.dim[1], stride = 8 * sgn_plane_stride(cols);
+    char name[SGN_ARRAY_NAME];
+    snprintf(name, sizeof name, "%.*s.sign", (int)(strlen(p->name) - strlen(".weight")), p->name);
+    const sgn_archive *archive;
+    const sgn_array *a = find(set, name, &archive);
+    *found = a != NULL;
+    if (!a) return SGN_OK;
+    if (a->dtype != SGN_DTYPE_U8 || a->rank != 2 || a->dim[0] != rows || a->dim[1] != stride)
+        SGN_FAIL(err, SGN_SHAPE, "%s: '%s' is not U8 (%lld, %lld), which %lld weights per row take; export the model again",
+                 archive->path, name, (long long)rows, (long long)stride, (long long)cols);
+    uint8_t *bits = malloc((size_t)a->bytes);
+    if (!bits) SGN_FAIL(err, SGN_NOMEM, "%s: no memory for '%s'", archive->path, name);
+    const sgn_status s = archive->kind->read(archive, (int)(a - archive->at), bits, err);
+    for (int64_t i = 0; s == SGN_OK && i < rows; i++)
+        for (int64_t j = 0; j < cols; j++)
+            p->tensor.data[i * cols + j] = bits[i * stride + j / 8] >> (j % 8) & 1 ? 1 : -1;
+    free(bits);
+    return s;
+}
+
+static sgn_status check_values(const archive_set *set, const sgn_param *p, sgn_error *err) {
+    const int64_t n = sgn_numel(p->tensor.shape);
+    const sgn_real *w = p->tensor.data;
+    bool zero = true;
+    for (int64_t i = 0; i < n; i++) {
+        zero &= w[i] == 0;
+        if (!isfinite(w[i]))
+            SGN_FAIL(err, SGN_NUMERIC, "%s: tensor '%s' has %g at index %lld; it was saved after training diverged, "
+                     "or is damaged: take an older one", set->directory, p->name, (double)w[i], (long long)i);
+    }
+    if (zero && p->class == SGN_PARAM_LATENT)
+        sgn_warn("%s: all latent weights of '%s' are 0, so all its signs are +1", set->directory, p->name);
+    return SGN_OK;
+}
+
+static sgn_status missing(const archive_set *set, const sgn_param *p, sgn_error *err) {
+    sgn_shape_text shape;
+    SGN_FAIL(err, SGN_FORMAT, "%s has no tensor '%s' %s; %s", set->directory, p->name, sgn_shape_print(p->tensor.shape, &shape),
+             p->class == SGN_PARAM_HEAD ? "if its head is the embedding, set model.tied_head: true"
+             : p->class == SGN_PARAM_BIAS ? "set model.attention_bias and model.mlp_bias to what it has"
+             : "it must hold a LlamaForCausalLM with as many layers as model.layers");
+}
+
+/* --- all of them ------------------------------------------------------------------------------------ */
+
+typedef enum { FOUND, FROM_SIGNS, ABSENT } origin;
+
+static sgn_status fill(const sgn_transformer *m, const archive_set *set, origin *from, sgn_error *err) {
+    for (int i = 0; i < m->params.count; i++) {
+        const sgn_param *p = &m->params.at[i];
+        bool found;
+        SGN_TRY(read_param(set, p, &found, err));
+        from[i] = found ? FOUND : ABSENT;
+        if (!found && p->class == SGN_PARAM_LATENT) {
+            SGN_TRY(read_signs(set, p, &found, err));
+            from[i] = FROM_SIGNS;
+        }
+        if (found) SGN_TRY(check_values(set, p, err));
+        else if (p->class != SGN_PARAM_SCALE) return missing(set, p, err);
+    }
+    return SGN_OK;
+}
+
+/* Scales that are all absent are derived from the weight: that is how a full-precision model becomes a binary one. */
+static sgn_status derive(sgn_linear *l, const archive_set *set, const origin *from, sgn_error *err) {
+    const sgn_param *absent = NULL;
+    bool present = false;
+    for (size_t i = 0; i < sizeof l->p / sizeof *l->p; i++) {
+        if (l->p[i] < 0) continue;
+        const sgn_param *p = &l->params->at[l->p[i]];
+        if (from[l->p[i]] == ABSENT) absent = p;
+        else present |= p->class == SGN_PARAM_SCALE || from[l->p[i]] == FROM_SIGNS;
+    }
+    if (!absent) return SGN_OK;
+    if (present)
+        SGN_FAIL(err, SGN_FORMAT, "%s has no '%s', though it has other parts of that layer; set model.scales and model.shift "
+                 "to what it was trained with", set->directory, absent->name);
+    sgn_linear_derive(l);
+    return SGN_OK;
+}
+
+/* Arrays of a layer that the model has no place for: it will not compute what the file's model did. */
+static void warn_unused(const sgn_transformer *m, const archive_set *set) {
+    static const char *const part[] = { "wscale", "wbias", "bias" };
+    char name[SGN_ARRAY_NAME], first[SGN_ARRAY_NAME] = "";
+    int unused = 0;
+    for (int64_t n = 0; n < m->config.layers; n++) {
+        for (int i = 0; i < SGN_LINEARS * 3; i++) {
+            snprintf(name, sizeof name, "%s.%s", m->blocks[n].path[i / 3], part[i % 3]);
+            const sgn_archive *archive;
+            if (!find(set, name, &archive) || sgn_params_find(&m->params, name)) continue;
+            if (!unused++) memcpy(first, name, sizeof first);
+        }
+    }
+    if (unused)
+        sgn_warn("%s: '%s' and %d more arrays are left out; model.binary, model.shift and model.*_bias say the model has none",
+                 set->directory, first, unused - 1);
+}
+
+static sgn_status load(sgn_transformer *m, const archive_set *set, sgn_error *err) {
+    origin *from = calloc((size_t)m->params.count, sizeof *from);
+    if (!from) SGN_FAIL(err, SGN_NOMEM, "no memory for a list of %d parameters", m->params.count);
+    sgn_status s = fill(m, set, from, err);
+    for (int64_t n = 0; s == SGN_OK && n < m->config.layers; n++)
+        for (int i = 0; s == SGN_OK && i < SGN_LINEARS; i++) s = derive(&m->blocks[n].linear[i], set, from, err);
+    free(from);
+    SGN_TRY(s);
+    warn_unused(m, set);
+    sgn_params_refresh_signs(&m->params);
+    return SGN_OK;
+}
+
+sgn_status sgn_model_load_weights(sgn_transformer *m, const char *directory, sgn_error *err) {
+    sgn_path manifest;
+    SGN_TRY(sgn_path_set(&manifest, err, "%s/MANIFEST", directory));
+    if (sgn_file_exists(manifest.s)) SGN_TRY(sgn_manifest_verify(directory, err));
+    archive_set set;
+    SGN_TRY(set_open(&set, directory, err));
+    const sgn_status s = load(m, &set, err);
+    set_close(&set);
+    return s;
+}
+
+sgn_status sgn_model_load(sgn_transformer *m, const char *where, bool train, sgn_error *err) {
+    *m = (sgn_transformer){ 0 };
+    sgn_path directory;
+    sgn_model_config c;
+    SGN_TRY(sgn_model_resolve(where, "model", &directory, err));
+    SGN_TRY(sgn_model_load_config(directory.s, &c, err));
+    SGN_TRY(sgn_transformer_init(m, &c, train, err));
+    sgn_status s = sgn_transformer_commit(m, err);
+    if (s == SGN_OK) s = sgn_model_load_weights(m, directory.s, err);
+    if (s != SGN_OK) sgn_transformer_free(m);
+    return s;
+}
