@@ -3,6 +3,7 @@
 
 #include <string.h>
 #include "core/checked.h"
+#include "core/parallel.h"
 
 /* Gradient blocks between uses. Kept in the book: a dry tape has no data to link through. */
 struct sgn_free_block {
@@ -11,10 +12,17 @@ struct sgn_free_block {
     sgn_real       *at;
 };
 
-enum { BOOK_PER_NODE = 1024 };         /* node, tensor, leaves, args, free block; checked on use */
+enum {
+    BOOK_PER_NODE = 1024,              /* node, tensor, leaves, args, free block; checked on use */
+    ZERO_GRAIN    = 1 << 18            /* reals that one task clears */
+};
+
+/* What stands for memory on a dry tape, so that both kinds of tape walk the same way. */
+static sgn_real nowhere[1];
 
 static sgn_status init(sgn_tape *t, int capacity, sgn_error *err) {
     *t = (sgn_tape){ .capacity = capacity };
+    if (capacity < 1) SGN_FAIL(err, SGN_CONFIG, "a tape needs room for at least one node, got %d", capacity);
     return sgn_arena_init(&t->book, (size_t)capacity * (sizeof(sgn_node) + BOOK_PER_NODE), err);
 }
 
@@ -49,9 +57,10 @@ void sgn_tape_begin(sgn_tape *t, sgn_tape_mode mode) {
     t->nodes = sgn_arena_alloc(&t->book, (size_t)t->capacity * sizeof *t->nodes);
 }
 
-static sgn_tensor *fail(sgn_tape *t, sgn_status s, const char *what, const char *op) {
+/* Notes an error unless there is one; false. */
+static bool refuse(sgn_tape *t, sgn_status s, const char *op, const char *what) {
     (void)SGN_ERROR(&t->error, s, "%s: %s", op, what);
-    return &t->inert;
+    return false;
 }
 
 static void *book(sgn_tape *t, size_t bytes) {
@@ -60,11 +69,24 @@ static void *book(sgn_tape *t, size_t bytes) {
     return p;
 }
 
-/* Data memory; on a dry tape NULL with *ok still true. */
-static void *data(sgn_tape *t, size_t bytes, bool *ok) {
+/* Data memory; on a dry tape a stand-in. NULL: none left, noted. */
+static void *data(sgn_tape *t, size_t bytes, const char *op) {
+    const size_t used = t->data.used;
     void *p = sgn_arena_alloc(&t->data, bytes);
-    *ok = p || t->dry || bytes == 0;
+    if (t->dry && t->data.used >= used && bytes <= SIZE_MAX / 4) return nowhere;
+    if (!p) (void)SGN_ERROR(&t->error, SGN_NOMEM, "%s: %zu bytes do not fit in the %zu left of the %zu for activations; "
+                            "size them with a dry tape", op, bytes, t->data.size - used, t->data.size);
     return p;
+}
+
+/* Bytes of a tensor, in whole cache lines. */
+static bool tensor_bytes(sgn_shape shape, size_t *bytes) {
+    uint64_t n = sizeof(sgn_real);
+    for (int i = 0; i < shape.rank; i++)
+        if (shape.dim[i] < 1 || !sgn_mul_fits(n, (uint64_t)shape.dim[i], &n)) return false;
+    if (n > SIZE_MAX / 4) return false;
+    *bytes = sgn_round_up((size_t)n, SGN_ALIGN);
+    return true;
 }
 
 sgn_tensor *sgn_tape_leaf(sgn_tape *t, sgn_shape shape, sgn_real *values, sgn_real *grad) {
@@ -91,23 +113,24 @@ static bool record(sgn_tape *t, sgn_node *n, sgn_tensor *const in[], const void 
     }
     n->train = wants_grad(t, n);
     sgn_shape shape = { 0 };
-    size_t saved = 0;
-    if (op->infer(n, &shape, &saved, &t->error) != SGN_OK) {
-        fail(t, SGN_SHAPE, "the inputs do not fit", op->name);
-        return false;
-    }
+    size_t bytes, saved = 0;
+    const sgn_status judged = op->infer(n, &shape, &saved, &t->error);
+    if (judged != SGN_OK) return refuse(t, judged, op->name, "the inputs do not fit");
+    if (!tensor_bytes(shape, &bytes)) return refuse(t, SGN_SHAPE, op->name, "the result is empty or cannot be addressed");
     if (!(n->out = book(t, sizeof *n->out))) return false;
-    bool ok_out, ok_saved = true;
     *n->out = (sgn_tensor){ .shape = shape, .needs_grad = n->train };
-    n->out->data = data(t, (size_t)sgn_numel(shape) * sizeof(sgn_real), &ok_out);
-    if (saved) n->saved = data(t, saved, &ok_saved);
-    if (!ok_out || !ok_saved) fail(t, SGN_NOMEM, "the activation arena is full", op->name);
-    return ok_out && ok_saved;
+    void *values = data(t, bytes, op->name);
+    if (saved) n->saved = data(t, saved, op->name);
+    if (!t->dry) n->out->data = values;
+    return t->error.status == SGN_OK;
 }
 
 sgn_tensor *sgn_tape_apply(sgn_tape *t, const sgn_op *op, sgn_tensor *const in[], const void *args) {
     if (t->error.status) return &t->inert;
-    if (t->count == t->capacity) return fail(t, SGN_NOMEM, "the tape has no node left", op->name);
+    if (t->count == t->capacity) {
+        (void)SGN_ERROR(&t->error, SGN_NOMEM, "%s: all %d nodes of the tape are taken", op->name, t->capacity);
+        return &t->inert;
+    }
     sgn_node *n = &t->nodes[t->count];
     *n = (sgn_node){ .op = op };
     if (!record(t, n, in, args)) return &t->inert;
@@ -123,51 +146,48 @@ sgn_status sgn_tape_end(const sgn_tape *t, sgn_error *err) {
 
 /* --- backward ------------------------------------------------------------------ */
 
-static size_t grad_bytes(const sgn_tensor *x) {
-    return sgn_round_up((size_t)sgn_numel(x->shape) * sizeof(sgn_real), SGN_ALIGN);
+static void clear_task(void *ctx, int64_t begin, int64_t end) {
+    memset((sgn_real *)ctx + begin, 0, (size_t)(end - begin) * sizeof(sgn_real));
 }
 
-/* A used block of the same size if there is one, else new; zeroed. On a dry tape
- * `grad` stays NULL and needs_grad is cleared instead to mark "has its block". */
+/* A used block of the same size if there is one, else a new one; zeroed. */
 static bool give_grad(sgn_tape *t, sgn_tensor *x) {
-    if (x->leaf || x->grad || !x->needs_grad) return true;
-    const size_t bytes = grad_bytes(x);
-    for (sgn_free_block **at = &t->free_blocks; *at; at = &(*at)->next) {
-        if ((*at)->bytes != bytes) continue;
+    size_t bytes;
+    if (x->leaf || x->grad || !x->needs_grad || !tensor_bytes(x->shape, &bytes)) return true;
+    sgn_free_block **at = &t->free_blocks;
+    while (*at && (*at)->bytes != bytes) at = &(*at)->next;
+    if (*at) {
         x->grad = (*at)->at;
         *at = (*at)->next;
-        goto found;
-    }
-    bool ok;
-    x->grad = data(t, bytes, &ok);
-    if (!ok) { fail(t, SGN_NOMEM, "the activation arena is full", "backward"); return false; }
-found:
-    if (t->dry) x->needs_grad = false;
-    else memset(x->grad, 0, bytes);
+    } else if (!(x->grad = data(t, bytes, "backward"))) return false;
+    if (!t->dry) sgn_parallel(sgn_numel(x->shape), ZERO_GRAIN, clear_task, x->grad);
     return true;
 }
 
-static void take_grad(sgn_tape *t, sgn_tensor *x) {
+/* Once the node is done nobody reads its gradient: the block serves earlier nodes. */
+static bool take_grad(sgn_tape *t, sgn_tensor *x) {
     sgn_free_block *b = book(t, sizeof *b);
-    if (!b) return;
-    *b = (sgn_free_block){ t->free_blocks, grad_bytes(x), x->grad };
+    if (!b || !tensor_bytes(x->shape, &b->bytes)) return false;
+    b->at = x->grad;
+    b->next = t->free_blocks;
     t->free_blocks = b;
+    x->grad = NULL;
+    return true;
+}
+
+static bool backward_node(sgn_tape *t, const sgn_node *n) {
+    for (int k = 0; k < n->op->n_in; k++)
+        if (n->in[k] && !give_grad(t, n->in[k])) return false;
+    if (!t->dry) n->op->backward(n);
+    return take_grad(t, n->out);
 }
 
 sgn_status sgn_tape_backward(sgn_tape *t, sgn_tensor *loss, sgn_error *err) {
     SGN_TRY(sgn_tape_end(t, err));
-    if (sgn_numel(loss->shape) != 1 || !loss->needs_grad)
-        SGN_FAIL(err, SGN_SHAPE, "backward starts from one number that depends on a parameter");
-    if (!give_grad(t, loss)) return sgn_tape_end(t, err);
-    if (!t->dry) loss->grad[0] = 1;
-    for (int i = t->count - 1; i >= 0; i--) {
-        sgn_node *n = &t->nodes[i];
-        const bool reached = t->dry ? n->train && !n->out->needs_grad : n->out->grad != NULL;
-        if (!n->train || !reached) continue;
-        for (int k = 0; k < n->op->n_in; k++)
-            if (n->in[k] && !give_grad(t, n->in[k])) return sgn_tape_end(t, err);
-        if (!t->dry) n->op->backward(n);
-        take_grad(t, n->out);
-    }
+    if (sgn_numel(loss->shape) != 1 || !loss->needs_grad || loss->leaf)
+        SGN_FAIL(err, SGN_SHAPE, "backward starts from one number that an op computed from a parameter");
+    if (give_grad(t, loss) && !t->dry) loss->grad[0] = 1;
+    for (int i = t->count - 1; i >= 0 && !t->error.status; i--)
+        if (t->nodes[i].out->grad) (void)backward_node(t, &t->nodes[i]);
     return sgn_tape_end(t, err);
 }

@@ -6,8 +6,9 @@
  *
  * Memory: `book` holds nodes and headers, `data` holds activations and saved
  * values. Gradients of activations come from `data` too, appear when backward
- * first reaches them and are used again for earlier nodes once consumed. A dry
- * tape runs only `infer` and the same bookkeeping, and so tells both sizes.
+ * first reaches them and are used again for earlier nodes once consumed: after
+ * backward only leaves hold one. A dry tape runs only `infer` and the same
+ * bookkeeping, so its data.peak is what the same passes on a real tape take.
  *
  * SPDX-License-Identifier: MIT */
 #ifndef SGN_CORE_TAPE_H
@@ -31,7 +32,7 @@ typedef struct {
     sgn_error       error;         /* the first one wins */
 } sgn_tape;
 
-/* capacity: most nodes of one pass; data_bytes: what a dry tape measured (data.peak). */
+/* capacity: most nodes of one pass, >= 1; data_bytes: what a dry tape measured (data.peak). */
 sgn_status  sgn_tape_init(sgn_tape *t, int capacity, size_t data_bytes, sgn_error *err);
 sgn_status  sgn_tape_init_dry(sgn_tape *t, int capacity, sgn_error *err);
 void        sgn_tape_free(sgn_tape *t);
@@ -42,7 +43,7 @@ sgn_tensor *sgn_tape_leaf(sgn_tape *t, sgn_shape shape, sgn_real *data, sgn_real
 /* Records and runs op; args are copied. */
 sgn_tensor *sgn_tape_apply(sgn_tape *t, const sgn_op *op, sgn_tensor *const in[], const void *args);
 sgn_status  sgn_tape_end(const sgn_tape *t, sgn_error *err);
-/* d loss / d everything, seeded with 1; leaf and parameter gradients are added to. */
+/* d loss / d everything, seeded with 1; gradients of leaves (parameters are leaves) are added to. */
 sgn_status  sgn_tape_backward(sgn_tape *t, sgn_tensor *loss, sgn_error *err);
 
 #endif
