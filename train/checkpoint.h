@@ -17,7 +17,7 @@ typedef struct {                               /* numbers of a run besides the s
     int64_t  step, tokens;
     uint64_t metrics_bytes;                    /* length of metrics.jsonl at this step */
     char     data[33], teacher[33];            /* digests of what was learnt from; "": none */
-    char     kernels[16];                      /* kernel set: bits are promised per set */
+    char     kernels[96];                      /* kernel set and BLAS core: bits are promised for these */
 } sgn_position;
 
 /* Writes, re-reads and verifies; afterwards removes all but the newest `keep` (0: keeps all).

@@ -4,11 +4,14 @@
 #ifndef SGN_TRAIN_PLAN_H
 #define SGN_TRAIN_PLAN_H
 
+#include "core/tape.h"
 #include "train/run_config.h"
 
 typedef struct {
     int64_t parameters, binary_weights;
-    size_t  weights, gradients, planes, optimizer, activations, teacher, scratch, data, fixed, total;   /* bytes */
+    /* Bytes. teacher: its weights and its tape; data: loader and shard caches; saving: the largest
+     * shard of a checkpoint while it is built; fixed: program, libraries and their buffers. */
+    size_t  weights, gradients, planes, optimizer, activations, teacher, scratch, data, saving, fixed, total;
     int64_t tokens_per_step, tokens;
     double  flops_per_token;                   /* training, 6N convention without embedding lookup, plus the teacher's 2N */
     uint64_t checkpoint_bytes;
@@ -16,5 +19,13 @@ typedef struct {
 
 /* From the settings and dry tapes alone; config.vocab must be known (or a shard set given). */
 sgn_status sgn_plan_make(const sgn_run_config *c, sgn_plan *out, sgn_error *err);
+
+/* The tape that one micro-batch of m wants: nodes and bytes, by a dry run that also reserves scratch.
+ * soft: SGN_SOFT_HIDDEN for a distilled student, `train` false for a pass without gradients. */
+typedef struct { int nodes; size_t bytes; } sgn_tape_size;
+sgn_status sgn_tape_size_of(const sgn_transformer *m, int64_t batch, int64_t seq, const sgn_head_loss_args *loss,
+                            bool train, sgn_tape_size *out, sgn_error *err);
+/* 6 FLOP per multiply-add of training, 2 of a forward pass; attention as the causal half. */
+double     sgn_flops_per_token(const sgn_transformer *m, int64_t seq, bool train);
 
 #endif

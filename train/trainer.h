@@ -1,5 +1,7 @@
 /* trainer.h - a run: the loop over steps and all it owns.
  *
+ * RUN/ holds config.yaml (the resolved settings), tokenizer.json, metrics.jsonl and checkpoints/.
+ *
  * SPDX-License-Identifier: MIT */
 #ifndef SGN_TRAIN_TRAINER_H
 #define SGN_TRAIN_TRAINER_H
@@ -12,7 +14,7 @@ typedef struct {                               /* one line of metrics.jsonl, one
     double  loss, hard, soft, teacher_entropy; /* nats per token; soft and entropy 0 without a teacher */
     double  lr, grad_norm, flip_rate;
     double  tokens_per_s, seconds;             /* of this step */
-    double  mfu;                               /* model FLOP/s over the SGEMM peak measured at start */
+    double  mfu;                               /* model FLOP/s over the SGEMM peak measured at start; 0: not measured */
     double  eta_s;
     double  wait_s;                            /* of seconds: waiting for data */
     double  valid, valid_bpb;                  /* nats per token, bits per byte; negative: not evaluated now */
@@ -21,8 +23,9 @@ typedef struct {                               /* one line of metrics.jsonl, one
 typedef struct {
     const char *out;                           /* the run's directory */
     bool        resume;                        /* continue from its newest checkpoint; else refuse an existing run */
+    bool        measure_peak;                  /* for mfu: 0.2 s of SGEMM at the start */
     volatile sig_atomic_t *stop;               /* non-zero: finish the step, save, return SGN_INTERRUPTED */
-    void      (*report)(void *ctx, const sgn_progress *p);
+    void      (*report)(void *ctx, const sgn_progress *p);     /* after every step; may be NULL */
     void       *ctx;
 } sgn_train_options;
 

@@ -1,0 +1,60 @@
+/* trainer_parts.h - what a run owns, shared by the files of trainer.h.
+ *
+ * SPDX-License-Identifier: MIT */
+#ifndef SGN_TRAIN_TRAINER_PARTS_H
+#define SGN_TRAIN_TRAINER_PARTS_H
+
+#include "core/tape.h"
+#include "data/loader.h"
+#include "train/checkpoint.h"
+#include "train/guard.h"
+#include "train/metrics.h"
+#include "train/plan.h"
+#include "train/trainer.h"
+
+typedef struct {
+    sgn_run_config           config;       /* resolved */
+    const sgn_train_options *options;
+    int                      lock;         /* RUN/.lock, held; -1: none */
+    sgn_path                 settings, tokenizer, from;    /* RUN/config.yaml, RUN/tokenizer.json, checkpoint to continue */
+    sgn_shards              *train, *valid;
+    sgn_sampler              sampler;
+    sgn_loader              *loader;
+    sgn_teacher              teacher;
+    sgn_transformer          model;
+    sgn_optimizer            optimizer;
+    sgn_tape                 tape;
+    sgn_metrics              metrics;
+    sgn_guard                guard;
+    sgn_position             at;
+    sgn_plan                 plan;
+    int64_t                  saved_step;   /* of the newest checkpoint; -1: none */
+    int64_t                  failed_saves;
+    double                   peak;         /* SGEMM FLOP/s; 0: not measured */
+    double                   began;        /* clock at the first step of this process */
+    int64_t                  began_at;     /* its step */
+    uint64_t                *window;       /* (accumulate, batch): windows of the step, for messages */
+    int32_t                 *eval_tokens;  /* (batch, seq) tokens, then (batch, seq) targets, then seq + 1 read ids */
+} sgn_trainer;
+
+/* trainer_setup.c: everything up to the first step; free also after a failure. */
+sgn_status sgn_trainer_setup(sgn_trainer *t, const sgn_run_config *c, const sgn_train_options *o, sgn_error *err);
+void       sgn_trainer_free(sgn_trainer *t);
+
+/* trainer_run.c: the run's directory. begin: refuses or finds what to continue from (t->from);
+ * restore: weights, moments and position of t->from; create: the directory, not before everything
+ * else is known to be well; files: config.yaml and tokenizer.json. */
+sgn_status sgn_trainer_run_begin(sgn_trainer *t, sgn_error *err);
+sgn_status sgn_trainer_run_restore(sgn_trainer *t, sgn_error *err);
+sgn_status sgn_trainer_run_create(sgn_trainer *t, sgn_error *err);
+sgn_status sgn_trainer_run_files(sgn_trainer *t, sgn_error *err);
+sgn_status sgn_trainer_save(sgn_trainer *t, sgn_error *err);
+bool       sgn_trainer_continues(const sgn_trainer *t);    /* t->from holds a checkpoint */
+
+/* trainer_eval.c: mean -log p over the validation windows in nats, and bits per byte (-1: text size unknown). */
+sgn_status sgn_trainer_evaluate(sgn_trainer *t, double *nats, double *bpb, sgn_error *err);
+int64_t    sgn_trainer_eval_windows(const sgn_trainer *t);
+
+double     sgn_trainer_clock(void);                        /* seconds, monotonic */
+
+#endif

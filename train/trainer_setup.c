@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
+#include "train/trainer_parts.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "core/gemm.h"
+#include "core/kernels/kernels.h"
+#include "core/log.h"
+#include "core/parallel.h"
+#include "data/tokenizer.h"
+#include "model/model_load.h"
+
+/* --- machine ------------------------------------------------------------------------------------- */
+
+static sgn_status setup_machine(const sgn_train_config *c, sgn_error *err) {
+    const char *forced = getenv("SIGNUM_KERNELS");
+    SGN_TRY(sgn_kernels_use(forced && *forced ? NULL : c->kernels, err));
+    SGN_TRY(sgn_gemm_init(err));
+    sgn_threads_set((int)c->threads);
+    const long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+    sgn_info("%s kernels, %s, %d of %ld CPUs", sgn_kernels_get()->name, sgn_gemm_library(), sgn_threads(), cpus);
+    if (sgn_threads() == 1 && cpus > 1)
+        sgn_warn("ONE thread on a machine with %ld CPUs: %s", cpus, c->threads == 1 ? "train.threads = 1 says so"
+                 : "the process may use only one (taskset, cgroup or job limits)");
+    return SGN_OK;
+}
+
+/* Best of a few products over all threads: what the machine can do with dense arithmetic. */
+static sgn_status measure_peak(double *peak, sgn_error *err) {
+    enum { N = 1024 };
+    const double budget = 0.2, start = sgn_trainer_clock();
+    float *x = calloc((size_t)3 * N * N, sizeof *x);
+    if (!x) SGN_FAIL(err, SGN_NOMEM, "no memory to measure the SGEMM peak");
+    for (int i = 0; i < 2 * N * N; i++) x[i] = (float)(i % 7) - 3;
+    double best = 0;
+    for (double last = start; last - start < budget;) {
+        sgn_gemm_forward(x + 2 * N * N, x, x + N * N, N, N, N);
+        const double now = sgn_trainer_clock();
+        if (1 / (now - last) > best) best = 1 / (now - last);
+        last = now;
+    }
+    free(x);
+    *peak = best * 2.0 * N * N * N;
+    return SGN_OK;
+}
+
+/* --- data ---------------------------------------------------------------------------------------- */
+
+static sgn_status check_windows(const sgn_shards *s, const char *key, int64_t seq, sgn_error *err) {
+    const uint64_t tokens = sgn_shards_info(s)->tokens;
+    if (tokens < (uint64_t)seq + 1)
+        SGN_FAIL(err, SGN_CONFIG, "%s: %s has %llu tokens, fewer than one window of train.seq + 1 = %lld; lower train.seq or add text",
+                 key, sgn_shards_directory(s), (unsigned long long)tokens, (long long)seq + 1);
+    return SGN_OK;
+}
+
+static sgn_status setup_data(sgn_trainer *t, sgn_error *err) {
+    sgn_run_config *c = &t->config;
+    if (!*c->data.train)
+        SGN_FAIL(err, SGN_CONFIG, "data.train is empty; name the shards to learn from: data.train=DIR, made by 'signum tokenize'");
+    SGN_TRY(sgn_shards_open(&t->train, c->data.train, "train", err));
+    const sgn_shard_info *info = sgn_shards_info(t->train);
+    SGN_TRY(check_windows(t->train, "data.train", c->train.seq, err));
+    if (c->model.vocab == 0) c->model.vocab = info->vocab;
+    if (c->model.vocab < (int64_t)info->vocab)
+        SGN_FAIL(err, SGN_CONFIG, "model.vocab = %lld, but %s holds ids of a vocabulary of %u; set model.vocab=%u, or 0 to take it from there",
+                 (long long)c->model.vocab, sgn_shards_directory(t->train), info->vocab, info->vocab);
+    if (*c->data.valid) {
+        SGN_TRY(sgn_shards_open(&t->valid, c->data.valid, "valid", err));
+        SGN_TRY(sgn_shards_fit(t->valid, info->vocab, info->tokenizer_hash, sgn_shards_directory(t->train), err));
+        SGN_TRY(check_windows(t->valid, "data.valid", c->train.seq, err));
+        const size_t size = (size_t)(2 * c->train.batch * c->train.seq + c->train.seq + 1);
+        t->eval_tokens = calloc(size, sizeof *t->eval_tokens);
+        if (!t->eval_tokens) SGN_FAIL(err, SGN_NOMEM, "no memory for a validation batch; lower train.batch or train.seq");
+    }
+    t->sampler = (sgn_sampler){
+        .tokens = info->tokens, .seq = (int)c->train.seq, .batch = (int)c->train.batch, .seed = (uint64_t)c->data.seed,
+        .order = strcmp(c->data.order, "sequential") == 0 ? SGN_ORDER_SEQUENTIAL : SGN_ORDER_SHUFFLED,
+    };
+    return sgn_sampler_check(&t->sampler, err);
+}
+
+/* --- model --------------------------------------------------------------------------------------- */
+
+/* Weights of another vocabulary would load and mean nothing. A tokenizer we cannot read says nothing. */
+static sgn_status check_tokenizer(const sgn_trainer *t, const char *directory, sgn_error *err) {
+    sgn_path path;
+    sgn_tokenizer *k;
+    const char *want = sgn_shards_info(t->train)->tokenizer_hash;
+    SGN_TRY(sgn_path_set(&path, err, "%s/tokenizer.json", directory));
+    if (!*want || !sgn_file_exists(path.s) || sgn_tokenizer_open(&k, path.s, NULL) != SGN_OK) return SGN_OK;
+    const bool same = strcmp(sgn_tokenizer_hash(k), want) == 0;
+    sgn_tokenizer_close(k);
+    if (!same)
+        SGN_FAIL(err, SGN_CONFIG, "init = %s: its tokenizer is not the one of the shards in %s; tokenize the text with %s",
+                 t->config.start.init, sgn_shards_directory(t->train), path.s);
+    return SGN_OK;
+}
+
+static sgn_status load_init(sgn_trainer *t, sgn_error *err) {
+    const char *init = t->config.start.init;
+    sgn_path directory;
+    SGN_TRY(sgn_model_resolve(init, "init", &directory, err));
+    SGN_TRY(check_tokenizer(t, directory.s, err));
+    SGN_TRY(sgn_model_load_weights(&t->model, directory.s, err));
+    sgn_info("weights from %s", directory.s);
+    return SGN_OK;
+}
+
+static sgn_status setup_model(sgn_trainer *t, sgn_error *err) {
+    SGN_TRY(sgn_transformer_init(&t->model, &t->config.model, true, err));
+    t->config.model = t->model.config;
+    SGN_TRY(sgn_transformer_commit(&t->model, err));
+    SGN_TRY(sgn_optimizer_init(&t->optimizer, &t->config.optim, &t->model.params, err));
+    if (sgn_trainer_continues(t)) return SGN_OK;
+    if (*t->config.start.init) return load_init(t, err);
+    sgn_transformer_randomize(&t->model, (uint64_t)t->config.train.seed);
+    return SGN_OK;
+}
+
+static sgn_status setup_teacher(sgn_trainer *t, sgn_error *err) {
+    const sgn_run_config *c = &t->config;
+    const sgn_teacher_need need = {
+        .vocab = c->model.vocab, .tokenizer_hash = sgn_shards_info(t->train)->tokenizer_hash,
+        .batch = c->train.batch, .seq = c->train.seq,
+    };
+    return sgn_teacher_open(&t->teacher, c->distill.teacher, &need, err);
+}
+
+static sgn_status setup_tape(sgn_trainer *t, sgn_error *err) {
+    const sgn_run_config *c = &t->config;
+    const bool taught = *c->distill.teacher;
+    const sgn_head_loss_args loss = {
+        .soft = { .kind = taught ? SGN_SOFT_HIDDEN : SGN_SOFT_NONE, .width = taught ? 1 : 0 },
+        .lambda = taught ? c->distill.lambda : 0, .temperature = c->distill.temperature, .scale = 1,
+    };
+    sgn_tape_size train, eval;
+    SGN_TRY(sgn_tape_size_of(&t->model, c->train.batch, c->train.seq, &loss, true, &train, err));
+    SGN_TRY(sgn_tape_size_of(&t->model, c->train.batch, c->train.seq,
+                             &(sgn_head_loss_args){ .temperature = 1, .scale = 1 }, false, &eval, err));
+    return sgn_tape_init(&t->tape, train.nodes, train.bytes > eval.bytes ? train.bytes : eval.bytes, err);
+}
+
+/* --- all of it -------------------------------------------------------------------------------------- */
+
+static void announce(const sgn_trainer *t) {
+    const sgn_plan *p = &t->plan;
+    const sgn_shard_info *info = sgn_shards_info(t->train);
+    sgn_info("%.2f M parameters, %.2f M of them one bit in use; about %.0f MiB of memory ('signum plan' shows the parts)",
+             (double)p->parameters / 1e6, (double)p->binary_weights / 1e6, (double)p->total / 1048576);
+    sgn_info("%lld steps of %lld tokens, %.2f epochs of %llu tokens", (long long)t->config.train.steps, (long long)p->tokens_per_step,
+             (double)p->tokens / (double)info->tokens, (unsigned long long)info->tokens);
+}
+
+static sgn_status check_disk(const sgn_trainer *t, sgn_error *err) {
+    const sgn_train_config *c = &t->config.train;
+    const uint64_t one = t->plan.checkpoint_bytes, have = sgn_free_space(t->options->out);
+    const int64_t left = c->steps - t->at.step, saves = c->save_every ? (left + c->save_every - 1) / c->save_every : 1;
+    const int64_t at_once = c->keep > 0 && c->keep + 1 < saves ? c->keep + 1 : saves;
+    if (left > 0 && have / (uint64_t)(saves > 1 ? 2 : 1) < one)
+        SGN_FAIL(err, SGN_IO, "%s: a checkpoint takes %.1f MiB and only %.1f MiB are free; choose another --out or free some space",
+                 t->options->out, (double)one / 1048576, (double)have / 1048576);
+    if (left > 0 && have / (uint64_t)at_once < one)
+        sgn_warn("%s: %lld checkpoints of %.1f MiB will not fit into the %.1f MiB that are free; lower train.keep or raise train.save_every",
+                 t->options->out, (long long)at_once, (double)one / 1048576, (double)have / 1048576);
+    return SGN_OK;
+}
+
+static sgn_status setup_loop(sgn_trainer *t, sgn_error *err) {
+    const sgn_train_config *c = &t->config.train;
+    t->window = calloc((size_t)(c->batch * c->accumulate), sizeof *t->window);
+    if (!t->window) SGN_FAIL(err, SGN_NOMEM, "no memory for the list of a step's windows; lower train.batch or train.accumulate");
+    SGN_TRY(sgn_metrics_open(&t->metrics, t->options->out, t->at.metrics_bytes, err));
+    if (t->at.step >= c->steps) return SGN_OK;
+    if (t->options->measure_peak) SGN_TRY(measure_peak(&t->peak, err));
+    return sgn_loader_open(&t->loader, t->train, &t->sampler, (uint64_t)(t->at.step * c->accumulate), err);
+}
+
+sgn_status sgn_trainer_setup(sgn_trainer *t, const sgn_run_config *c, const sgn_train_options *o, sgn_error *err) {
+    *t = (sgn_trainer){ .config = *c, .options = o, .lock = -1, .saved_step = -1 };
+    SGN_TRY(sgn_run_config_check(&t->config, err));
+    SGN_TRY(setup_machine(&t->config.train, err));
+    SGN_TRY(setup_data(t, err));
+    SGN_TRY(sgn_plan_make(&t->config, &t->plan, err));
+    SGN_TRY(sgn_trainer_run_begin(t, err));
+    SGN_TRY(setup_model(t, err));
+    SGN_TRY(setup_teacher(t, err));
+    SGN_TRY(setup_tape(t, err));
+    SGN_TRY(sgn_trainer_run_restore(t, err));
+    SGN_TRY(sgn_trainer_run_create(t, err));
+    SGN_TRY(check_disk(t, err));
+    SGN_TRY(sgn_trainer_run_files(t, err));
+    announce(t);
+    return setup_loop(t, err);
+}
+
+void sgn_trainer_free(sgn_trainer *t) {
+    sgn_loader_close(t->loader);
+    sgn_metrics_close(&t->metrics);
+    sgn_tape_free(&t->tape);
+    sgn_teacher_close(&t->teacher);
+    sgn_optimizer_free(&t->optimizer);
+    sgn_transformer_free(&t->model);
+    sgn_shards_close(t->valid);
+    sgn_shards_close(t->train);
+    free(t->window);
+    free(t->eval_tokens);
+    if (t->lock >= 0) close(t->lock);
+}
