@@ -17,7 +17,7 @@
     X(SCALE,       "scale")       /* x = x . v                                     */ \
     X(SIGN,        "sign")        /* x = S x, S in {-1,+1}                         */ \
     X(GROUP_SIGN,  "group_sign")  /* x_i = sum_g v[i,g] sum_{j in g} S_ij x_j      */ \
-    X(TERNARY,     "ternary")     /* x = S x, S in {-1,0,+1}, two planes           */ \
+    X(TERNARY,     "ternary")     /* x = S x, S in {-1,0,+1}: planes of +1, of -1   */ \
     X(MASKED_SIGN, "masked_sign") /* x = S x, N of every M kept                    */ \
     X(DENSE,       "dense")       /* x = W x                                       */ \
     X(RANK1,       "rank1")       /* x = (x . v) u (v, u NULL: ones)               */

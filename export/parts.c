@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: MIT */
+#include "export/parts.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "core/file.h"
+
+enum { TOKENIZER_LIMIT = 256 << 20 };
+
+/* --- arrays ----------------------------------------------------------------------------------- */
+
+static bool make_room(sgn_parts *p) {
+    if (p->count < p->room) return true;
+    const int room = p->room ? 2 * p->room : 256;
+    sgn_array *at = realloc(p->at, (size_t)room * sizeof *at);
+    if (at) p->at = at;
+    const void **data = realloc(p->data, (size_t)room * sizeof *data);
+    if (data) p->data = data;
+    if (!at || !data) return false;
+    p->room = room;
+    return true;
+}
+
+void sgn_parts_add(sgn_parts *p, sgn_dtype type, int64_t rows, int64_t cols, const void *data, const char *name, ...) {
+    if (!make_room(p)) {
+        p->failed = true;
+        return;
+    }
+    char text[SGN_ARRAY_NAME];
+    va_list args;
+    va_start(args, name);
+    vsnprintf(text, sizeof text, name, args);
+    va_end(args);
+    p->at[p->count] = sgn_array_make(text, type, cols ? 2 : 1, (int64_t[]){ rows, cols });
+    p->data[p->count++] = data;
+}
+
+void sgn_parts_add_plain(sgn_parts *p, const sgn_lowered_model *lm) {
+    const sgn_model_config *c = &lm->config;
+    sgn_parts_add(p, SGN_DTYPE_F32, c->vocab, c->dim, lm->embedding, "model.embed_tokens.weight");
+    sgn_parts_add(p, SGN_DTYPE_F32, c->dim, 0, lm->final_norm, "model.norm.weight");
+    if (lm->head != lm->embedding) sgn_parts_add(p, SGN_DTYPE_F32, c->vocab, c->dim, lm->head, "lm_head.weight");
+    for (int64_t n = 0; n < c->layers; n++) {
+        const sgn_lowered_block *b = &lm->blocks[n];
+        sgn_parts_add(p, SGN_DTYPE_F32, c->dim, 0, b->attention_norm, "model.layers.%lld.input_layernorm.weight", (long long)n);
+        sgn_parts_add(p, SGN_DTYPE_F32, c->dim, 0, b->mlp_norm, "model.layers.%lld.post_attention_layernorm.weight", (long long)n);
+        for (int l = 0; l < SGN_LINEARS; l++) {
+            int64_t out, in;
+            sgn_linear_shape(c, (sgn_block_linear)l, &out, &in);
+            if (b->linear[l].bias)
+                sgn_parts_add(p, SGN_DTYPE_F32, out, 0, b->linear[l].bias, "%s.bias", sgn_linear_name_of(n, (sgn_block_linear)l).s);
+        }
+    }
+}
+
+sgn_status sgn_parts_end(const sgn_parts *p, sgn_error *err) {
+    if (p->failed) SGN_FAIL(err, SGN_NOMEM, "no memory for a list of %d arrays", p->count);
+    return SGN_OK;
+}
+
+void sgn_parts_free(sgn_parts *p) {
+    free(p->at);
+    free((void *)p->data);
+    *p = (sgn_parts){ 0 };
+}
+
+sgn_linear_name sgn_linear_name_of(int64_t layer, sgn_block_linear which) {
+    static const char *const module[SGN_LINEARS] = { "self_attn.q", "self_attn.k", "self_attn.v", "self_attn.o",
+                                                     "mlp.gate", "mlp.up", "mlp.down" };
+    sgn_linear_name name;
+    snprintf(name.s, sizeof name.s, "model.layers.%lld.%s_proj", (long long)layer, module[which]);
+    return name;
+}
+
+void sgn_linear_shape(const sgn_model_config *c, sgn_block_linear which, int64_t *out, int64_t *in) {
+    const int64_t q = c->heads * c->head_dim, kv = c->kv_heads * c->head_dim;
+    *out = which == SGN_Q ? q : which == SGN_K || which == SGN_V ? kv : which == SGN_GATE || which == SGN_UP ? c->ffn : c->dim;
+    *in = which == SGN_O ? q : which == SGN_DOWN ? c->ffn : c->dim;
+}
+
+/* --- config.json and the tokenizer ---------------------------------------------------------------- */
+
+/* Roles that Hugging Face gives to special tokens, and the names that tokenizers use for them. */
+static const struct { const char *role, *id, *names[2]; } roles[] = {
+    { "bos_token", "bos_token_id", { "<s>", "<|begin_of_text|>" } },
+    { "eos_token", "eos_token_id", { "</s>", "<|endoftext|>" } },
+    { "unk_token", NULL, { "<unk>", "<unk>" } },
+};
+enum { ROLES = (int)(sizeof roles / sizeof *roles) };
+
+/* The entry of added_tokens with a role, NULL: none. */
+static const sgn_json *special(const sgn_json *tokenizer, int role) {
+    const sgn_json *added = sgn_json_get(tokenizer, "added_tokens");
+    for (size_t i = 0; i < sgn_json_size(added); i++) {
+        const sgn_json *t = sgn_json_at(added, i);
+        const char *name = sgn_json_string(sgn_json_get(t, "content"), "");
+        if (strcmp(name, roles[role].names[0]) == 0 || strcmp(name, roles[role].names[1]) == 0) return t;
+    }
+    return NULL;
+}
+
+static sgn_status load_tokenizer(const sgn_export_options *o, sgn_json **out, sgn_error *err) {
+    *out = NULL;
+    return o->tokenizer ? sgn_json_load(out, o->tokenizer, TOKENIZER_LIMIT, err) : SGN_OK;
+}
+
+static sgn_status save(sgn_json *j, const char *directory, const char *name, sgn_error *err) {
+    sgn_path path;
+    sgn_status s = sgn_path_set(&path, err, "%s/%s", directory, name);
+    if (s == SGN_OK) s = sgn_json_save(j, 2, path.s, err);
+    sgn_json_free(j);
+    return s;
+}
+
+static sgn_status copy_beside(const char *directory, const char *tokenizer, const char *name, bool *found, sgn_error *err) {
+    const char *slash = strrchr(tokenizer, '/');
+    sgn_path from, to;
+    SGN_TRY(sgn_path_set(&from, err, "%.*s%s", slash ? (int)(slash - tokenizer + 1) : 0, tokenizer, name));
+    SGN_TRY(sgn_path_set(&to, err, "%s/%s", directory, name));
+    *found = sgn_file_exists(from.s);
+    return *found ? sgn_file_copy(from.s, to.s, err) : SGN_OK;
+}
+
+sgn_status sgn_export_config(const char *directory, sgn_json *config, const sgn_export_options *o, sgn_error *err) {
+    sgn_json *tokenizer;
+    sgn_status s = load_tokenizer(o, &tokenizer, err);
+    for (int i = 0; i < ROLES; i++) {
+        const sgn_json *t = special(tokenizer, i);
+        if (roles[i].id)
+            sgn_json_set(config, roles[i].id, t ? sgn_json_new_int(sgn_json_int(sgn_json_get(t, "id"), 0)) : sgn_json_new_null());
+    }
+    sgn_json_free(tokenizer);
+    if (s != SGN_OK) {
+        sgn_json_free(config);
+        return s;
+    }
+    SGN_TRY(save(config, directory, "config.json", err));
+    if (!o->tokenizer) return SGN_OK;
+    sgn_path to;
+    SGN_TRY(sgn_path_set(&to, err, "%s/tokenizer.json", directory));
+    return sgn_file_copy(o->tokenizer, to.s, err);
+}
+
+sgn_status sgn_export_tokenizer_config(const char *directory, int64_t context, const sgn_export_options *o, sgn_error *err) {
+    if (!o->tokenizer) return SGN_OK;
+    bool found;
+    SGN_TRY(copy_beside(directory, o->tokenizer, "tokenizer_config.json", &found, err));
+    if (found) return SGN_OK;
+    sgn_json *tokenizer, *j = sgn_json_new_object();
+    const sgn_status s = load_tokenizer(o, &tokenizer, err);
+    sgn_json_set(j, "tokenizer_class", sgn_json_new_string("PreTrainedTokenizerFast"));
+    sgn_json_set(j, "model_max_length", sgn_json_new_int(context));
+    sgn_json_set(j, "clean_up_tokenization_spaces", sgn_json_new_bool(false));
+    for (int i = 0; i < ROLES; i++) {
+        const sgn_json *t = special(tokenizer, i);
+        if (t) sgn_json_set(j, roles[i].role, sgn_json_new_string(sgn_json_string(sgn_json_get(t, "content"), "")));
+    }
+    sgn_json_free(tokenizer);
+    if (s != SGN_OK) {
+        sgn_json_free(j);
+        return s;
+    }
+    return save(j, directory, "tokenizer_config.json", err);
+}

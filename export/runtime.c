@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: MIT */
+#include "export/runtime.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include "core/checked.h"
+#include "core/gemm.h"
+#include "core/kernels/kernels.h"
+#include "core/parallel.h"
+#include "export/parts.h"
+#include "export/stages.h"
+
+/* Query rows per attention task; logits per chunk of sgn_runtime_nll; floats per task. */
+enum { QUERIES = 16, CHUNK_LOGITS = 1 << 20, GRAIN = 16384 };
+
+typedef struct {
+    sgn_stages linear[SGN_LINEARS];
+    float     *keys, *values;                  /* (kv_heads, context, head_dim) */
+} layer;
+
+struct sgn_runtime {
+    const sgn_lowered_model *model;
+    sgn_model_config         c;
+    int64_t    context, batch, position, chunk;/* chunk: positions whose logits exist at once */
+    sgn_arena  arena;
+    layer     *layers;
+    float     *cosine, *sine;                  /* (context, head_dim/2) */
+    float     *x, *h, *delta;                  /* (batch, dim): residual, normed, added */
+    float     *q, *turned, *mixed;             /* (batch, heads*head_dim) */
+    float     *k, *v;                          /* (batch, kv_heads*head_dim) */
+    float     *gate, *up, *swiglu;             /* (batch, ffn) */
+    float     *work, *logits;                  /* of stages; (chunk, vocab) */
+    double    *nll;                            /* (batch) */
+};
+
+static float *floats(sgn_runtime *r, int64_t n) { return sgn_arena_alloc(&r->arena, (size_t)n * sizeof(float)); }
+
+static sgn_status lay_out_linears(sgn_runtime *r, int64_t *work, sgn_error *err) {
+    for (int64_t i = 0; i < r->c.layers; i++)
+        for (int l = 0; l < SGN_LINEARS; l++) {
+            sgn_stages *s = &r->layers[i].linear[l];
+            int64_t out, in;
+            sgn_linear_shape(&r->c, (sgn_block_linear)l, &out, &in);
+            SGN_TRY(sgn_stages_init(s, &r->model->blocks[i].linear[l], in, out, r->c.rms_eps,
+                                    sgn_linear_name_of(i, (sgn_block_linear)l).s, &r->arena, err));
+            const int64_t need = sgn_stages_work(s, r->batch);
+            if (need > *work) *work = need;
+        }
+    return SGN_OK;
+}
+
+/* Hands out all memory; with a measuring arena it only counts. */
+static sgn_status lay_out(sgn_runtime *r, sgn_error *err) {
+    const sgn_model_config *c = &r->c;
+    const int64_t b = r->batch, wide = c->heads * c->head_dim, narrow = c->kv_heads * c->head_dim;
+    int64_t work = 1;
+    SGN_TRY(lay_out_linears(r, &work, err));
+    for (int64_t i = 0; i < c->layers; i++) {
+        r->layers[i].keys = floats(r, narrow * r->context);
+        r->layers[i].values = floats(r, narrow * r->context);
+    }
+    r->cosine = floats(r, r->context * c->head_dim / 2);
+    r->sine = floats(r, r->context * c->head_dim / 2);
+    float **const of_dim[] = { &r->x, &r->h, &r->delta }, **const of_wide[] = { &r->q, &r->turned, &r->mixed };
+    float **const of_ffn[] = { &r->gate, &r->up, &r->swiglu };
+    for (int i = 0; i < 3; i++) {
+        *of_dim[i] = floats(r, b * c->dim);
+        *of_wide[i] = floats(r, b * wide);
+        *of_ffn[i] = floats(r, b * c->ffn);
+    }
+    r->k = floats(r, b * narrow);
+    r->v = floats(r, b * narrow);
+    r->work = floats(r, work);
+    r->logits = floats(r, r->chunk * c->vocab);
+    r->nll = sgn_arena_alloc(&r->arena, (size_t)b * sizeof *r->nll);
+    return SGN_OK;
+}
+
+static sgn_status prepare(sgn_runtime *r, sgn_error *err) {
+    r->layers = calloc((size_t)r->c.layers, sizeof *r->layers);
+    if (!r->layers) SGN_FAIL(err, SGN_NOMEM, "no memory for a runtime of %lld layers", (long long)r->c.layers);
+    SGN_TRY(sgn_gemm_init(err));
+    SGN_TRY(sgn_scratch_reserve(SGN_SCRATCH_OP, (size_t)(QUERIES * r->context) * sizeof(float), err));
+    sgn_arena_measure(&r->arena);
+    SGN_TRY(lay_out(r, err));
+    const size_t bytes = r->arena.peak;
+    SGN_TRY(sgn_arena_init(&r->arena, bytes, err));
+    SGN_TRY(lay_out(r, err));
+    sgn_rope_tables(&r->c, r->context, r->cosine, r->sine);
+    return SGN_OK;
+}
+
+sgn_status sgn_runtime_open(sgn_runtime **out, const sgn_lowered_model *m, int64_t context, int64_t batch, sgn_error *err) {
+    *out = NULL;
+    uint64_t cells;
+    if (context < 1 || batch < 1 || !sgn_mul_fits((uint64_t)context, (uint64_t)m->config.dim * 4096, &cells))
+        SGN_FAIL(err, SGN_CONFIG, "a runtime wants a context and a batch of at least one token, got %lld and %lld",
+                 (long long)context, (long long)batch);
+    sgn_runtime *r = calloc(1, sizeof *r);
+    if (!r) SGN_FAIL(err, SGN_NOMEM, "no memory for a runtime");
+    r->model = m;
+    r->c = m->config;
+    r->context = context;
+    r->batch = batch < context ? batch : context;
+    const int64_t fit = CHUNK_LOGITS / r->c.vocab;
+    r->chunk = fit < 1 ? 1 : fit < r->batch ? fit : r->batch;
+    const sgn_status s = prepare(r, err);
+    if (s != SGN_OK) {
+        sgn_runtime_close(r);
+        return s;
+    }
+    *out = r;
+    return SGN_OK;
+}
+
+void sgn_runtime_close(sgn_runtime *r) {
+    if (!r) return;
+    if (!r->arena.measure) sgn_arena_free(&r->arena);
+    free(r->layers);
+    free(r);
+}
+
+void    sgn_runtime_reset(sgn_runtime *r) { r->position = 0; }
+int64_t sgn_runtime_position(const sgn_runtime *r) { return r->position; }
+size_t  sgn_runtime_bytes(const sgn_runtime *r) {
+    return r->arena.size + sizeof *r + (size_t)r->c.layers * sizeof *r->layers;
+}
+
+/* --- one pass ----------------------------------------------------------------------------------- */
+
+typedef struct {
+    sgn_runtime *r;
+    layer       *at;
+    int64_t      count;                        /* tokens of this call */
+    const float *gain;
+} pass;
+
+static int64_t row_grain(int64_t width) { return width < GRAIN ? GRAIN / width : 1; }
+
+static void norm_rows(void *ctx, int64_t begin, int64_t end) {
+    const pass *p = ctx;
+    const int64_t dim = p->r->c.dim;
+    for (int64_t t = begin; t < end; t++)
+        sgn_kernels_get()->rmsnorm(p->r->h + t * dim, p->r->x + t * dim, p->gain, dim, (float)p->r->c.rms_eps);
+}
+
+static void add_rows(void *ctx, int64_t begin, int64_t end) {
+    const pass *p = ctx;
+    const int64_t dim = p->r->c.dim;
+    sgn_kernels_get()->axpy(p->r->x + begin * dim, 1, p->r->delta + begin * dim, (end - begin) * dim);
+}
+
+static void swiglu_rows(void *ctx, int64_t begin, int64_t end) {
+    const pass *p = ctx;
+    const int64_t ffn = p->r->c.ffn, at = begin * ffn;
+    sgn_kernels_get()->swiglu(p->r->swiglu + at, p->r->gate + at, p->r->up + at, (end - begin) * ffn);
+}
+
+/* Turns queries and keys by their positions; keys and values enter the cache. */
+static void cache_rows(void *ctx, int64_t begin, int64_t end) {
+    const pass *p = ctx;
+    const sgn_runtime *r = p->r;
+    const int64_t hd = r->c.head_dim, half = hd / 2;
+    for (int64_t t = begin; t < end; t++) {
+        const int64_t at = r->position + t;
+        const float *cosine = r->cosine + at * half, *sine = r->sine + at * half;
+        for (int64_t h = t * r->c.heads; h < (t + 1) * r->c.heads; h++)
+            sgn_kernels_get()->rope(r->turned + h * hd, r->q + h * hd, cosine, sine, half, false);
+        for (int64_t h = 0; h < r->c.kv_heads; h++) {
+            const int64_t from = (t * r->c.kv_heads + h) * hd, to = (h * r->context + at) * hd;
+            sgn_kernels_get()->rope(p->at->keys + to, r->k + from, cosine, sine, half, false);
+            memcpy(p->at->values + to, r->v + from, (size_t)hd * sizeof(float));
+        }
+    }
+}
+
+/* w = softmax of the first `valid` scores, zeros behind */
+static void softmax(float *w, int64_t valid, int64_t n) {
+    const sgn_kernels *k = sgn_kernels_get();
+    const float scale = 1 / k->exp_sum(w, w, valid, k->max(w, valid));
+    for (int64_t j = 0; j < valid; j++) w[j] *= scale;
+    memset(w + valid, 0, (size_t)(n - valid) * sizeof *w);
+}
+
+/* One block of queries of one head: softmax(q k^T / sqrt(head_dim)) v over the cache. */
+static void attend(const pass *p, int64_t head, int64_t begin, int64_t end) {
+    const sgn_runtime *r = p->r;
+    const sgn_kernels *kernels = sgn_kernels_get();
+    const int64_t hd = r->c.head_dim, wide = r->c.heads * hd, n = r->position + end, rows = end - begin;
+    const int64_t cache = head / (r->c.heads / r->c.kv_heads) * r->context * hd;
+    const float *keys = p->at->keys + cache, *values = p->at->values + cache, *q = r->turned + begin * wide + head * hd;
+    float *y = r->mixed + begin * wide + head * hd, *w = sgn_scratch(SGN_SCRATCH_OP);
+    const float scale = 1 / sqrtf((float)hd);
+    if (rows == 1) {
+        for (int64_t j = 0; j < n; j++) w[j] = scale * kernels->dot(q, keys + j * hd, hd);
+        softmax(w, n, n);
+        memset(y, 0, (size_t)hd * sizeof *y);
+        for (int64_t j = 0; j < n; j++) kernels->axpy(y, w[j], values + j * hd, hd);
+        return;
+    }
+    sgn_gemm_serial(&(sgn_gemm_args){ .trans_b = true, .m = rows, .n = n, .k = hd, .a = scale, .A = q, .lda = wide,
+                                      .B = keys, .ldb = hd, .C = w, .ldc = n });
+    for (int64_t t = 0; t < rows; t++) softmax(w + t * n, r->position + begin + t + 1, n);
+    sgn_gemm_serial(&(sgn_gemm_args){ .m = rows, .n = hd, .k = n, .a = 1, .A = w, .lda = n, .B = values, .ldb = hd,
+                                      .C = y, .ldc = wide });
+}
+
+static void attend_blocks(void *ctx, int64_t begin, int64_t end) {
+    const pass *p = ctx;
+    const int64_t blocks = (p->count + QUERIES - 1) / QUERIES;
+    for (int64_t i = begin; i < end; i++) {
+        const int64_t from = i % blocks * QUERIES;
+        attend(p, i / blocks, from, p->count - from < QUERIES ? p->count : from + QUERIES);
+    }
+}
+
+static void run_linear(const pass *p, int l, const float *x, float *y) {
+    sgn_stages_run(&p->at->linear[l], x, p->count, y, p->r->work);
+}
+
+static void run_block(pass *p, const sgn_lowered_block *block) {
+    sgn_runtime *r = p->r;
+    const sgn_model_config *c = &r->c;
+    p->gain = block->attention_norm;
+    sgn_parallel(p->count, row_grain(c->dim), norm_rows, p);
+    run_linear(p, SGN_Q, r->h, r->q);
+    run_linear(p, SGN_K, r->h, r->k);
+    run_linear(p, SGN_V, r->h, r->v);
+    sgn_parallel(p->count, row_grain(c->dim), cache_rows, p);
+    sgn_parallel((p->count + QUERIES - 1) / QUERIES * c->heads, 1, attend_blocks, p);
+    run_linear(p, SGN_O, r->mixed, r->delta);
+    sgn_parallel(p->count, row_grain(c->dim), add_rows, p);
+    p->gain = block->mlp_norm;
+    sgn_parallel(p->count, row_grain(c->dim), norm_rows, p);
+    run_linear(p, SGN_GATE, r->h, r->gate);
+    run_linear(p, SGN_UP, r->h, r->up);
+    sgn_parallel(p->count, row_grain(c->ffn), swiglu_rows, p);
+    run_linear(p, SGN_DOWN, r->swiglu, r->delta);
+    sgn_parallel(p->count, row_grain(c->dim), add_rows, p);
+}
+
+sgn_status sgn_runtime_hidden(sgn_runtime *r, const int32_t *tokens, int64_t count, const float **hidden, sgn_error *err) {
+    const sgn_model_config *c = &r->c;
+    if (count < 1 || count > r->batch)
+        SGN_FAIL(err, SGN_SHAPE, "the runtime takes 1 to %lld tokens at a time, not %lld", (long long)r->batch,
+                 (long long)count);
+    if (count > r->context - r->position)
+        SGN_FAIL(err, SGN_SHAPE, "the context is full: it holds %lld positions, %lld are used and %lld more were given",
+                 (long long)r->context, (long long)r->position, (long long)count);
+    for (int64_t t = 0; t < count; t++) {
+        if (tokens[t] < 0 || tokens[t] >= c->vocab)
+            SGN_FAIL(err, SGN_SHAPE, "token %d at position %lld is outside the model's vocabulary of %lld ids", tokens[t],
+                     (long long)(r->position + t), (long long)c->vocab);
+        memcpy(r->x + t * c->dim, r->model->embedding + tokens[t] * c->dim, (size_t)c->dim * sizeof(float));
+    }
+    pass p = { .r = r, .count = count };
+    for (int64_t i = 0; i < c->layers; i++) {
+        p.at = &r->layers[i];
+        run_block(&p, &r->model->blocks[i]);
+    }
+    p.gain = r->model->final_norm;
+    sgn_parallel(count, row_grain(c->dim), norm_rows, &p);
+    r->position += count;
+    *hidden = r->h;
+    return SGN_OK;
+}
+
+/* --- the head ----------------------------------------------------------------------------------- */
+
+void sgn_runtime_logits(sgn_runtime *r, const float *hidden, float *logits) {
+    sgn_dense_run(r->model->head, hidden, 1, r->c.vocab, r->c.dim, false, logits);
+}
+
+typedef struct { sgn_runtime *r; const int32_t *target; } nll_job;
+
+/* -log p(target) = log sum exp(z - max) + max - z_target */
+static void nll_rows(void *ctx, int64_t begin, int64_t end) {
+    const nll_job *j = ctx;
+    const sgn_kernels *k = sgn_kernels_get();
+    for (int64_t t = begin; t < end; t++) {
+        float *z = j->r->logits + t * j->r->c.vocab;
+        if (j->target[t] < 0) {
+            j->r->nll[t] = 0;
+            continue;
+        }
+        const float most = k->max(z, j->r->c.vocab), own = z[j->target[t]];
+        j->r->nll[t] = log((double)k->exp_sum(z, z, j->r->c.vocab, most)) + (double)most - (double)own;
+    }
+}
+
+sgn_status sgn_runtime_nll(sgn_runtime *r, const float *hidden, const int32_t *target, int64_t count,
+                           double *sum, float *each, sgn_error *err) {
+    *sum = 0;
+    for (int64_t t = 0; t < count; t++)
+        if (target[t] >= r->c.vocab)
+            SGN_FAIL(err, SGN_SHAPE, "target %d is outside the model's vocabulary of %lld ids", target[t],
+                     (long long)r->c.vocab);
+    for (int64_t at = 0; at < count; at += r->chunk) {
+        const int64_t m = count - at < r->chunk ? count - at : r->chunk;
+        sgn_dense_run(r->model->head, hidden + at * r->c.dim, m, r->c.vocab, r->c.dim, false, r->logits);
+        sgn_parallel(m, 1, nll_rows, &(nll_job){ r, target + at });
+        for (int64_t t = 0; t < m; t++) {
+            *sum += r->nll[t];
+            if (each) each[at + t] = (float)r->nll[t];
+        }
+    }
+    return SGN_OK;
+}

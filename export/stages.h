@@ -1,0 +1,46 @@
+/* stages.h - runs a lowered linear layer on rows of floats: y = bias + sum of its chains.
+ *
+ * Scales beside a sign product are folded into the product, and an input sum that goes
+ * to all outputs alike into its row term, so that an FBI layer is one product.
+ *
+ * SPDX-License-Identifier: MIT */
+#ifndef SGN_EXPORT_STAGES_H
+#define SGN_EXPORT_STAGES_H
+
+#include "core/arena.h"
+#include "model/lowered.h"
+
+typedef struct {
+    const sgn_lowered_stage *stage;
+    const float     *v, *u;                    /* whole vectors; u NULL: ones */
+    const float     *in_scale, *out_scale;     /* of a sign product, NULL: ones */
+    const float     *minus_scale;              /* TERNARY: (A x - B x)/2, out_scale and this hold the halves */
+    const float     *group_scale;              /* GROUP_SIGN: (groups, rows) */
+    void            *index[2];                 /* of the planes */
+    void           **group_index;              /* of the groups' planes */
+} sgn_stage_step;
+
+typedef struct {
+    sgn_stage_step step[SGN_MAX_CHAINS][SGN_MAX_STAGES];
+    int            count[SGN_MAX_CHAINS], chains;
+    const float   *row_v;                      /* (in): x . row_v is added to every output; NULL: nothing is */
+    const float   *bias;                       /* (out) or NULL */
+    int64_t        in, out, widest;            /* widest: of what passes between stages */
+    float          eps;                        /* of NORM */
+} sgn_stages;
+
+/* Checks the chains and prepares them, from `a`; on a measuring arena only sizes are counted.
+ * The lowered layer must outlive it. `layer` names it in messages; what cannot run is SGN_UNSUPPORTED. */
+sgn_status sgn_stages_init(sgn_stages *s, const sgn_lowered *l, int64_t in, int64_t out, double eps,
+                           const char *layer, sgn_arena *a, sgn_error *err);
+/* Floats of `work` for m rows. */
+int64_t    sgn_stages_work(const sgn_stages *s, int64_t m);
+/* x (m, in), y (m, out); over all threads. */
+void       sgn_stages_run(const sgn_stages *s, const float *x, int64_t m, float *y, float *work);
+/* Does the layer compute W x + bias with some matrix W? */
+bool       sgn_lowered_is_linear(const sgn_lowered *l);
+
+/* y (m, out) = x (m, in) W^T, W (out, in), or y += that; a product for many rows, dots for few. */
+void       sgn_dense_run(const float *w, const float *x, int64_t m, int64_t out, int64_t in, bool add, float *y);
+
+#endif

@@ -1,0 +1,86 @@
+/* Sampling against closed forms on a vocabulary of five.
+ * SPDX-License-Identifier: MIT */
+#include "tests/check.h"
+#include "export/sample.h"
+
+enum { VOCAB = 5, DRAWS = 40000 };
+
+/* Probabilities 1/16, 8/16, 2/16, 4/16, 1/16 at temperature 1; a constant is added to all logits. */
+static const float logits[VOCAB] = { 3.0f, 3.0f + 2.0794415f, 3.0f + 0.6931472f, 3.0f + 1.3862944f, 3.0f };
+
+static void check_frequencies(const sgn_sampling *s, const double p[VOCAB]) {
+    sgn_error err;
+    sgn_candidates *c;
+    int count[VOCAB] = { 0 };
+    check_ok(sgn_sampling_check(s, &err), &err);
+    check_ok(sgn_candidates_open(&c, VOCAB, &err), &err);
+    for (uint64_t i = 0; i < DRAWS; i++) {
+        const int32_t id = sgn_sample(s, logits, i, c);
+        assert_in_range(id, 0, VOCAB - 1);
+        count[id]++;
+    }
+    sgn_candidates_close(c);
+    for (int i = 0; i < VOCAB; i++) {          /* within five standard deviations of a binomial; exactly 0 where p is 0 */
+        const double expected = p[i] * DRAWS, deviation = sqrt(DRAWS * p[i] * (1 - p[i]));
+        check_close(count[i], expected, 5 * deviation, 0);
+    }
+}
+
+static void temperature(void **state) {
+    (void)state;
+    check_frequencies(&(sgn_sampling){ 1, 0, 1, 11 }, (double[]){ 1 / 16.0, 8 / 16.0, 2 / 16.0, 4 / 16.0, 1 / 16.0 });
+    /* T = 1/2 squares the odds: 1, 64, 4, 16, 1 of 86 */
+    check_frequencies(&(sgn_sampling){ 0.5, 0, 1, 12 }, (double[]){ 1 / 86.0, 64 / 86.0, 4 / 86.0, 16 / 86.0, 1 / 86.0 });
+}
+
+static void top_k(void **state) {
+    (void)state;
+    check_frequencies(&(sgn_sampling){ 1, 2, 1, 13 }, (double[]){ 0, 8 / 12.0, 0, 4 / 12.0, 0 });
+    /* of two equals the lower id is kept */
+    check_frequencies(&(sgn_sampling){ 1, 4, 1, 14 }, (double[]){ 1 / 15.0, 8 / 15.0, 2 / 15.0, 4 / 15.0, 0 });
+    check_frequencies(&(sgn_sampling){ 1, 1, 1, 15 }, (double[]){ 0, 1, 0, 0, 0 });
+    check_frequencies(&(sgn_sampling){ 1, 99, 1, 16 }, (double[]){ 1 / 16.0, 8 / 16.0, 2 / 16.0, 4 / 16.0, 1 / 16.0 });
+}
+
+static void top_p(void **state) {
+    (void)state;
+    /* 8/16 < 0.7 <= 12/16: two; 12/16 < 0.8 <= 14/16: three; a tiny p: one */
+    check_frequencies(&(sgn_sampling){ 1, 0, 0.7, 17 }, (double[]){ 0, 8 / 12.0, 0, 4 / 12.0, 0 });
+    check_frequencies(&(sgn_sampling){ 1, 0, 0.8, 18 }, (double[]){ 0, 8 / 14.0, 2 / 14.0, 4 / 14.0, 0 });
+    check_frequencies(&(sgn_sampling){ 1, 0, 1e-9, 19 }, (double[]){ 0, 1, 0, 0, 0 });
+    /* counted after top_k: of 8 + 4 + 2 = 14, 8 + 4 reach 0.8 (11.2), while of 16 they would not */
+    check_frequencies(&(sgn_sampling){ 1, 3, 0.8, 20 }, (double[]){ 0, 8 / 12.0, 0, 4 / 12.0, 0 });
+}
+
+static void greedy_and_reproducible(void **state) {
+    (void)state;
+    sgn_error err;
+    sgn_candidates *c;
+    check_ok(sgn_candidates_open(&c, VOCAB, &err), &err);
+    const float ties[VOCAB] = { 1, 2, 5, 5, 2 };
+    for (uint64_t i = 0; i < 50; i++) assert_int_equal(sgn_sample(&(sgn_sampling){ 0, 0, 1, i }, ties, i, c), 2);
+    int same = 0;
+    for (uint64_t i = 0; i < 200; i++) {
+        const sgn_sampling a = { 1, 0, 1, 5 }, b = { 1, 0, 1, 6 };
+        const int32_t id = sgn_sample(&a, logits, i, c);
+        assert_int_equal(id, sgn_sample(&a, logits, i, c));
+        same += id == sgn_sample(&b, logits, i, c);
+    }
+    assert_in_range(same, 30, 130);            /* other seeds agree by chance: sum p^2 = 86/256, 67 of 200 */
+    sgn_candidates_close(c);
+    check_fails(sgn_sampling_check(&(sgn_sampling){ -1, 0, 1, 0 }, &err), SGN_CONFIG, &err, "temperature");
+    check_fails(sgn_sampling_check(&(sgn_sampling){ (double)NAN, 0, 1, 0 }, &err), SGN_CONFIG, &err, "temperature");
+    check_fails(sgn_sampling_check(&(sgn_sampling){ 1, -1, 1, 0 }, &err), SGN_CONFIG, &err, "top-k");
+    check_fails(sgn_sampling_check(&(sgn_sampling){ 1, 0, 0, 0 }, &err), SGN_CONFIG, &err, "top-p");
+    check_fails(sgn_sampling_check(&(sgn_sampling){ 1, 0, 1.5, 0 }, &err), SGN_CONFIG, &err, "top-p");
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(temperature),
+        cmocka_unit_test(top_k),
+        cmocka_unit_test(top_p),
+        cmocka_unit_test(greedy_and_reproducible),
+    };
+    return check_run(tests);
+}
