@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include "export/format.h"
+#include "model/model_load.h"
+
+enum { CONFIG_LIMIT = 4 << 20 };       /* a packed config.json lists the stages of every layer */
+
+struct sgn_model_file {
+    sgn_path          directory, tokenizer;
+    sgn_lowered_model lowered;
+    const sgn_format *format;          /* runs from the file; NULL: from `transformer` */
+    void             *state;
+    sgn_transformer   transformer;
+    const char       *kind;
+    uint64_t          bytes;
+};
+
+/* Files that hold arrays: their bytes, and how many. */
+static sgn_status count_bytes(const char *directory, const char *prefix, const char *suffix, uint64_t *bytes,
+                              int *count, sgn_error *err) {
+    char **names;
+    SGN_TRY(sgn_directory_list(directory, prefix, suffix, &names, count, err));
+    sgn_status s = SGN_OK;
+    for (int i = 0; s == SGN_OK && i < *count; i++) {
+        sgn_path path;
+        struct stat st;
+        s = sgn_path_set(&path, err, "%s/%s", directory, names[i]);
+        if (s == SGN_OK && stat(path.s, &st) == 0) *bytes += (uint64_t)st.st_size;
+    }
+    sgn_names_free(names, *count);
+    return s;
+}
+
+static const sgn_format *format_of(const sgn_json *config) {
+    const sgn_format *f;
+    for (int i = 0; (f = sgn_format_at(i)); i++)
+        if (f->recognise && f->recognise(config)) return f;
+    return NULL;
+}
+
+static sgn_status open_file(sgn_model_file *f, const char *where, sgn_error *err) {
+    SGN_TRY(sgn_model_resolve(where, "model", &f->directory, err));
+    sgn_path config;
+    int tensors, shards;
+    SGN_TRY(sgn_path_set(&config, err, "%s/config.json", f->directory.s));
+    SGN_TRY(sgn_path_set(&f->tokenizer, err, "%s/tokenizer.json", f->directory.s));
+    SGN_TRY(count_bytes(f->directory.s, "", ".safetensors", &f->bytes, &tensors, err));
+    SGN_TRY(count_bytes(f->directory.s, "shard-", ".h5", &f->bytes, &shards, err));
+    f->kind = shards && !tensors ? "checkpoint" : "hf";
+    sgn_json *j;
+    SGN_TRY(sgn_json_load(&j, config.s, CONFIG_LIMIT, err));
+    f->format = format_of(j);
+    sgn_status s = SGN_OK;
+    if (f->format) {
+        f->kind = f->format->name;
+        s = f->format->open(f->directory.s, j, &f->lowered, &f->state, err);
+    }
+    sgn_json_free(j);
+    if (f->format || s != SGN_OK) return s;
+    SGN_TRY(sgn_model_load(&f->transformer, f->directory.s, false, err));
+    return sgn_lowered_model_from(&f->lowered, &f->transformer, err);
+}
+
+sgn_status sgn_model_file_open(sgn_model_file **out, const char *where, sgn_error *err) {
+    *out = NULL;
+    sgn_model_file *f = calloc(1, sizeof *f);
+    if (!f) SGN_FAIL(err, SGN_NOMEM, "no memory to open '%s'", where);
+    const sgn_status s = open_file(f, where, err);
+    if (s == SGN_OK) *out = f;
+    else sgn_model_file_close(f);
+    return s;
+}
+
+void sgn_model_file_close(sgn_model_file *f) {
+    if (!f) return;
+    if (f->format) f->format->close(&f->lowered, f->state);
+    else sgn_lowered_model_free(&f->lowered);
+    sgn_transformer_free(&f->transformer);
+    free(f);
+}
+
+const sgn_lowered_model *sgn_model_file_lowered(const sgn_model_file *f) { return &f->lowered; }
+const char *sgn_model_file_directory(const sgn_model_file *f) { return f->directory.s; }
+const char *sgn_model_file_tokenizer(const sgn_model_file *f) {
+    return sgn_file_exists(f->tokenizer.s) ? f->tokenizer.s : NULL;
+}
+const char *sgn_model_file_kind(const sgn_model_file *f) { return f->kind; }
+uint64_t    sgn_model_file_bytes(const sgn_model_file *f) { return f->bytes; }

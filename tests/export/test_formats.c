@@ -1,0 +1,368 @@
+/* Every format row, over every kind of model: written, reopened, the same logits; packed files that are wrong are refused.
+ * SPDX-License-Identifier: MIT */
+#include "tests/check.h"
+#include <sys/stat.h>
+#include "core/archive.h"
+#include "core/digest.h"
+#include "data/tokenizer.h"
+#include "export/format.h"
+#include "export/runtime.h"
+#include "model/model_load.h"
+#include "tests/export/small_model.h"
+
+enum { N = 23, DIM = 136 };
+
+static int32_t tokens[N];
+static float want[N * SMALL_VOCAB], got[N * SMALL_VOCAB];
+
+static void file_logits(const char *where, float *logits) {
+    sgn_error err;
+    sgn_model_file *f;
+    sgn_runtime *r;
+    const float *hidden;
+    check_ok(sgn_model_file_open(&f, where, &err), &err);
+    check_ok(sgn_runtime_open(&r, sgn_model_file_lowered(f), SMALL_CONTEXT, N, &err), &err);
+    check_ok(sgn_runtime_hidden(r, tokens, N, &hidden, &err), &err);
+    for (int t = 0; t < N; t++) sgn_runtime_logits(r, hidden + t * DIM, logits + t * SMALL_VOCAB);
+    sgn_runtime_close(r);
+    sgn_model_file_close(f);
+}
+
+static void check_format(const char *format, const sgn_transformer *m, const sgn_export_options *o) {
+    sgn_error err;
+    const char *to = check_path("exported");
+    check_ok(sgn_export(format, to, m, o, true, &err), &err);
+    check_ok(sgn_manifest_verify(to, &err), &err);
+    memset(got, 0, sizeof got);
+    file_logits(to, got);
+    check_array_close(got, want, N * SMALL_VOCAB, 1e-4, 0);
+}
+
+static void every_format_keeps_the_logits(void **state) {
+    (void)state;
+    small_tokens(tokens, N, 5);
+    for (int i = 0; i < SMALL_CASES; i++) {
+        sgn_transformer m;
+        small_model(&m, &small_cases[i], (uint64_t)i);
+        small_logits(&m, tokens, N, want);
+        for (int k = 0; sgn_format_at(k); k++) {
+            check_format(sgn_format_at(k)->name, &m, &(sgn_export_options){ 0 });
+            assert_non_null(sgn_format_at(k)->summary);
+        }
+        check_format("hf", &m, &(sgn_export_options){ .latent = true });
+        check_format("hf", &m, &(sgn_export_options){ .shard_bytes = 200000 });
+        check_format("hf", &m, &(sgn_export_options){ .shard_bytes = 100000, .latent = true });
+        sgn_transformer_free(&m);
+    }
+}
+
+static void kinds_bytes_and_tokenizer(void **state) {
+    (void)state;
+    sgn_error err;
+    sgn_transformer m;
+    sgn_model_file *f;
+    sgn_tokenizer *t;
+    struct stat st;
+    small_model(&m, &small_cases[2], 1);
+    check_ok(sgn_tokenizer_open(&t, "byte", &err), &err);
+    check_ok(sgn_tokenizer_save(t, check_path("tokenizer.json"), &err), &err);
+    const sgn_export_options o = { .tokenizer = check_path("tokenizer.json") };
+    for (int k = 0; sgn_format_at(k); k++) {
+        const char *to = check_path("with-tokenizer");
+        sgn_tokenizer *again;
+        check_ok(sgn_export(sgn_format_at(k)->name, to, &m, &o, true, &err), &err);
+        check_ok(sgn_model_file_open(&f, to, &err), &err);
+        assert_string_equal(sgn_model_file_kind(f), sgn_format_at(k)->name);
+        assert_int_equal(stat(check_path("with-tokenizer/model.safetensors"), &st), 0);
+        assert_int_equal(sgn_model_file_bytes(f), st.st_size);
+        check_ok(sgn_tokenizer_open(&again, sgn_model_file_tokenizer(f), &err), &err);
+        assert_string_equal(sgn_tokenizer_hash(again), sgn_tokenizer_hash(t));
+        sgn_tokenizer_close(again);
+        sgn_model_file_close(f);
+        sgn_json *config;
+        check_ok(sgn_json_load(&config, check_path("with-tokenizer/config.json"), 1 << 20, &err), &err);
+        assert_int_equal(sgn_json_int(sgn_json_get(config, "eos_token_id"), -1), 256);     /* <|endoftext|> of the byte tokenizer */
+        assert_int_equal(sgn_json_typeof(sgn_json_get(config, "bos_token_id")), SGN_JSON_NULL);
+        sgn_json_free(config);
+    }
+    assert_true(sgn_file_exists(check_path("with-tokenizer/tokenizer_config.json")));      /* hf is the last row */
+    sgn_tokenizer_close(t);
+    sgn_transformer_free(&m);
+}
+
+/* The latents come back as they were; a packed model loads as latents of +-1 with the same scales. */
+static void loads_back_as_a_model(void **state) {
+    (void)state;
+    sgn_error err;
+    sgn_transformer m, again;
+    small_model(&m, &small_cases[6], 2);
+    check_ok(sgn_export("hf", check_path("latent"), &m, &(sgn_export_options){ .latent = true }, false, &err), &err);
+    check_ok(sgn_model_load(&again, check_path("latent"), false, &err), &err);
+    assert_int_equal(again.params.count, m.params.count);
+    for (int i = 0; i < m.params.count; i++) {
+        const sgn_tensor *a = &m.params.at[i].tensor, *b = &sgn_params_find(&again.params, m.params.at[i].name)->tensor;
+        assert_memory_equal(a->data, b->data, (size_t)sgn_numel(a->shape) * sizeof(float));
+    }
+    sgn_transformer_free(&again);
+    check_ok(sgn_export("packed", check_path("packed"), &m, NULL, false, &err), &err);
+    check_ok(sgn_model_load(&again, check_path("packed"), false, &err), &err);
+    for (int i = 0; i < m.params.count; i++) {
+        const sgn_tensor *a = &m.params.at[i].tensor, *b = &sgn_params_find(&again.params, m.params.at[i].name)->tensor;
+        for (int64_t j = 0; j < sgn_numel(a->shape); j++)
+            assert_true(b->data[j] == (m.params.at[i].class == SGN_PARAM_LATENT ? (a->data[j] >= 0 ? 1 : -1) : a->data[j]));
+    }
+    sgn_transformer_free(&again);
+    sgn_transformer_free(&m);
+}
+
+/* alpha s + beta, rounded once. */
+static void dequantized_weights_are_exact(void **state) {
+    (void)state;
+    sgn_error err;
+    sgn_transformer m, again;
+    small_model(&m, &small_cases[2], 4);
+    check_ok(sgn_export("hf", check_path("dequantized"), &m, NULL, false, &err), &err);
+    check_ok(sgn_model_load(&again, check_path("dequantized"), false, &err), &err);
+    const sgn_tensor *w = &sgn_params_find(&m.params, "model.layers.1.mlp.down_proj.weight")->tensor;
+    const float *alpha = sgn_params_find(&m.params, "model.layers.1.mlp.down_proj.wscale")->tensor.data;
+    const float *beta = sgn_params_find(&m.params, "model.layers.1.mlp.down_proj.wbias")->tensor.data;
+    const float *full = sgn_params_find(&again.params, "model.layers.1.mlp.down_proj.weight")->tensor.data;
+    const int64_t in = w->shape.dim[1];
+    for (int64_t k = 0; k < sgn_numel(w->shape); k++)
+        assert_true(full[k] == (w->data[k] >= 0 ? alpha[k % in] : -alpha[k % in]) + beta[k % in]);
+    sgn_transformer_free(&again);
+    sgn_transformer_free(&m);
+}
+
+static sgn_status say_no(void *ctx, const char *directory, sgn_error *err) {
+    *(bool *)ctx = sgn_file_exists(directory);
+    SGN_FAIL(err, SGN_NUMERIC, "the check says no");
+}
+
+static void export_is_whole_or_absent(void **state) {
+    (void)state;
+    sgn_error err;
+    sgn_transformer m;
+    bool there = false;
+    small_model(&m, &small_cases[2], 4);
+    const char *to = check_path("whole");
+    check_fails(sgn_export("pcked", to, &m, NULL, false, &err), SGN_CONFIG, &err, "'packed'");
+    check_fails(sgn_export("packed", to, &m, &(sgn_export_options){ .check = say_no, .ctx = &there }, false, &err),
+                SGN_NUMERIC, &err, "says no");
+    assert_true(there);
+    check_fails(sgn_export("packed", to, &m, &(sgn_export_options){ .tokenizer = check_path("none.json") }, false, &err),
+                SGN_IO, &err, "none.json");
+    assert_false(sgn_file_exists(to));
+    check_ok(sgn_export("packed", to, &m, NULL, false, &err), &err);
+    check_fails(sgn_export("packed", to, &m, NULL, false, &err), SGN_IO, &err, "whole");
+    check_ok(sgn_export("hf", to, &m, NULL, true, &err), &err);
+    sgn_transformer_free(&m);
+}
+
+/* --- packed directories that are wrong ------------------------------------------------------------- */
+
+static char packed[512];
+
+static void fresh(void) {
+    sgn_error err;
+    sgn_transformer m;
+    small_model(&m, &small_cases[2], 9);
+    snprintf(packed, sizeof packed, "%s", check_path("wrong"));
+    check_ok(sgn_export("packed", packed, &m, NULL, true, &err), &err);
+    sgn_transformer_free(&m);
+}
+
+static const char *inside(const char *name) {
+    static char path[600];
+    snprintf(path, sizeof path, "%s/%s", packed, name);
+    return path;
+}
+
+static void check_refused(sgn_status status, const char *text) {
+    sgn_error err;
+    sgn_model_file *f;
+    check_fails(sgn_model_file_open(&f, packed, &err), status, &err, text);
+    assert_null(f);
+}
+
+/* Digests that fit, so that what is behind them has to see the damage. */
+static void sign_again(void) {
+    sgn_error err;
+    check_ok(sgn_remove_tree(inside("MANIFEST"), &err), &err);
+    check_ok(sgn_manifest_write(packed, &err), &err);
+}
+
+static void replace_text(const char *file, const char *from, const char *to) {
+    sgn_error err;
+    char *text, *at;
+    size_t size;
+    check_ok(sgn_file_read(inside(file), 1 << 22, &text, &size, &err), &err);
+    assert_non_null(at = strstr(text, from));
+    char *out = malloc(size + strlen(to) + 1);
+    const size_t head = (size_t)(at - text), tail = size - head - strlen(from);
+    memcpy(out, text, head);
+    memcpy(out + head, to, strlen(to));
+    memcpy(out + head + strlen(to), at + strlen(from), tail);
+    check_ok(sgn_file_write(inside(file), out, head + strlen(to) + tail, &err), &err);
+    free(out);
+    free(text);
+    sign_again();
+}
+
+/* Rewrites the arrays with one changed: its bytes at `offset`, or left out, or renamed. */
+static void change_array(const char *name, size_t offset, const void *bytes, size_t count, const char *rename_to) {
+    sgn_error err;
+    sgn_archive a;
+    check_ok(sgn_archive_open(&a, inside("model.safetensors"), &err), &err);
+    sgn_array *at = calloc((size_t)a.count, sizeof *at);
+    void **data = calloc((size_t)a.count, sizeof *data);
+    int kept = 0;
+    for (int i = 0; i < a.count; i++) {
+        const bool it = strcmp(a.at[i].name, name) == 0;
+        if (it && !bytes && !rename_to) continue;
+        at[kept] = a.at[i];
+        data[kept] = malloc((size_t)a.at[i].bytes);
+        check_ok(a.kind->read(&a, i, data[kept], &err), &err);
+        if (it && bytes) memcpy((char *)data[kept] + offset, bytes, count);
+        if (it && rename_to) snprintf(at[kept].name, sizeof at[kept].name, "%s", rename_to);
+        kept++;
+    }
+    sgn_archive_close(&a);
+    check_ok(sgn_archive_write("safetensors", inside("model.safetensors"), at, (const void *const *)data, kept, NULL, &err), &err);
+    for (int i = 0; i < kept; i++) free(data[i]);
+    free(data);
+    free(at);
+    sign_again();
+}
+
+#define UP "model.layers.1.mlp.up_proj"
+
+static void refuses_wrong_packed_files(void **state) {
+    (void)state;
+    static const struct { const char *file, *from, *to, *says; sgn_status status; } edits[] = {
+        { "config.json", "\"version\": 1", "\"version\": 2", "signum.version is 2", SGN_UNSUPPORTED },
+        { "config.json", "\"stage\": \"scale\"", "\"stage\": \"scall\"", "'scall' is not known", SGN_UNSUPPORTED },
+        { "config.json", "\"stage\": \"sign\"", "\"stage\": \"masked_sign\"", "'masked_sign' is not known", SGN_UNSUPPORTED },
+        { "config.json", "\"plane\": \"sign\"", "\"plane\": \"sgn\"", "q_proj.sgn' is missing", SGN_FORMAT },
+        { "config.json", "\"plane\": \"sign\"", "\"p\": \"sign\"", "names no 'plane'", SGN_FORMAT },
+        { "config.json", "\"plane\": \"sign\"", "\"plane\": \"wscale\"", "a matrix", SGN_SHAPE },
+        { "config.json", "\"v\": \"wscale\"", "\"v\": \"sign\"", "q_proj.sign' is U8", SGN_SHAPE },
+        { "config.json", "\"v\": \"wbias\"", "\"v\": \"wscale\"", "wbias' belongs to no part", SGN_FORMAT },
+        { "config.json", "\"" UP "\"", "\"" UP "s\"", UP " has 0 chains", SGN_FORMAT },
+        { "config.json", "\"intermediate_size\": 200", "\"intermediate_size\": 201", "gate_proj", SGN_SHAPE },
+        { "config.json", "\"vocab_size\": 97", "\"vocab_size\": 98", "embed_tokens", SGN_SHAPE },
+        { "config.json", "\"num_hidden_layers\": 2", "\"num_hidden_layers\": 1", "14 linear layers", SGN_FORMAT },
+        { "config.json", "\"tie_word_embeddings\": false", "\"tie_word_embeddings\": true", "lm_head.weight' belongs", SGN_FORMAT },
+    };
+    for (size_t i = 0; i < sizeof edits / sizeof *edits; i++) {
+        fresh();
+        replace_text(edits[i].file, edits[i].from, edits[i].to);
+        check_refused(edits[i].status, edits[i].says);
+    }
+}
+
+static void refuses_wrong_arrays(void **state) {
+    (void)state;
+    const float nan = NAN, inf = INFINITY;
+    fresh();
+    change_array(UP ".sign", 24 * 3 + 17, "\x01", 1, NULL);        /* 136 columns: bit 136 of row 3 is padding */
+    check_refused(SGN_FORMAT, UP ".sign' has bits set behind the 136 weights of row 3");
+    fresh();
+    change_array(UP ".sign", 24 * 3 + 16, "\xff", 1, NULL);        /* bits 128 to 135 are weights */
+    sgn_error err;
+    sgn_model_file *f;
+    check_ok(sgn_model_file_open(&f, packed, &err), &err);
+    sgn_model_file_close(f);
+    fresh();
+    change_array(UP ".wscale", 20, &nan, 4, NULL);
+    check_refused(SGN_FORMAT, UP ".wscale' has nan at index 5");
+    fresh();
+    change_array("lm_head.weight", 4, &inf, 4, NULL);
+    check_refused(SGN_FORMAT, "lm_head.weight' has inf at index 1");
+    fresh();
+    change_array(UP ".wbias", 0, NULL, 0, NULL);
+    check_refused(SGN_FORMAT, UP ".wbias' is missing");
+    fresh();
+    change_array("model.norm.weight", 0, NULL, 0, "model.nrm.weight");
+    check_refused(SGN_FORMAT, "model.norm.weight' is missing");
+}
+
+/* Rule 113: every byte counts. */
+static void digests_find_any_change(void **state) {
+    (void)state;
+    sgn_error err;
+    fresh();
+    char *text;
+    size_t size;
+    check_ok(sgn_file_read(inside("model.safetensors"), 1 << 24, &text, &size, &err), &err);
+    for (size_t i = 0; i < 40; i++) {
+        const size_t at = sgn_rng_bits(1, 2, i) % size;
+        text[at] = (char)(text[at] ^ 1 << i % 8);
+        check_ok(sgn_file_write(inside("model.safetensors"), text, size, &err), &err);
+        check_refused(SGN_FORMAT, "model.safetensors");
+        text[at] = (char)(text[at] ^ 1 << i % 8);
+    }
+    for (size_t cut = 1; cut < size; cut *= 3) {
+        check_ok(sgn_file_write(inside("model.safetensors"), text, size - cut, &err), &err);
+        check_refused(SGN_FORMAT, "model.safetensors");
+    }
+    free(text);
+    fresh();
+    check_ok(sgn_remove_tree(inside("MANIFEST"), &err), &err);
+    check_refused(SGN_IO, "MANIFEST");
+    fresh();
+    check_ok(sgn_remove_tree(inside("model.safetensors"), &err), &err);
+    check_refused(SGN_IO, "model.safetensors");
+}
+
+/* The lines of docs/formats/packed.md, as they stand there, in numpy. */
+static void ten_lines_of_numpy(void **state) {
+    (void)state;
+    sgn_error err;
+    if (system("/usr/bin/python3 -c 'import numpy' 2>/dev/null") != 0) {
+        check_skipped("no numpy for /usr/bin/python3; the reader of docs/formats/packed.md was not run");
+        return;
+    }
+    char *doc, command[2048];
+    size_t size;
+    sgn_transformer m;
+    small_model(&m, &small_cases[2], 9);
+    fresh();                                       /* the same model */
+    check_ok(sgn_file_read("docs/formats/packed.md", 1 << 20, &doc, &size, &err), &err);
+    char *begin = strstr(doc, "```python\n"), *end = begin ? strstr(begin + 3, "```") : NULL;
+    assert_non_null(end);
+    begin += strlen("```python\n");
+    check_ok(sgn_file_write(check_path("reader.py"), begin, (size_t)(end - begin), &err), &err);
+    snprintf(command, sizeof command, "cd '%s' && (cat ../reader.py; echo 'W.astype(\"<f4\").tofile(\"../W\")') | /usr/bin/python3 -",
+             packed);
+    assert_int_equal(system(command), 0);
+    free(doc);
+    const sgn_tensor *w = &sgn_params_find(&m.params, "model.layers.0.mlp.up_proj.weight")->tensor;
+    const float *alpha = sgn_params_find(&m.params, "model.layers.0.mlp.up_proj.wscale")->tensor.data;
+    const float *beta = sgn_params_find(&m.params, "model.layers.0.mlp.up_proj.wbias")->tensor.data;
+    char *raw;
+    check_ok(sgn_file_read(check_path("W"), 1 << 20, &raw, &size, &err), &err);
+    assert_int_equal(size, sgn_numel(w->shape) * 4);
+    for (int64_t k = 0; k < sgn_numel(w->shape); k++) {
+        float x;
+        memcpy(&x, raw + 4 * k, 4);
+        assert_true(x == (w->data[k] >= 0 ? alpha[k % DIM] : -alpha[k % DIM]) + beta[k % DIM]);
+    }
+    free(raw);
+    sgn_transformer_free(&m);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_format_keeps_the_logits),
+        cmocka_unit_test(kinds_bytes_and_tokenizer),
+        cmocka_unit_test(loads_back_as_a_model),
+        cmocka_unit_test(dequantized_weights_are_exact),
+        cmocka_unit_test(export_is_whole_or_absent),
+        cmocka_unit_test(refuses_wrong_packed_files),
+        cmocka_unit_test(refuses_wrong_arrays),
+        cmocka_unit_test(digests_find_any_change),
+        cmocka_unit_test(ten_lines_of_numpy),
+    };
+    return check_run(tests);
+}
