@@ -99,7 +99,7 @@ static void run_step(fixture *f, int64_t step) {
     expect(f, step, "soft", sums.soft / n, 1e-5);
     expect(f, step, "hard", sums.hard / n, 1e-5);
     expect(f, step, "entropy", sums.teacher_entropy / n, 1e-5);
-    expect(f, step, "grad_norm", norm, 1e-4);
+    expect(f, step, "grad_norm", norm, step ? 1e-3 : 1e-5);     /* a sign that flips a step early moves it by 2e-4 */
     const sgn_optim_step s = {
         .lr = sgn_schedule_lr(&f->optim, step, f->count),
         .weight_decay = sgn_schedule_weight_decay(&f->optim, step, f->count),
