@@ -252,7 +252,8 @@ class Recipe:
     lr: float = 1e-3
     min_lr: float = 1e-4
     warmup: int = 10
-    weight_decay: float = 0.1            # on every parameter
+    weight_decay: float = 0.1
+    decay: str = 'all'                   # all parameters | matrices: no norms, scales, biases, embedding
     beta1: float = 0.9
     beta2: float = 0.95
     eps: float = 1e-8
@@ -280,8 +281,12 @@ def train(p, s, recipe, ids, teacher=None, teacher_shape=None, first_gradients=N
     """Updates p in place; yields one record per step. first_gradients, a dict, receives those of step 1."""
     for t in p.values():
         t.requires_grad_(True)
-    optimizer = torch.optim.AdamW(p.values(), lr=recipe.lr, betas=(recipe.beta1, recipe.beta2),
-                                  eps=recipe.eps, weight_decay=recipe.weight_decay)
+    matrix = lambda n: n.endswith('_proj.weight') or n == 'lm_head.weight'
+    decays = {n: recipe.decay == 'all' or matrix(n) for n in p}
+    groups = [{'params': [t for n, t in p.items() if decays[n] == on], 'weight_decay': recipe.weight_decay * on}
+              for on in (True, False)]
+    optimizer = torch.optim.AdamW([g for g in groups if g['params']], lr=recipe.lr, eps=recipe.eps,
+                                  betas=(recipe.beta1, recipe.beta2))
     for step in range(recipe.steps):
         tokens, target = window(ids, recipe, step)
         with torch.no_grad():
@@ -337,19 +342,22 @@ def write_model(directory, s, p):
     write_safetensors(os.path.join(directory, 'model.safetensors'), p)
 
 
-# --- the two comparisons ----------------------------------------------------------------------------
+# --- what is compared ------------------------------------------------------------------------------
 
 SMALL = Shape(64, 2, 4, 2, 172, 512, context=64)
 LARGE = Shape(288, 6, 6, 6, 768, 32000, context=256)
-CASES = {                                # student, recipe; the teacher has the same shape, full precision
-    'small': (replace(SMALL, linear='fbi'), Recipe(clip=0.085)),        # about the median norm: on and off
-    'large': (replace(LARGE, linear='fbi'), Recipe(seq=256)),
+CASES = {                                # student, recipe, has a teacher (of the same shape, full precision)
+    'small': (replace(SMALL, linear='fbi'), Recipe(clip=0.085), True),       # about the median norm: on and off
+    'mixed': (replace(SMALL, linear='fbi', scales='row', binary='mlp', tied=True, attention_bias=True),
+              Recipe(steps=20, lam=0.5, temperature=2.0, decay='matrices'), True),
+    'full': (SMALL, Recipe(steps=20), False),
+    'large': (replace(LARGE, linear='fbi'), Recipe(seq=256), True),
 }
 
 
 def case(name, dtype=torch.float32):
-    """shape, recipe, ids, student, teacher shape, teacher."""
-    s, recipe = CASES[name]
+    """shape, recipe, ids, student, teacher shape, teacher (None: none)."""
+    s, recipe, taught = CASES[name]
     ids = formula_tokens('tokens', recipe.steps * recipe.batch * recipe.seq + 1, s.vocab)
     ts = replace(s, linear='full')
-    return s, recipe, ids, make(s, STUDENT, dtype), ts, make(ts, TEACHER, dtype)
+    return s, recipe, ids, make(s, STUDENT, dtype), ts, make(ts, TEACHER, dtype) if taught else None
