@@ -95,15 +95,15 @@ static void report(void *ctx, const sgn_progress *p) {
     s->last = *p;
     if (sgn_terminal()) sgn_terminal_status("%s", line);
     else if (is_time(s, p, now)) {
-        sgn_terminal_line("%s", line);
+        sgn_terminal_line(stdout, "%s", line);
         s->shown = now;
         s->shown_step = p->step;
     }
     if (p->valid < 0) return;
     s->valid = p->valid;
     s->valid_bpb = p->valid_bpb;
-    if (p->valid_bpb < 0) sgn_terminal_line("step %lld: validation %.4f nats per token", (long long)p->step, p->valid);
-    else sgn_terminal_line("step %lld: validation %.4f nats per token, %.4f bits per byte", (long long)p->step, p->valid, p->valid_bpb);
+    if (p->valid_bpb < 0) sgn_terminal_line(stdout, "step %lld: validation %.4f nats per token", (long long)p->step, p->valid);
+    else sgn_terminal_line(stdout, "step %lld: validation %.4f nats per token, %.4f bits per byte", (long long)p->step, p->valid, p->valid_bpb);
 }
 
 static void sum_up(const screen *s, const char *out) {
@@ -135,6 +135,7 @@ static sgn_status run(int argc, char **argv, sgn_error *err) {
     SGN_TRY(sgn_run_config_load(&c, argv[0], (const char *const *)argv + 1, argc - 1, err));
     screen s = { .valid = -1, .valid_bpb = -1, .began = time(NULL) };
     catch_signals();
+    sgn_log_to(sgn_terminal_log, stdout);
     const sgn_train_options o = {
         .out = v.out, .resume = v.resume != NULL, .measure_peak = true, .stop = &stop, .report = report, .ctx = &s,
     };

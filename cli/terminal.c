@@ -3,7 +3,6 @@
 #include "cli/terminal.h"
 
 #include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -42,17 +41,18 @@ void sgn_terminal_end(bool keep) {
     *status = 0;
 }
 
-void sgn_terminal_line(const char *fmt, ...) {
+void sgn_terminal_line(FILE *out, const char *fmt, ...) {
     if (*status) fputs("\r\033[K", stderr);
     va_list args;
     va_start(args, fmt);
-    vfprintf(stderr, fmt, args);
+    vfprintf(out, fmt, args);
     va_end(args);
-    fputc('\n', stderr);
+    fputc('\n', out);
+    fflush(out);
     if (*status) draw();
 }
 
 void sgn_terminal_log(void *ctx, sgn_log_level level, const char *line) {
-    (void)ctx;
-    sgn_terminal_line(level == SGN_LOG_WARN ? "signum: warning: %s" : "%s", line);
+    if (level == SGN_LOG_WARN) sgn_terminal_line(stderr, "signum: warning: %s", line);
+    else sgn_terminal_line(ctx ? ctx : stderr, "%s", line);
 }

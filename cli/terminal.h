@@ -5,6 +5,7 @@
 #define SGN_CLI_TERMINAL_H
 
 #include <stdbool.h>
+#include <stdio.h>
 #include "core/log.h"
 
 /* Is stderr a terminal that can redraw a line? */
@@ -13,9 +14,9 @@ bool sgn_terminal(void);
 void sgn_terminal_status(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* Ends the status line: kept on screen, or wiped. */
 void sgn_terminal_end(bool keep);
-/* A line of text on stderr, above the status line. */
-void sgn_terminal_line(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
-/* The program's log sink: information as it is, warnings marked. */
+/* A line of text, at once, above the status line. */
+void sgn_terminal_line(FILE *out, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* A log sink: information as it is to ctx, a FILE (NULL: stderr); warnings, marked, to stderr. */
 void sgn_terminal_log(void *ctx, sgn_log_level level, const char *line);
 
 #endif

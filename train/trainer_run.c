@@ -43,19 +43,15 @@ static sgn_status find_checkpoint(sgn_trainer *t, sgn_error *err) {
     const char *run = t->options->out;
     sgn_path broken;
     SGN_TRY(sgn_path_set(&broken, err, "%s/checkpoints/quarantine", run));
-    if (sgn_checkpoint_any(run) || sgn_file_exists(broken.s)) return sgn_checkpoint_newest(run, &t->from, err);
-    sgn_info("%s has no checkpoint yet: starting from the beginning", run);
-    return SGN_OK;
+    const bool any = sgn_checkpoint_any(run) || sgn_file_exists(broken.s);
+    return any ? sgn_checkpoint_newest(run, &t->from, err) : SGN_OK;
 }
 
 sgn_status sgn_trainer_run_begin(sgn_trainer *t, sgn_error *err) {
     const char *run = t->options->out;
     SGN_TRY(sgn_path_set(&t->settings, err, "%s/config.yaml", run));
     SGN_TRY(sgn_path_set(&t->tokenizer, err, "%s/tokenizer.json", run));
-    if (!sgn_file_exists(run)) {
-        if (t->options->resume) sgn_info("%s does not exist yet: starting from the beginning", run);
-        return SGN_OK;
-    }
+    if (!sgn_file_exists(run)) return SGN_OK;
     int entries;
     SGN_TRY(count_entries(run, &entries, err));
     if (entries && !sgn_file_exists(t->settings.s))
@@ -139,7 +135,6 @@ sgn_status sgn_trainer_run_restore(sgn_trainer *t, sgn_error *err) {
         now.step = t->at.step;
         now.tokens = t->at.tokens;
         now.metrics_bytes = t->at.metrics_bytes;
-        sgn_info("continuing %s from step %lld", t->options->out, (long long)now.step);
     }
     t->at = now;
     return SGN_OK;

@@ -19,11 +19,6 @@ static sgn_status setup_machine(const sgn_train_config *c, sgn_error *err) {
     SGN_TRY(sgn_kernels_use(forced && *forced ? NULL : c->kernels, err));
     SGN_TRY(sgn_gemm_init(err));
     sgn_threads_set((int)c->threads);
-    const long cpus = sysconf(_SC_NPROCESSORS_ONLN);
-    sgn_info("%s kernels, %s, %d of %ld CPUs", sgn_kernels_get()->name, sgn_gemm_library(), sgn_threads(), cpus);
-    if (sgn_threads() == 1 && cpus > 1)
-        sgn_warn("ONE thread on a machine with %ld CPUs: %s", cpus, c->threads == 1 ? "train.threads = 1 says so"
-                 : "the process may use only one (taskset, cgroup or job limits)");
     return SGN_OK;
 }
 
@@ -104,9 +99,7 @@ static sgn_status load_init(sgn_trainer *t, sgn_error *err) {
     sgn_path directory;
     SGN_TRY(sgn_model_resolve(init, "init", &directory, err));
     SGN_TRY(check_tokenizer(t, directory.s, err));
-    SGN_TRY(sgn_model_load_weights(&t->model, directory.s, err));
-    sgn_info("weights from %s", directory.s);
-    return SGN_OK;
+    return sgn_model_load_weights(&t->model, directory.s, err);
 }
 
 static sgn_status setup_model(sgn_trainer *t, sgn_error *err) {
@@ -145,13 +138,24 @@ static sgn_status setup_tape(sgn_trainer *t, sgn_error *err) {
 
 /* --- all of it -------------------------------------------------------------------------------------- */
 
+/* Said once nothing can be refused any more. */
 static void announce(const sgn_trainer *t) {
     const sgn_plan *p = &t->plan;
-    const sgn_shard_info *info = sgn_shards_info(t->train);
+    const sgn_run_config *c = &t->config;
+    const double tokens = (double)sgn_shards_info(t->train)->tokens;
+    const long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+    sgn_info("%s kernels, %s, %d of %ld CPUs", sgn_kernels_get()->name, sgn_gemm_library(), sgn_threads(), cpus);
     sgn_info("%.2f M parameters, %.2f M of them one bit in use; about %.0f MiB of memory ('signum plan' shows the parts)",
              (double)p->parameters / 1e6, (double)p->binary_weights / 1e6, (double)p->total / 1048576);
-    sgn_info("%lld steps of %lld tokens, %.2f epochs of %llu tokens", (long long)t->config.train.steps, (long long)p->tokens_per_step,
-             (double)p->tokens / (double)info->tokens, (unsigned long long)info->tokens);
+    sgn_info("%lld steps of %lld tokens: %.2f times the %.4g tokens of %s", (long long)c->train.steps, (long long)p->tokens_per_step,
+             (double)p->tokens / tokens, tokens, sgn_shards_directory(t->train));
+    if (*c->distill.teacher) sgn_info("teacher: %s", c->distill.teacher);
+    if (sgn_trainer_continues(t)) sgn_info("continuing %s from step %lld", t->options->out, (long long)t->at.step);
+    else if (t->options->resume) sgn_info("%s has no checkpoint yet: starting from the beginning", t->options->out);
+    if (!sgn_trainer_continues(t) && *c->start.init) sgn_info("weights from %s", c->start.init);
+    if (sgn_threads() == 1 && cpus > 1)
+        sgn_warn("ONE thread on a machine with %ld CPUs: %s", cpus, c->train.threads == 1 ? "train.threads = 1 says so"
+                 : "the process may use only one (taskset, cgroup or job limits)");
 }
 
 static sgn_status check_disk(const sgn_trainer *t, sgn_error *err) {
@@ -192,8 +196,9 @@ sgn_status sgn_trainer_setup(sgn_trainer *t, const sgn_run_config *c, const sgn_
     SGN_TRY(sgn_trainer_run_create(t, err));
     SGN_TRY(check_disk(t, err));
     SGN_TRY(sgn_trainer_run_files(t, err));
+    SGN_TRY(setup_loop(t, err));
     announce(t);
-    return setup_loop(t, err);
+    return SGN_OK;
 }
 
 void sgn_trainer_free(sgn_trainer *t) {

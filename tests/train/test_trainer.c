@@ -1,0 +1,247 @@
+/* Whole small runs: the same bits after a resume and for any thread count, and what is refused.
+ *
+ * SPDX-License-Identifier: MIT */
+#include "tests/train/runs.h"
+
+#include "core/json.h"
+#include "core/log.h"
+#include "model/transformer.h"
+
+static sgn_error err;
+static sgn_run_config c;
+static runs_watch watch;
+static char log_text[4096];
+
+static void keep_log(void *ctx, sgn_log_level level, const char *line) {
+    (void)ctx; (void)level;
+    const size_t n = strlen(log_text);
+    snprintf(log_text + n, sizeof log_text - n, "%s\n", line);
+}
+
+static int set_up(void **state) {
+    if (check_begin(state)) return -1;
+    sgn_log_to(keep_log, NULL);
+    runs_data();
+    runs_config(&c, (const char *[]){ "model.linear=full", "train.steps=20" }, 2);
+    watch = (runs_watch){ 0 };
+    check_ok(runs_train(&c, check_path("teacher"), false, &watch, &err), &err);
+    return 0;
+}
+
+/* The settings of a student with the teacher trained in set_up. */
+static void student(const char *const *overrides, int count) {
+    runs_config(&c, overrides, count);
+    snprintf(c.distill.teacher, SGN_TEXT, "%s", check_path("teacher"));
+    c.distill.lambda = 0.75;
+    watch = (runs_watch){ 0 };
+    log_text[0] = '\0';
+}
+
+static const char *step(const char *run, int n) {
+    static char path[4][600];
+    static int next;
+    char *p = path[next++ % 4];
+    snprintf(p, sizeof path[0], "%s/checkpoints/step-%08d", check_path(run), n);
+    return p;
+}
+
+/* --- the same bits ------------------------------------------------------------------------------------ */
+
+static void resumed_equals_unbroken(void **state) {
+    (void)state;
+    student(NULL, 0);
+    check_ok(runs_train(&c, check_path("whole"), false, &watch, &err), &err);
+    student(NULL, 0);
+    watch.stop_after = 3;                              /* between two regular saves */
+    check_fails(runs_train(&c, check_path("broken"), false, &watch, &err), SGN_INTERRUPTED, &err, "after step 3 of 6");
+    assert_true(sgn_is_directory(step("broken", 3)));
+    student(NULL, 0);
+    watch.stop_after = 5;
+    check_fails(runs_train(&c, check_path("broken"), true, &watch, &err), SGN_INTERRUPTED, &err, "after step 5 of 6");
+    student(NULL, 0);
+    check_ok(runs_train(&c, check_path("broken"), true, &watch, &err), &err);
+    assert_int_equal(watch.last.step, 6);
+    runs_same_state(step("whole", 6), step("broken", 6));
+    runs_same_metrics(check_path("whole"), check_path("broken"));
+    student(NULL, 0);
+    check_ok(runs_train(&c, check_path("broken"), true, &watch, &err), &err);      /* finished: nothing happens */
+    assert_int_equal(watch.last.step, 0);
+    assert_non_null(strstr(log_text, "nothing left to do"));
+}
+
+/* A crash loses the steps after the last save: they are computed again, and the log is cut back. */
+static void log_is_cut_back_to_the_checkpoint(void **state) {
+    (void)state;
+    student(NULL, 0);
+    watch.stop_after = 3;
+    check_fails(runs_train(&c, check_path("crashed"), false, &watch, &err), SGN_INTERRUPTED, &err, "");
+    check_ok(sgn_remove_tree(step("crashed", 3), &err), &err);       /* as if it had died right after step 3 */
+    student(NULL, 0);
+    check_ok(runs_train(&c, check_path("crashed"), true, &watch, &err), &err);
+    assert_non_null(strstr(log_text, "from step 2"));
+    runs_same_state(step("whole", 6), step("crashed", 6));
+    runs_same_metrics(check_path("whole"), check_path("crashed"));
+}
+
+static void one_thread_equals_two(void **state) {
+    (void)state;
+    student((const char *[]){ "train.threads=1" }, 1);
+    check_ok(runs_train(&c, check_path("alone"), false, &watch, &err), &err);
+    runs_same_state(step("whole", 6), step("alone", 6));
+    runs_same_metrics(check_path("whole"), check_path("alone"));
+}
+
+/* Gradients are sums over the step: 2 x 4 windows and 1 x 8 windows differ by rounding only. */
+static void accumulation_is_a_larger_batch(void **state) {
+    (void)state;
+    student((const char *[]){ "train.batch=8", "train.accumulate=1", "data.order=sequential" }, 3);
+    check_ok(runs_train(&c, check_path("wide"), false, &watch, &err), &err);
+    const sgn_progress wide = watch.last;
+    student((const char *[]){ "data.order=sequential" }, 1);
+    check_ok(runs_train(&c, check_path("narrow"), false, &watch, &err), &err);
+    check_close(watch.last.loss, wide.loss, 0, 1e-4);
+    check_close(watch.last.grad_norm, wide.grad_norm, 0, 1e-3);
+    assert_int_equal(watch.last.tokens, 6 * 128);
+}
+
+static void it_learns(void **state) {
+    (void)state;
+    runs_config(&c, (const char *[]){ "train.steps=60", "train.save_every=0", "optim.lr=0.02" }, 3);
+    watch = (runs_watch){ 0 };
+    check_ok(runs_train(&c, check_path("learns"), false, &watch, &err), &err);
+    assert_true(watch.last.valid < 4.2);               /* ln 97 = 4.57 at the start; half the ids are noise */
+    check_close(watch.last.valid_bpb, watch.last.valid / log(2.0) / 2, 1e-12, 1e-12);      /* 2 bytes per id, says runs_shards */
+    assert_true(watch.last.flip_rate > 0 && watch.last.flip_rate < 1);
+    assert_false(sgn_is_directory(step("learns", 30)));
+    assert_true(sgn_is_directory(step("learns", 60)));
+}
+
+/* --- the log -------------------------------------------------------------------------------------------- */
+
+static void metrics_lines(void **state) {
+    (void)state;
+    char *text, *line;
+    size_t size;
+    check_ok(sgn_file_read(check_path("whole/metrics.jsonl"), 1 << 20, &text, &size, &err), &err);
+    static const char *const keys[] = { "step", "tokens", "loss", "hard", "soft", "lr", "grad_norm", "flip_rate", "tokens_per_s",
+                                        "seconds", "teacher_entropy" };
+    int64_t n = 0;
+    for (line = strtok(text, "\n"); line; line = strtok(NULL, "\n")) {
+        sgn_json *j;
+        check_ok(sgn_json_parse(&j, line, strlen(line), "metrics", &err), &err);
+        void *it = sgn_json_iter(j);
+        for (size_t k = 0; k < sizeof keys / sizeof *keys; k++, it = sgn_json_next(j, it)) assert_string_equal(sgn_json_iter_key(it), keys[k]);
+        assert_int_equal(sgn_json_int(sgn_json_get(j, "step"), 0), ++n);
+        assert_int_equal(sgn_json_int(sgn_json_get(j, "tokens"), 0), n * 128);
+        assert_int_equal(sgn_json_get(j, "valid") != NULL, n % 2 == 0);
+        check_close(sgn_json_real(sgn_json_get(j, "loss"), 0), 0.25 * sgn_json_real(sgn_json_get(j, "hard"), 0) +
+                    0.75 * sgn_json_real(sgn_json_get(j, "soft"), 0), 0, 1e-7);
+        assert_true(sgn_json_real(sgn_json_get(j, "soft"), 0) >= sgn_json_real(sgn_json_get(j, "teacher_entropy"), 9));
+        sgn_json_free(j);
+    }
+    assert_int_equal(n, 6);
+    free(text);
+}
+
+/* --- refusals ------------------------------------------------------------------------------------------- */
+
+static void a_run_is_not_overwritten(void **state) {
+    (void)state;
+    student(NULL, 0);
+    check_fails(runs_train(&c, check_path("whole"), false, &watch, &err), SGN_CONFIG, &err, "--resume auto");
+    check_fails(runs_train(&c, check_path("data"), false, &watch, &err), SGN_CONFIG, &err, "not a run");
+    check_fails(runs_train(&c, check_path("data"), true, &watch, &err), SGN_CONFIG, &err, "not a run");
+    student((const char *[]){ "optim.lr=0.02" }, 1);
+    check_fails(runs_train(&c, check_path("whole"), true, &watch, &err), SGN_CONFIG, &err, "optim.lr = 0.01, now it is 0.02");
+    student(NULL, 0);
+    runs_shards(check_path("other"), 2000, 9);
+    snprintf(c.data.train, SGN_TEXT, "%s", check_path("other"));
+    check_fails(runs_train(&c, check_path("whole"), true, &watch, &err), SGN_CONFIG, &err, "data.train");
+    student(NULL, 0);
+    snprintf(c.distill.teacher, SGN_TEXT, "%s", check_path("alone"));
+    check_fails(runs_train(&c, check_path("whole"), true, &watch, &err), SGN_CONFIG, &err, "distill.teacher");
+}
+
+static void bad_settings(void **state) {
+    (void)state;
+    const char *const fresh = check_path("never");
+    student(NULL, 0);
+    c.data.train[0] = '\0';
+    check_fails(runs_train(&c, fresh, false, &watch, &err), SGN_CONFIG, &err, "data.train");
+    student((const char *[]){ "train.seq=1999" }, 1);
+    check_ok(sgn_config_override(&c, sgn_run_sections, "train.batch=1", &err), &err);
+    c.model.context = 0;
+    check_fails(runs_train(&c, fresh, false, &watch, &err), SGN_CONFIG, &err, "held-out");
+    student((const char *[]){ "model.vocab=96" }, 1);
+    check_fails(runs_train(&c, fresh, false, &watch, &err), SGN_CONFIG, &err, "model.vocab=97");
+    student((const char *[]){ "model.vocab=128" }, 1);             /* padded: fine for data, but the teacher has 97 */
+    check_fails(runs_train(&c, fresh, false, &watch, &err), SGN_CONFIG, &err, "distill.teacher");
+    assert_false(sgn_file_exists(fresh));                          /* a refused run leaves nothing */
+}
+
+static void resume_without_a_run_starts_and_says_so(void **state) {
+    (void)state;
+    student((const char *[]){ "train.steps=2" }, 1);
+    check_ok(runs_train(&c, check_path("first"), true, &watch, &err), &err);
+    assert_non_null(strstr(log_text, "starting from the beginning"));
+}
+
+static void all_checkpoints_broken_is_an_error(void **state) {
+    (void)state;
+    student((const char *[]){ "train.steps=2" }, 1);
+    check_ok(sgn_file_write(check_path("first/checkpoints/step-00000002/MANIFEST"), "x", 1, &err), &err);
+    check_fails(runs_train(&c, check_path("first"), true, &watch, &err), SGN_IO, &err, "quarantine");
+    check_fails(runs_train(&c, check_path("first"), true, &watch, &err), SGN_IO, &err, "quarantine");
+}
+
+/* --- numbers that are none ------------------------------------------------------------------------------- */
+
+/* A Hugging Face directory whose head is so large that logits overflow. */
+static void write_overflowing(const char *dir, sgn_transformer *m) {
+    const void *data[64];
+    sgn_array at[64];
+    sgn_path path;
+    sgn_tensor *head = sgn_transformer_head(m);
+    for (int64_t i = 0; i < sgn_numel(head->shape); i++) head->data[i] = i % 2 ? 3e38f : -3e38f;
+    for (int i = 0; i < m->params.count; i++) {
+        const sgn_param *p = &m->params.at[i];
+        at[i] = sgn_array_make(p->name, SGN_DTYPE_F32, p->tensor.shape.rank, p->tensor.shape.dim);
+        data[i] = p->tensor.data;
+    }
+    check_ok(sgn_make_directories(dir, &err), &err);
+    check_ok(sgn_path_set(&path, &err, "%s/model.safetensors", dir), &err);
+    check_ok(sgn_archive_write("safetensors", path.s, at, data, m->params.count, NULL, &err), &err);
+    check_ok(sgn_path_set(&path, &err, "%s/config.json", dir), &err);
+    sgn_json *j = sgn_model_config_to_json(&m->config);
+    check_ok(sgn_json_save(j, 2, path.s, &err), &err);
+    sgn_json_free(j);
+}
+
+static void a_step_that_is_not_finite_changes_nothing(void **state) {
+    (void)state;
+    sgn_transformer m;
+    runs_config(&c, NULL, 0);
+    c.model.vocab = RUNS_VOCAB;
+    check_ok(sgn_transformer_init(&m, &c.model, false, &err), &err);
+    check_ok(sgn_transformer_commit(&m, &err), &err);
+    sgn_transformer_randomize(&m, 1);
+    write_overflowing(check_path("overflow"), &m);
+    sgn_transformer_free(&m);
+    snprintf(c.start.init, SGN_TEXT, "%s", check_path("overflow"));
+    watch = (runs_watch){ 0 };
+    check_fails(runs_train(&c, check_path("nan"), false, &watch, &err), SGN_NUMERIC, &err, "step 1: loss");
+    assert_non_null(strstr(err.text, "windows"));
+    assert_non_null(strstr(err.text, "no checkpoint yet"));
+    assert_false(sgn_checkpoint_any(check_path("nan")));
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(resumed_equals_unbroken), cmocka_unit_test(log_is_cut_back_to_the_checkpoint),
+        cmocka_unit_test(one_thread_equals_two), cmocka_unit_test(accumulation_is_a_larger_batch), cmocka_unit_test(it_learns),
+        cmocka_unit_test(metrics_lines), cmocka_unit_test(a_run_is_not_overwritten), cmocka_unit_test(bad_settings),
+        cmocka_unit_test(resume_without_a_run_starts_and_says_so), cmocka_unit_test(all_checkpoints_broken_is_an_error),
+        cmocka_unit_test(a_step_that_is_not_finite_changes_nothing),
+    };
+    return cmocka_run_group_tests(tests, set_up, check_end);
+}
