@@ -105,6 +105,8 @@ const sgn_kernels *sgn_kernels_get(void) {
 /* --- the product over all threads ------------------------------------------------ */
 typedef struct { const sgn_binary_product *p; int64_t rows, cols, across; } tiling;
 
+enum { ENOUGH_TILES = 8 };             /* of whole rows: with fewer, rows are cut as well */
+
 static int64_t cuts(int64_t n, int64_t size) { return (n + size - 1) / size; }
 
 static void run_tiles(void *ctx, int64_t begin, int64_t end) {
@@ -125,8 +127,10 @@ sgn_status sgn_binary_gemm_reserve(int64_t n, int64_t k, sgn_error *err) {
 void sgn_binary_gemm_run(const sgn_binary_product *p) {
     const sgn_kernels *k = sgn_kernels_get();
     if (p->m <= 0 || p->n <= 0) return;
-    tiling c = { p, k->binary_tile_rows, k->binary_tile_cols, cuts(p->n, k->binary_tile_cols) };
-    sgn_parallel(cuts(p->m, c.rows) * c.across, 1, run_tiles, &c);
+    const int64_t down = cuts(p->m, k->binary_tile_rows);
+    tiling c = { p, k->binary_tile_rows, down < ENOUGH_TILES ? k->binary_tile_cols : p->n, 1 };
+    c.across = cuts(p->n, c.cols);
+    sgn_parallel(down * c.across, 1, run_tiles, &c);
 }
 
 sgn_status sgn_binary_gemm(const sgn_binary_product *p, sgn_error *err) {

@@ -1,6 +1,41 @@
-/* AVX2 + FMA. SPDX-License-Identifier: MIT */
+/* AVX2 and FMA. SPDX-License-Identifier: MIT */
 #include "core/kernels/kernels.h"
 
 #if defined(__x86_64__) && !defined(SGN_DOUBLE)
-const sgn_kernels sgn_kernels_avx2 = { .name = "avx2" };
+#include <immintrin.h>
+#include <math.h>
+
+#define WIDTH 8
+#define ROWS_TYPES
+#include "core/kernels/kernels_rows.inc"
+static inline vreal v_splat(float x) { return (vreal)_mm256_set1_ps(x); }
+static inline vreal v_fma(vreal a, vreal b, vreal c) { return (vreal)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c); }
+static inline vreal v_sqrt(vreal x) { return (vreal)_mm256_sqrt_ps((__m256)x); }
+static inline uint64_t v_signs(vreal x) {
+    return (uint64_t)_mm256_movemask_ps(_mm256_cmp_ps((__m256)x, _mm256_setzero_ps(), _CMP_GE_OQ));
+}
+#define ROWS_KERNELS
+#include "core/kernels/kernels_rows.inc"
+
+static inline void transpose(vreal r[WIDTH]) {
+    __m256 a[8], b[8];
+    for (int i = 0; i < 8; i++) a[i] = (__m256)r[i];
+    for (int i = 0; i < 4; i++) {
+        b[2 * i] = _mm256_unpacklo_ps(a[2 * i], a[2 * i + 1]);
+        b[2 * i + 1] = _mm256_unpackhi_ps(a[2 * i], a[2 * i + 1]);
+    }
+    for (int i = 0; i < 8; i += 4) {
+        a[i] = _mm256_shuffle_ps(b[i], b[i + 2], 0x44);
+        a[i + 1] = _mm256_shuffle_ps(b[i], b[i + 2], 0xEE);
+        a[i + 2] = _mm256_shuffle_ps(b[i + 1], b[i + 3], 0x44);
+        a[i + 3] = _mm256_shuffle_ps(b[i + 1], b[i + 3], 0xEE);
+    }
+    for (int i = 0; i < 4; i++) {
+        r[i] = (vreal)_mm256_permute2f128_ps(a[i], a[i + 4], 0x20);
+        r[i + 4] = (vreal)_mm256_permute2f128_ps(a[i], a[i + 4], 0x31);
+    }
+}
+#include "core/kernels/kernels_lookup.inc"
+
+const sgn_kernels sgn_kernels_avx2 = { .name = "avx2", ROW_KERNELS, BINARY_KERNELS };
 #endif

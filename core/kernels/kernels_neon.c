@@ -1,0 +1,34 @@
+/* NEON (AArch64). SPDX-License-Identifier: MIT */
+#include "core/kernels/kernels.h"
+
+#if defined(__aarch64__) && !defined(SGN_DOUBLE)
+#include <arm_neon.h>
+#include <math.h>
+
+#define WIDTH 4
+#define ROWS_TYPES
+#include "core/kernels/kernels_rows.inc"
+static inline vreal v_splat(float x) { return (vreal)vdupq_n_f32(x); }
+static inline vreal v_fma(vreal a, vreal b, vreal c) {
+    return (vreal)vfmaq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b);
+}
+static inline vreal v_sqrt(vreal x) { return (vreal)vsqrtq_f32((float32x4_t)x); }
+static inline uint64_t v_signs(vreal x) {
+    static const uint32_t weight[4] = { 1, 2, 4, 8 };
+    return vaddvq_u32(vandq_u32(vcgezq_f32((float32x4_t)x), vld1q_u32(weight)));
+}
+#define ROWS_KERNELS
+#include "core/kernels/kernels_rows.inc"
+
+static inline void transpose(vreal r[WIDTH]) {
+    const float32x4x2_t a = vtrnq_f32((float32x4_t)r[0], (float32x4_t)r[1]);
+    const float32x4x2_t b = vtrnq_f32((float32x4_t)r[2], (float32x4_t)r[3]);
+    r[0] = (vreal)vcombine_f32(vget_low_f32(a.val[0]), vget_low_f32(b.val[0]));
+    r[1] = (vreal)vcombine_f32(vget_low_f32(a.val[1]), vget_low_f32(b.val[1]));
+    r[2] = (vreal)vcombine_f32(vget_high_f32(a.val[0]), vget_high_f32(b.val[0]));
+    r[3] = (vreal)vcombine_f32(vget_high_f32(a.val[1]), vget_high_f32(b.val[1]));
+}
+#include "core/kernels/kernels_lookup.inc"
+
+const sgn_kernels sgn_kernels_neon = { .name = "neon", ROW_KERNELS, BINARY_KERNELS };
+#endif
