@@ -30,9 +30,10 @@ static sgn_status fill_slot(sgn_scratch_slot slot, sgn_error *err) {
     const int buffers = slot == SGN_SCRATCH_SHARED ? 1 : sgn_threads();
     for (int t = 0; t < buffers; t++) {
         if (scratch[slot][t].bytes >= reserved[slot]) continue;
+        void *fresh;
+        SGN_TRY(sgn_memory_alloc(&fresh, reserved[slot], "scratch memory", err));
         sgn_memory_free(scratch[slot][t].at, scratch[slot][t].bytes);
-        scratch[slot][t].bytes = 0;
-        SGN_TRY(sgn_memory_alloc(&scratch[slot][t].at, reserved[slot], "scratch memory", err));
+        scratch[slot][t].at = fresh;
         scratch[slot][t].bytes = reserved[slot];
     }
     return SGN_OK;
