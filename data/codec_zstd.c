@@ -104,9 +104,11 @@ sgn_status sgn_frame_decode(sgn_frame_decoder *d, const void *frame, size_t n, v
     if (head[4] & 3)
         SGN_FAIL(err, SGN_FORMAT, "%s: offset %" PRIu64 ": the frame wants a dictionary", where, offset);
     const unsigned long long claimed = ZSTD_getFrameContentSize(frame, n);
+    if (claimed == ZSTD_CONTENTSIZE_UNKNOWN || claimed == ZSTD_CONTENTSIZE_ERROR)
+        SGN_FAIL(err, SGN_FORMAT, "%s: offset %" PRIu64 ": the frame does not say how much it holds", where, offset);
     if (claimed != size)
-        SGN_FAIL(err, SGN_FORMAT, "%s: offset %" PRIu64 ": the frame claims %lld bytes, its table %zu", where, offset,
-                 (long long)claimed, size);
+        SGN_FAIL(err, SGN_FORMAT, "%s: offset %" PRIu64 ": the frame claims %llu bytes, the table %zu", where, offset,
+                 claimed, size);
     if (ZSTD_findFrameCompressedSize(frame, n) != n)
         SGN_FAIL(err, SGN_FORMAT, "%s: offset %" PRIu64 ": the frame does not end where the table says", where, offset);
     const size_t got = ZSTD_decompressDCtx(d->z, out, size, frame, n);

@@ -1,0 +1,157 @@
+/* A ring of batches between one reading thread and the caller: batch k lies in place k mod RING.
+ * The caller holds one place, the thread fills the others.
+ *
+ * SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
+#include "data/loader.h"
+
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include "core/checked.h"
+
+enum { RING = 4 };
+
+typedef struct {
+    sgn_batch  batch;
+    sgn_status status;
+    sgn_error  error;
+} place;
+
+struct sgn_loader {
+    sgn_shards     *shards;
+    sgn_sampler     sampler;
+    uint64_t        first;             /* micro-step of batch 0 */
+    place           ring[RING];
+    int32_t        *ids;               /* (seq + 1): a window */
+    uint64_t        made, taken;       /* batches; the caller holds batch taken-1 */
+    bool            stop;
+    pthread_mutex_t lock;
+    pthread_cond_t  changed;
+    pthread_t       thread;
+    bool            running;
+    double          waited;
+};
+
+static sgn_status read_batch(sgn_loader *l, uint64_t step, sgn_batch *b, sgn_error *err) {
+    const size_t seq = (size_t)b->seq;
+    for (int r = 0; r < b->batch; r++) {
+        b->window[r] = sgn_sampler_window(&l->sampler, step, r);
+        SGN_TRY(sgn_shards_read(l->shards, sgn_sampler_first(&l->sampler, b->window[r]), seq + 1, l->ids, err));
+        memcpy(b->tokens + (size_t)r * seq, l->ids, seq * sizeof *l->ids);
+        memcpy(b->targets + (size_t)r * seq, l->ids + 1, seq * sizeof *l->ids);
+    }
+    return SGN_OK;
+}
+
+static void *work(void *ctx) {
+    sgn_loader *l = ctx;
+    pthread_mutex_lock(&l->lock);
+    while (!l->stop) {
+        if (l->made - l->taken == RING - 1) {      /* the place left over is the caller's */
+            pthread_cond_wait(&l->changed, &l->lock);
+            continue;
+        }
+        place *p = &l->ring[l->made % RING];
+        const uint64_t step = l->first + l->made;
+        pthread_mutex_unlock(&l->lock);
+        p->error = (sgn_error){ 0 };
+        p->status = read_batch(l, step, &p->batch, &p->error);
+        pthread_mutex_lock(&l->lock);
+        l->made++;
+        pthread_cond_broadcast(&l->changed);
+        if (p->status != SGN_OK) break;            /* nothing comes after an error */
+    }
+    pthread_mutex_unlock(&l->lock);
+    return NULL;
+}
+
+static sgn_status allocate(sgn_loader *l, sgn_error *err) {
+    const uint64_t batch = (uint64_t)l->sampler.batch, seq = (uint64_t)l->sampler.seq;
+    uint64_t bytes;
+    const bool fits = sgn_mul_fits(batch * sizeof(int32_t), seq, &bytes) && bytes < SIZE_MAX / 2;
+    l->ids = malloc((size_t)(seq + 1) * sizeof *l->ids);
+    bool all = fits && l->ids;
+    for (int i = 0; i < RING && all; i++) {
+        sgn_batch *b = &l->ring[i].batch;
+        *b = (sgn_batch){ l->sampler.batch, l->sampler.seq, malloc((size_t)bytes), malloc((size_t)bytes),
+                          malloc((size_t)batch * sizeof *b->window) };
+        all = b->tokens && b->targets && b->window;
+    }
+    if (!all) SGN_FAIL(err, SGN_NOMEM, "no memory for %d batches of %d x %d tokens", RING, l->sampler.batch, l->sampler.seq);
+    return SGN_OK;
+}
+
+static sgn_status start(sgn_loader *l, sgn_error *err) {
+    const uint64_t total = sgn_shards_info(l->shards)->tokens;
+    SGN_TRY(sgn_sampler_check(&l->sampler, err));
+    if (l->sampler.tokens > total)
+        SGN_FAIL(err, SGN_CONFIG, "%s: has %" PRIu64 " tokens, %" PRIu64 " are wanted", sgn_shards_directory(l->shards), total,
+                 l->sampler.tokens);
+    SGN_TRY(allocate(l, err));
+    if (pthread_create(&l->thread, NULL, work, l) != 0) SGN_FAIL(err, SGN_NOMEM, "no thread to read batches with");
+    l->running = true;
+    return SGN_OK;
+}
+
+sgn_status sgn_loader_open(sgn_loader **out, sgn_shards *shards, const sgn_sampler *sampler, uint64_t first_step, sgn_error *err) {
+    *out = NULL;
+    sgn_loader *l = calloc(1, sizeof *l);
+    if (!l) SGN_FAIL(err, SGN_NOMEM, "no memory to read batches");
+    l->shards = shards;
+    l->sampler = *sampler;
+    l->first = first_step;
+    pthread_mutex_init(&l->lock, NULL);
+    pthread_cond_init(&l->changed, NULL);
+    const sgn_status s = start(l, err);
+    if (s == SGN_OK) *out = l;
+    else sgn_loader_close(l);
+    return s;
+}
+
+void sgn_loader_close(sgn_loader *l) {
+    if (!l) return;
+    pthread_mutex_lock(&l->lock);
+    l->stop = true;
+    pthread_cond_broadcast(&l->changed);
+    pthread_mutex_unlock(&l->lock);
+    if (l->running) pthread_join(l->thread, NULL);
+    pthread_cond_destroy(&l->changed);
+    pthread_mutex_destroy(&l->lock);
+    for (int i = 0; i < RING; i++) {
+        free(l->ring[i].batch.tokens);
+        free(l->ring[i].batch.targets);
+        free(l->ring[i].batch.window);
+    }
+    free(l->ids);
+    free(l);
+}
+
+static double now(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+sgn_status sgn_loader_next(sgn_loader *l, sgn_batch *out, sgn_error *err) {
+    pthread_mutex_lock(&l->lock);
+    if (l->made == l->taken) {
+        const double before = now();
+        while (l->made == l->taken) pthread_cond_wait(&l->changed, &l->lock);
+        l->waited += now() - before;
+    }
+    const place *p = &l->ring[l->taken % RING];
+    if (p->status == SGN_OK) {
+        l->taken++;                                /* the batch before it is given back */
+        *out = p->batch;
+        pthread_cond_broadcast(&l->changed);
+    }
+    pthread_mutex_unlock(&l->lock);
+    if (p->status != SGN_OK) SGN_FAIL(err, p->status, "%s", p->error.text);
+    return SGN_OK;
+}
+
+double sgn_loader_waited(const sgn_loader *l) { return l->waited; }
