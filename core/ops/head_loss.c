@@ -14,7 +14,10 @@
 #include "core/ops.h"
 #include "core/ops/op_rows.h"
 
+/* A chunk reads and updates the whole head, so it is long enough for the products to hide that
+ * (measured with vocab 32000, width 768: 4M reals reach the speed of plain products, 1M a fifth less). */
 enum { LOGITS = 4 << 20, MOST_ROWS = 512 };    /* reals and tokens of a chunk */
+enum { SLICE = 4096, DH_COLS = 256 };          /* words and columns per task of dz head */
 
 typedef struct { double hard, soft, entropy; } terms;
 
@@ -23,6 +26,7 @@ typedef struct {               /* one chunk of tokens */
     int64_t         from, rows, vocab;
     double          gradient;  /* factor of dz; 0: none wanted */
     sgn_real       *z, *zt;    /* (rows, vocab): student, teacher or NULL; z becomes dz */
+    sgn_real       *dh;        /* (slices, rows, width): parts of dz head */
     terms          *term;      /* (rows) */
 } chunk;
 
@@ -35,9 +39,24 @@ static int64_t chunk_rows(const sgn_node *n) {
     return fit < 1 ? 1 : fit < most ? fit : most;
 }
 
-/* Bytes of one chunk's logits of one model, so that the next array starts on a cache line. */
-static size_t logit_bytes(const sgn_node *n) {
-    return sgn_round_up((size_t)(chunk_rows(n) * sgn_rows(n->in[1])) * sizeof(sgn_real), SGN_ALIGN);
+static int64_t slices(const sgn_node *n) { return (sgn_rows(n->in[1]) + SLICE - 1) / SLICE; }
+
+static void *take(size_t *at, int64_t count, size_t each) {
+    char *base = sgn_scratch(SGN_SCRATCH_SHARED);
+    void *p = base ? base + *at : NULL;
+    *at += sgn_round_up((size_t)count * each, SGN_ALIGN);
+    return p;
+}
+
+/* Cuts the shared scratch into a chunk's arrays; returns the bytes taken. */
+static size_t lay_out(const sgn_node *n, chunk *c) {
+    const int64_t rows = chunk_rows(n), vocab = sgn_rows(n->in[1]);
+    size_t at = 0;
+    c->term = take(&at, rows, sizeof(terms));
+    c->z = take(&at, rows * vocab, sizeof(sgn_real));
+    if (taught(n)) c->zt = take(&at, rows * vocab, sizeof(sgn_real));
+    if (n->train) c->dh = take(&at, slices(n) * rows * sgn_cols(n->in[0]), sizeof(sgn_real));
+    return at;
 }
 
 static sgn_status infer(const sgn_node *n, sgn_shape *out, size_t *saved, sgn_error *err) {
@@ -52,8 +71,7 @@ static sgn_status infer(const sgn_node *n, sgn_shape *out, size_t *saved, sgn_er
     if (taught(n) && (a->soft.kind != SGN_SOFT_HIDDEN || a->soft.width < 1))
         SGN_FAIL(err, SGN_CONFIG, "head_loss wants a teacher where lambda is %g; give one or set lambda to 0", a->lambda);
     *out = sgn_shape1(1);
-    const size_t models = taught(n) ? 2 : 1;
-    SGN_TRY(sgn_scratch_reserve(SGN_SCRATCH_SHARED, models * logit_bytes(n) + (size_t)chunk_rows(n) * sizeof(terms), err));
+    SGN_TRY(sgn_scratch_reserve(SGN_SCRATCH_SHARED, lay_out(n, &(chunk){ 0 }), err));
     return taught(n) ? sgn_scratch_reserve(SGN_SCRATCH_OP, 2 * (size_t)sgn_rows(head) * sizeof(sgn_real), err) : SGN_OK;
 }
 
@@ -119,6 +137,33 @@ static void add_terms(const chunk *c, sgn_loss_sums *to) {
     }
 }
 
+/* dz head is a small result of a long sum: tasks take slices of the vocabulary, added up in order. */
+static void dh_parts(void *ctx, int64_t begin, int64_t end) {
+    const chunk *c = ctx;
+    const sgn_real *head = c->n->in[1]->data;
+    const int64_t width = sgn_cols(c->n->in[1]), across = (width + DH_COLS - 1) / DH_COLS;
+    for (int64_t i = begin; i < end; i++) {
+        const int64_t v = i / across * SLICE, j = i % across * DH_COLS;
+        const int64_t words = c->vocab - v < SLICE ? c->vocab - v : SLICE, cols = width - j < DH_COLS ? width - j : DH_COLS;
+        sgn_gemm_serial(&(sgn_gemm_args){ false, false, c->rows, cols, words, 1, c->z + v, c->vocab,
+                                          head + v * width + j, width, 0, c->dh + i / across * c->rows * width + j, width });
+    }
+}
+
+static void dh_sum(void *ctx, int64_t begin, int64_t end) {
+    const chunk *c = ctx;
+    const int64_t width = sgn_cols(c->n->in[0]);
+    sgn_real *dh = c->n->in[0]->grad + c->from * width;
+    for (int64_t s = 0; s < slices(c->n); s++)
+        sgn_kernels_get()->axpy(dh + begin, 1, c->dh + s * c->rows * width + begin, end - begin);
+}
+
+static void add_dh(chunk *c) {
+    const int64_t width = sgn_cols(c->n->in[0]);
+    sgn_parallel(slices(c->n) * ((width + DH_COLS - 1) / DH_COLS), 1, dh_parts, c);
+    sgn_parallel(c->rows * width, SGN_OP_GRAIN, dh_sum, c);
+}
+
 static void run_chunk(chunk *c, sgn_loss_sums *to) {
     const sgn_tensor *h = c->n->in[0], *head = c->n->in[1];
     const sgn_soft *soft = &args_of(c->n)->soft;
@@ -129,18 +174,16 @@ static void run_chunk(chunk *c, sgn_loss_sums *to) {
     sgn_parallel(c->rows, 1, tokens, c);
     add_terms(c, to);
     if (c->gradient == 0) return;
-    if (h->grad) sgn_gemm_dx(h->grad + c->from * width, c->z, head->data, c->rows, c->vocab, width);
+    if (h->grad) add_dh(c);
     if (head->grad) sgn_gemm_dw(head->grad, c->z, x, c->rows, c->vocab, width);
 }
 
 /* Everything of the op: the value, `sums`, and where gradient is not 0 the gradients. */
 static void run(const sgn_node *n, double gradient) {
     const sgn_head_loss_args *a = args_of(n);
-    char *scratch = sgn_scratch(SGN_SCRATCH_SHARED);
-    chunk c = { .n = n, .vocab = sgn_rows(n->in[1]), .gradient = gradient, .z = (sgn_real *)(void *)scratch };
-    if (taught(n)) c.zt = (sgn_real *)(void *)(scratch += logit_bytes(n));
-    c.term = (terms *)(void *)(scratch + logit_bytes(n));
+    chunk c = { .n = n, .vocab = sgn_rows(n->in[1]), .gradient = gradient };
     sgn_loss_sums sums = { 0 };
+    (void)lay_out(n, &c);
     for (; c.from < sgn_rows(n->in[0]); c.from += chunk_rows(n)) {
         const int64_t left = sgn_rows(n->in[0]) - c.from;
         c.rows = left < chunk_rows(n) ? left : chunk_rows(n);

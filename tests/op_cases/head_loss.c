@@ -13,6 +13,8 @@ static const op_case cases[] = {
     { .name = "half at temperature 0.5", .in = { DENSE(6, 7), DENSE(11, 7) }, .n = { 3, 7 }, .r = { 0.5, 0.5, 0.2 } },
     { .name = "three chunks of tokens, hard", .in = { DENSE(1100, 5), DENSE(9, 5) }, .n = { 7 }, .r = { 0, 1, 1e-3 } },
     { .name = "two chunks of tokens, half", .in = { DENSE(600, 5), DENSE(301, 5) }, .n = { 7, 6 }, .r = { 0.5, 2, 1e-2 } },
+    { .name = "two slices of the vocabulary", .in = { DENSE(3, 5), DENSE(4200, 5) }, .n = { 0 }, .r = { 0, 1, 1 } },
+    { .name = "more columns than a task takes", .in = { DENSE(3, 260), DENSE(5, 260) }, .n = { 0 }, .r = { 0, 1, 1 } },
     { .name = "one token, two words", .in = { DENSE(1, 4), DENSE(2, 4) }, .n = { 0 }, .r = { 0, 1, 1 } },
     { .name = "h is head", .in = { DENSE(6, 4), SAME(0) }, .n = { 0, 4 }, .r = { 0.5, 1, 1 } },
 };
