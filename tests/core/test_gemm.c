@@ -100,10 +100,10 @@ static void threads_do_not_change_bits(void **state) {
     free(A), free(B), free(one), free(many);
 }
 
-/* Many exact products at once. OpenBLAS's serial build fails here (about 1 product in 100 with 2 threads):
+/* Many exact products at once. OpenBLAS's serial build fails here (about 1 product in 200):
  * its callers share a packing buffer. */
-enum { CALLS = 6000, SIDE = 48, LONG = 64 };
-typedef struct { const sgn_real *A, *B, *want; int wrong[CALLS]; } storm;
+enum { CALLS = 40000, SIDE = 24, LONG = 256 };     /* short, yet of a shape that takes a packing buffer */
+typedef struct { const sgn_real *A, *B, *want; char wrong[CALLS]; } storm;
 
 static void call(void *ctx, int64_t first, int64_t end) {
     storm *s = ctx;
@@ -120,7 +120,8 @@ static void call(void *ctx, int64_t first, int64_t end) {
 static void concurrent_products_are_right(void **state) {
     (void)state;
     static storm s;
-    sgn_real *A = integers(SIDE * LONG, 1), *B = integers(SIDE * LONG, 2), want[SIDE * SIDE];
+    sgn_real *A = integers(SIDE * LONG, 1), *B = integers(SIDE * LONG, 2);
+    static sgn_real want[SIDE * SIDE];
     for (int64_t i = 0; i < SIDE; i++)
         for (int64_t j = 0; j < SIDE; j++) {
             double sum = 0;
@@ -129,7 +130,7 @@ static void concurrent_products_are_right(void **state) {
         }
     s.A = A, s.B = B, s.want = want;
     sgn_threads_set(4);
-    sgn_parallel(CALLS, 1, call, &s);
+    sgn_parallel(CALLS, 100, call, &s);
     sgn_threads_set(0);
     int wrong = 0;
     for (int c = 0; c < CALLS; c++) wrong += s.wrong[c];
