@@ -179,7 +179,7 @@ static void check_gradients(op_fixture *f) {
     check_ok(op_fixture_backward(f, NULL, &err), &err);
     for (int i = 0; i < SGN_MAX_IN; i++) {
         if (!op_fixture_owns(f, i)) continue;
-        const double e = gradient_error(f, i, 3, 24);
+        const double e = gradient_error(f, i, 2, 12);
         noise = fmax(noise, e);
         if (!(e < 1e-7)) fail_msg("%s: the gradient of input %d is off by %.3g", where(f), i, e);
     }
@@ -214,7 +214,7 @@ static void check_checker(op_fixture *f) {
         op_fixture_fill_grads(f, 0);
         check_ok(op_fixture_backward(f, &wrong, &err), &err);
         if (size(f, wrong_input) < 1e-6 * largest_size(f)) continue;       /* 1 % of nothing */
-        const double e = gradient_error(f, wrong_input, 3, 0);
+        const double e = gradient_error(f, wrong_input, 2, 0);
         if (!(e > 1e-4)) fail_msg("%s: an error of 1 %% in input %d shows as %.3g only", where(f), wrong_input, e);
     }
 }
