@@ -262,7 +262,7 @@ static void survives_damage(void **state) {
     sgn_error err;
     whole w;
     const char good[] = "model:\n  dim: 4\n  binary: [a, 'b']\noptim: {lr: 3e-4}\n";
-    for (size_t n = 0; n < sizeof good; n++)
+    for (size_t n = 0; n + 1 < sizeof good; n++)
         for (int c = 0; c < 256; c++) {
             char text[sizeof good];
             memcpy(text, good, sizeof good);
