@@ -40,7 +40,7 @@ LIBS := -lopenblas -lhdf5 -lzstd -lz -lyaml -ljansson -lxxhash -lpcre2-8 -lm -lp
 FLOORS := core core/kernels core/ops core/archives data data/tokenizers model model/linears \
           optim optim/optimizers distill distill/teachers train export export/formats eval
 ifeq ($(FLAVOUR),double)
-FLOORS := core core/kernels core/ops model model/linears
+FLOORS := core core/kernels core/ops core/archives model model/linears
 endif
 LIB_SRC := $(wildcard $(addsuffix /*.c,$(FLOORS)))
 ifeq ($(FLAVOUR),double)

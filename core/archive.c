@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: MIT */
+#include "core/archive.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "core/checked.h"
+#include "core/config.h"
+#include "core/file.h"
+
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "archives hold little-endian numbers, read as they are");
+
+enum { HEAD = 64, KINDS = 16 };
+
+/* --- types ------------------------------------------------------------------------------------ */
+
+static const struct { size_t bytes; const char *name; } types[] = {
+#define X(name, bytes, text) { bytes, text },
+    SGN_DTYPE_LIST(X)
+#undef X
+};
+
+size_t sgn_dtype_bytes(sgn_dtype t) { return types[t].bytes; }
+const char *sgn_dtype_name(sgn_dtype t) { return types[t].name; }
+
+bool sgn_dtype_parse(const char *name, sgn_dtype *out) {
+    for (int i = 0; i < SGN_DTYPE_COUNT; i++)
+        if (strcmp(name, types[i].name) == 0) {
+            *out = (sgn_dtype)i;
+            return true;
+        }
+    return false;
+}
+
+static uint32_t bits_of(float f) {
+    uint32_t u;
+    memcpy(&u, &f, sizeof u);
+    return u;
+}
+static float float_of(uint32_t u) {
+    float f;
+    memcpy(&f, &u, sizeof f);
+    return f;
+}
+
+/* u >> n, to the nearest, ties to the even one. */
+static uint32_t shift_to_even(uint32_t u, uint32_t n) {
+    return (u + (1u << (n - 1)) - 1 + (u >> n & 1)) >> n;
+}
+
+/* half: 1 sign, 5 exponent (bias 15), 10 fraction; exponent 0 counts in steps of 2^-24. */
+float sgn_f16_to_f32(uint16_t h) {
+    const uint32_t sign = (uint32_t)(h & 0x8000) << 16, exponent = h >> 10 & 31, fraction = h & 0x3ff;
+    if (exponent == 0) return float_of(sign | bits_of((float)fraction * 0x1p-24f));
+    if (exponent == 31) return float_of(sign | 0x7f800000 | fraction << 13);
+    return float_of(sign | (exponent + 112) << 23 | fraction << 13);
+}
+
+uint16_t sgn_f32_to_f16(float f) {
+    const uint32_t u = bits_of(f), sign = u >> 16 & 0x8000, a = u & 0x7fffffff;
+    uint32_t h;
+    if (a > 0x7f800000) {                           /* not a number: what fits of its payload */
+        h = 0x7c00 | (a >> 13 & 0x3ff);
+        if (h == 0x7c00) h |= 0x200;
+    } else if (a >= 0x47800000) {                   /* 2^16 and more */
+        h = 0x7c00;
+    } else if (a >= 0x38800000) {                   /* normal halves; a carry ends at infinity */
+        h = shift_to_even(a - (112u << 23), 13);
+    } else if (a >= 0x33000000) {                   /* 2^-25 and more: fraction in steps of 2^-24 */
+        h = shift_to_even((a & 0x7fffff) | 0x800000, 126 - (a >> 23));
+    } else {
+        h = 0;
+    }
+    return (uint16_t)(sign | h);
+}
+
+float sgn_bf16_to_f32(uint16_t h) { return float_of((uint32_t)h << 16); }
+
+uint16_t sgn_f32_to_bf16(float f) {
+    const uint32_t u = bits_of(f);
+    if ((u & 0x7fffffff) <= 0x7f800000) return (uint16_t)shift_to_even(u, 16);
+    return (uint16_t)(u >> 16 | (u >> 16 & 0x7f ? 0 : 0x40));
+}
+
+/* --- arrays ----------------------------------------------------------------------------------- */
+
+bool sgn_array_size(const sgn_array *a, uint64_t *bytes) {
+    if (a->rank < 0 || a->rank > SGN_ARRAY_RANK) return false;
+    uint64_t n = sgn_dtype_bytes(a->dtype);
+    for (int i = 0; i < a->rank; i++)
+        if (a->dim[i] < 0 || !sgn_mul_fits(n, (uint64_t)a->dim[i], &n)) return false;
+    *bytes = n;
+    return true;
+}
+
+sgn_array sgn_array_make(const char *name, sgn_dtype dtype, int rank, const int64_t *dim) {
+    sgn_array a = { .dtype = dtype, .rank = rank };
+    const int n = snprintf(a.name, sizeof a.name, "%s", name);
+    if (n < 0 || n >= SGN_ARRAY_NAME) a.name[0] = '\0';
+    for (int i = 0; i < rank && i < SGN_ARRAY_RANK; i++) a.dim[i] = dim[i];
+    if (!sgn_array_size(&a, &a.bytes)) a.bytes = UINT64_MAX;
+    return a;
+}
+
+int sgn_array_by_name(const void *a, const void *b) {
+    return strcmp(((const sgn_array *)a)->name, ((const sgn_array *)b)->name);
+}
+
+/* --- reading ---------------------------------------------------------------------------------- */
+
+const sgn_archive_kind *sgn_archive_kind_find(const char *name) {
+    const sgn_archive_kind *k;
+    for (int i = 0; (k = sgn_archive_kind_at(i)) != NULL; i++)
+        if (strcmp(k->name, name) == 0) return k;
+    return NULL;
+}
+
+/* By content; a file that no row knows goes to the row of its suffix, which can say what is wrong with it. */
+static const sgn_archive_kind *kind_of(const uint8_t *head, size_t size, const char *path) {
+    const sgn_archive_kind *k;
+    for (int i = 0; (k = sgn_archive_kind_at(i)) != NULL; i++)
+        if (k->recognise(head, size)) return k;
+    const char *dot = strrchr(path, '.');
+    for (int i = 0; dot && (k = sgn_archive_kind_at(i)) != NULL; i++)
+        if (strcmp(dot, k->suffix) == 0) return k;
+    return NULL;
+}
+
+sgn_status sgn_archive_open(sgn_archive *a, const char *path, sgn_error *err) {
+    *a = (sgn_archive){ 0 };
+    uint8_t head[HEAD];
+    sgn_path copy;
+    sgn_reader r;
+    SGN_TRY(sgn_path_set(&copy, err, "%s", path));
+    SGN_TRY(sgn_reader_open(&r, path, err));
+    const size_t size = r.size < HEAD ? (size_t)r.size : HEAD;
+    sgn_status s = sgn_reader_get(&r, 0, head, size, err);
+    sgn_reader_close(&r);
+    SGN_TRY(s);
+    const sgn_archive_kind *kind = kind_of(head, size, path);
+    if (!kind) SGN_FAIL(err, SGN_FORMAT, "%s: its first bytes are those of no known archive", path);
+    a->kind = kind;
+    memcpy(a->path, copy.s, sizeof a->path);
+    s = kind->open(a, path, err);
+    if (s != SGN_OK) sgn_archive_close(a);
+    return s;
+}
+
+void sgn_archive_close(sgn_archive *a) {
+    if (a->kind) a->kind->close(a);
+    free(a->at);
+    *a = (sgn_archive){ 0 };
+}
+
+int sgn_archive_find(const sgn_archive *a, const char *name) {
+    int low = 0, high = a->count;
+    while (low < high) {
+        const int mid = low + (high - low) / 2, c = strcmp(a->at[mid].name, name);
+        if (c == 0) return mid;
+        if (c < 0) low = mid + 1;
+        else high = mid;
+    }
+    return -1;
+}
+
+static void to_f32(sgn_dtype type, const void *from, float *out, int64_t count) {
+#define EACH(T, expression)                                                   \
+    do {                                                                      \
+        const T *x = from;                                                    \
+        for (int64_t i = 0; i < count; i++) out[i] = (float)(expression);     \
+    } while (0)
+    switch (type) {
+        case SGN_DTYPE_F64:  EACH(double, x[i]); break;
+        case SGN_DTYPE_F16:  EACH(uint16_t, sgn_f16_to_f32(x[i])); break;
+        case SGN_DTYPE_BF16: EACH(uint16_t, sgn_bf16_to_f32(x[i])); break;
+        case SGN_DTYPE_I64:  EACH(int64_t, x[i]); break;
+        case SGN_DTYPE_I32:  EACH(int32_t, x[i]); break;
+        case SGN_DTYPE_I16:  EACH(int16_t, x[i]); break;
+        case SGN_DTYPE_I8:   EACH(int8_t, x[i]); break;
+        case SGN_DTYPE_U16:  EACH(uint16_t, x[i]); break;
+        case SGN_DTYPE_U8:
+        case SGN_DTYPE_BOOL: EACH(uint8_t, x[i]); break;
+        case SGN_DTYPE_F32:
+        case SGN_DTYPE_COUNT: break;
+    }
+#undef EACH
+}
+
+sgn_status sgn_archive_read_f32(const sgn_archive *a, int index, float *out, int64_t count, sgn_error *err) {
+    const sgn_array *x = &a->at[index];
+    const uint64_t have = x->bytes / sgn_dtype_bytes(x->dtype);
+    if (count < 0 || have != (uint64_t)count)
+        SGN_FAIL(err, SGN_SHAPE, "%s: %s: %" PRIu64 " numbers, but %" PRId64 " are wanted", a->path, x->name, have, count);
+    if (x->dtype == SGN_DTYPE_F32) return a->kind->read(a, index, out, err);
+    void *raw = malloc(x->bytes ? (size_t)x->bytes : 1);
+    if (!raw) SGN_FAIL(err, SGN_NOMEM, "%s: %s: no memory for its %" PRIu64 " bytes", a->path, x->name, x->bytes);
+    const sgn_status s = a->kind->read(a, index, raw, err);
+    if (s == SGN_OK) to_f32(x->dtype, raw, out, count);
+    free(raw);
+    return s;
+}
+
+/* --- writing ---------------------------------------------------------------------------------- */
+
+/* Parts between slashes become groups in formats that have them. */
+static bool name_is_sound(const char *name) {
+    if (!memchr(name, '\0', SGN_ARRAY_NAME)) return false;
+    for (const char *part = name;; part++) {
+        const size_t n = strcspn(part, "/");
+        if (n == 0 || (n == 1 && part[0] == '.') || (n == 2 && memcmp(part, "..", 2) == 0)) return false;
+        part += n;
+        if (!*part) return true;
+    }
+}
+
+static int by_text(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
+
+static sgn_status check_distinct(const char *path, const sgn_array *at, int count, sgn_error *err) {
+    const char **names = malloc(((size_t)count + 1) * sizeof *names);
+    if (!names) SGN_FAIL(err, SGN_NOMEM, "%s: no memory to write it", path);
+    for (int i = 0; i < count; i++) names[i] = at[i].name;
+    qsort(names, (size_t)count, sizeof *names, by_text);
+    sgn_status s = SGN_OK;
+    for (int i = 1; i < count && s == SGN_OK; i++)
+        if (strcmp(names[i - 1], names[i]) == 0)
+            s = SGN_ERROR(err, SGN_FORMAT, "%s: two arrays would be named %s", path, names[i]);
+    free(names);
+    return s;
+}
+
+sgn_status sgn_archive_write(const char *kind, const char *path, const sgn_array *at, const void *const *data,
+                             int count, const char *const *notes, sgn_error *err) {
+    const sgn_archive_kind *k = sgn_archive_kind_find(kind), *row;
+    if (!k) {
+        const char *known[KINDS], *near;
+        int n = 0;
+        while (n < KINDS && (row = sgn_archive_kind_at(n)) != NULL) known[n++] = row->name;
+        near = sgn_nearest(kind, known, n);
+        SGN_FAIL(err, SGN_CONFIG, "%s: \"%s\" is no archive format; did you mean %s?", path, kind, near ? near : known[0]);
+    }
+    if (!k->write) SGN_FAIL(err, SGN_UNSUPPORTED, "%s: the format %s is only read, not written", path, kind);
+    for (int i = 0; i < count; i++) {
+        uint64_t bytes;
+        if (!name_is_sound(at[i].name))
+            SGN_FAIL(err, SGN_FORMAT, "%s: \"%.80s\" cannot name an array; the parts between slashes need names", path, at[i].name);
+        if (!sgn_array_size(&at[i], &bytes) || bytes != at[i].bytes)
+            SGN_FAIL(err, SGN_FORMAT, "%s: %s: its dimensions and its %" PRIu64 " bytes do not fit together", path, at[i].name, at[i].bytes);
+    }
+    SGN_TRY(check_distinct(path, at, count, err));
+    return k->write(path, at, data, count, notes, err);
+}

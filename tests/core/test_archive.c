@@ -1,0 +1,678 @@
+/* Archives: what every row must do, and what each format must refuse.
+ *
+ * SPDX-License-Identifier: MIT */
+#include "tests/check.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include "core/archive.h"
+#include "core/file.h"
+
+/* --- half and bfloat16 ------------------------------------------------------------------------ */
+
+static float of_bits(uint32_t u) {
+    float f;
+    memcpy(&f, &u, 4);
+    return f;
+}
+
+static void half_values(void **state) {     /* IEEE 754-2019, table 3.5: binary16 */
+    (void)state;
+    static const struct { uint16_t h; float f; } known[] = {
+        { 0x0000, 0 }, { 0x0001, 0x1p-24f }, { 0x03ff, 0x1.ff8p-15f }, { 0x0400, 0x1p-14f }, { 0x3555, 0x1.554p-2f },
+        { 0x3c00, 1 }, { 0x3c01, 1 + 0x1p-10f }, { 0xc000, -2 }, { 0x7bff, 65504 }, { 0x7c00, INFINITY }, { 0xfc00, -INFINITY } };
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        assert_true(sgn_f16_to_f32(known[i].h) == known[i].f);
+        assert_int_equal(sgn_f32_to_f16(known[i].f), known[i].h);
+    }
+    assert_int_equal(sgn_f32_to_f16(-0.0f), 0x8000);
+    assert_true(signbit(sgn_f16_to_f32(0x8000)));
+    assert_int_equal(sgn_f32_to_f16(1e30f), 0x7c00);
+    assert_int_equal(sgn_f32_to_f16(-1e-30f), 0x8000);
+    assert_true(isnan(sgn_f16_to_f32(0x7e00)) && isnan(sgn_f16_to_f32(0x7c01)));
+    assert_int_equal(sgn_f32_to_f16(of_bits(0x7f800001)), 0x7e00);       /* a payload that does not fit stays not a number */
+    assert_int_equal(sgn_f32_to_bf16(of_bits(0x7f800001)), 0x7fc0);
+    assert_int_equal(sgn_f32_to_bf16(INFINITY), 0x7f80);
+    assert_int_equal(sgn_f32_to_bf16(of_bits(0x7f7fffff)), 0x7f80);      /* the largest float rounds up */
+    for (uint32_t h = 0; h < 65536; h++) {
+        assert_int_equal(sgn_f32_to_f16(sgn_f16_to_f32((uint16_t)h)), h);
+        assert_int_equal(sgn_f32_to_bf16(sgn_bf16_to_f32((uint16_t)h)), h);
+    }
+}
+
+/* Half way between neighbours goes to the even one, a float beside it to the nearer one. */
+static void halves_round_to_nearest_even(void **state) {
+    (void)state;
+    for (uint32_t h = 0; h < 0x7c00; h++) {
+        const double below = (double)sgn_f16_to_f32((uint16_t)h), above = h == 0x7bff ? 65536 : (double)sgn_f16_to_f32((uint16_t)(h + 1));
+        const float middle = (float)((below + above) / 2);
+        assert_true((double)middle == (below + above) / 2);
+        assert_int_equal(sgn_f32_to_f16(middle), h + (h & 1));
+        assert_int_equal(sgn_f32_to_f16(nextafterf(middle, 0)), h);
+        assert_int_equal(sgn_f32_to_f16(nextafterf(middle, INFINITY)), h + 1);
+        assert_int_equal(sgn_f32_to_f16(-middle), 0x8000 | (h + (h & 1)));
+    }
+    for (uint32_t h = 0; h < 0x7f80; h++) {
+        assert_int_equal(sgn_f32_to_bf16(of_bits(h << 16 | 0x8000)), h + (h & 1));
+        assert_int_equal(sgn_f32_to_bf16(of_bits(h << 16 | 0x7fff)), h);
+        assert_int_equal(sgn_f32_to_bf16(of_bits(h << 16 | 0x8001)), h + 1);
+    }
+}
+
+/* --- a set of arrays, the same for every format ----------------------------------------------- */
+
+enum { SET = SGN_DTYPE_COUNT + 4 };
+typedef struct {
+    sgn_array at[SET];
+    void     *data[SET];
+    int       count;
+} set;
+
+static int value(sgn_dtype t, int64_t i) { return (int)(i * 7 % (t == SGN_DTYPE_BOOL ? 2 : 100)); }
+
+static void set_element(void *data, sgn_dtype t, int64_t i) {
+    const int v = value(t, i);
+    switch (t) {
+        case SGN_DTYPE_F64:  ((double *)data)[i] = v; break;
+        case SGN_DTYPE_F32:  ((float *)data)[i] = (float)v; break;
+        case SGN_DTYPE_F16:  ((uint16_t *)data)[i] = sgn_f32_to_f16((float)v); break;
+        case SGN_DTYPE_BF16: ((uint16_t *)data)[i] = sgn_f32_to_bf16((float)v); break;
+        case SGN_DTYPE_I64:  ((int64_t *)data)[i] = v; break;
+        case SGN_DTYPE_I32:  ((int32_t *)data)[i] = v; break;
+        case SGN_DTYPE_I16:
+        case SGN_DTYPE_U16:  ((uint16_t *)data)[i] = (uint16_t)v; break;
+        default:             ((uint8_t *)data)[i] = (uint8_t)v; break;
+    }
+}
+
+static void add(set *s, const char *name, sgn_dtype t, int rank, const int64_t *dim) {
+    sgn_array *a = &s->at[s->count];
+    *a = sgn_array_make(name, t, rank, dim);
+    void *data = malloc(a->bytes ? a->bytes : 1);
+    for (int64_t i = 0; i < (int64_t)(a->bytes / sgn_dtype_bytes(t)); i++) set_element(data, t, i);
+    s->data[s->count++] = data;
+}
+
+/* Not in order of names; with a matrix of several chunks where `large`. */
+static set make_set(bool large) {
+    set s = { .count = 0 };
+    char name[32];
+    add(&s, "scalar", SGN_DTYPE_F32, 0, NULL);
+    for (int t = 0; t < SGN_DTYPE_COUNT; t++) {
+        snprintf(name, sizeof name, "types/%s", sgn_dtype_name((sgn_dtype)t));
+        add(&s, name, (sgn_dtype)t, 2, (int64_t[]){ 2, 3 });
+    }
+    add(&s, "empty", SGN_DTYPE_F32, 3, (int64_t[]){ 3, 0, 2 });
+    add(&s, "deep", SGN_DTYPE_U8, 8, (int64_t[]){ 1, 2, 1, 2, 1, 2, 1, 2 });
+    if (large) add(&s, "group/deeper/model.layers.0.self_attn.q_proj.weight", SGN_DTYPE_F32, 2, (int64_t[]){ 700, 601 });
+    return s;
+}
+
+static void free_set(set *s) {
+    for (int i = 0; i < s->count; i++) free(s->data[i]);
+}
+
+static const char *const notes[] = { "config", "dim: 4\nname: \xC3\xA9\n", "empty", "", NULL };
+
+static void write_set(const set *s, const char *kind, const char *path) {
+    sgn_error err;
+    check_ok(sgn_archive_write(kind, path, s->at, (const void *const *)s->data, s->count, notes, &err), &err);
+}
+
+/* 0: a holds exactly the set. */
+static int differs(const sgn_archive *a, const set *s) {
+    if (a->count != s->count) return 1;
+    for (int i = 0; i < s->count; i++) {
+        const int k = sgn_archive_find(a, s->at[i].name);
+        if (k < 0 || memcmp(&a->at[k], &s->at[i], sizeof(sgn_array)) != 0) return 2;
+        void *data = malloc(s->at[i].bytes + 1);
+        sgn_error err = { 0 };
+        const int wrong = a->kind->read(a, k, data, &err) != SGN_OK || memcmp(data, s->data[i], s->at[i].bytes) != 0;
+        free(data);
+        if (wrong) return 3;
+    }
+    for (int i = 0; notes[i]; i += 2) {
+        const char *text = a->kind->note(a, notes[i]);
+        if (!text || strcmp(text, notes[i + 1]) != 0) return 4;
+    }
+    return 0;
+}
+
+#define EACH_KIND(k) \
+    const sgn_archive_kind *k; \
+    for (int row_ = 0; (k = sgn_archive_kind_at(row_)) != NULL; row_++)
+
+static void every_format_gives_back_what_it_took(void **state) {
+    (void)state;
+    sgn_error err;
+    set s = make_set(true);
+    EACH_KIND(k) {
+        assert_true(k->name && k->summary && k->suffix && k->recognise && k->open && k->map && k->read && k->note && k->close);
+        assert_ptr_equal(sgn_archive_kind_find(k->name), k);
+        if (!k->write) continue;
+        char *first, *second;
+        size_t n, m;
+        sgn_archive a;
+        write_set(&s, k->name, check_path("no-suffix"));         /* recognised by content */
+        check_ok(sgn_archive_open(&a, check_path("no-suffix"), &err), &err);
+        assert_ptr_equal(a.kind, k);
+        assert_int_equal(differs(&a, &s), 0);
+        for (int i = 0; i < a.count; i++) {
+            if (i) assert_true(strcmp(a.at[i - 1].name, a.at[i].name) < 0);
+            const void *mapped = k->map(&a, i);
+            int64_t count = (int64_t)(a.at[i].bytes / sgn_dtype_bytes(a.at[i].dtype));
+            float *out = malloc((size_t)(count + 1) * sizeof *out);
+            check_ok(sgn_archive_read_f32(&a, i, out, count, &err), &err);
+            for (int64_t j = 0; j < count; j++) assert_true(out[j] == (float)value(a.at[i].dtype, j));
+            check_fails(sgn_archive_read_f32(&a, i, out, count + 1, &err), SGN_SHAPE, &err, a.at[i].name);
+            free(out);
+            for (int j = 0; mapped && j < s.count; j++)
+                if (strcmp(s.at[j].name, a.at[i].name) == 0) assert_memory_equal(mapped, s.data[j], s.at[j].bytes);
+        }
+        assert_int_equal(sgn_archive_find(&a, "types"), -1);
+        assert_null(k->note(&a, "none"));
+        sgn_archive_close(&a);
+        sgn_archive_close(&a);
+        write_set(&s, k->name, check_path("again"));             /* the same arrays make the same bytes */
+        check_ok(sgn_file_read(check_path("no-suffix"), 1 << 30, &first, &n, &err), &err);
+        check_ok(sgn_file_read(check_path("again"), 1 << 30, &second, &m, &err), &err);
+        assert_int_equal(n, m);
+        assert_memory_equal(first, second, n);
+        free(first);
+        free(second);
+    }
+    free_set(&s);
+}
+
+static void every_format_holds_nothing_too(void **state) {
+    (void)state;
+    sgn_error err;
+    EACH_KIND(k) {
+        sgn_archive a;
+        if (!k->write) continue;
+        check_ok(sgn_archive_write(k->name, check_path("none"), NULL, NULL, 0, NULL, &err), &err);
+        check_ok(sgn_archive_open(&a, check_path("none"), &err), &err);
+        assert_int_equal(a.count, 0);
+        assert_int_equal(sgn_archive_find(&a, "x"), -1);
+        sgn_archive_close(&a);
+    }
+}
+
+/* Opens and reads everything; 0: refused, 1: as it should be, -1: silently something else. */
+static int outcome(const char *path, const set *s) {
+    sgn_archive a;
+    sgn_error err = { 0 };
+    if (sgn_archive_open(&a, path, &err) != SGN_OK) {
+        assert_true(err.text[0] && strstr(err.text, path));
+        return 0;
+    }
+    const int d = differs(&a, s);
+    sgn_archive_close(&a);
+    return d == 0 ? 1 : d == 3 ? 0 : -1;
+}
+
+static void every_truncation_is_refused(void **state) {
+    (void)state;
+    sgn_error err;
+    set s = make_set(false);
+    EACH_KIND(k) {
+        if (!k->write) continue;
+        const char *path = check_path("cut");
+        write_set(&s, k->name, path);
+        struct stat st;
+        assert_int_equal(stat(path, &st), 0);
+        for (off_t n = st.st_size - 1; n >= 0; n -= n > 2000 ? 37 : 1) {
+            sgn_archive a;
+            assert_int_equal(truncate(path, n), 0);
+            err = (sgn_error){ 0 };
+            if (sgn_archive_open(&a, path, &err) == SGN_OK) fail_msg("%s: %lld of %lld bytes open", k->name, (long long)n, (long long)st.st_size);
+            assert_null(a.at);
+        }
+    }
+    free_set(&s);
+}
+
+/* Each byte of the file with one bit flipped, or all of them. Formats with checksums show either the
+ * truth or an error; the others at least never crash, and never lie about sizes. */
+static void every_flip_is_survived(void **state) {
+    (void)state;
+    set s = make_set(false);
+    EACH_KIND(k) {
+        if (!k->write) continue;
+        const char *path = check_path("flip");
+        const bool sums = strcmp(k->name, "h5") == 0;
+        int kept = 0, refused = 0;
+        write_set(&s, k->name, path);
+        struct stat st;
+        assert_int_equal(stat(path, &st), 0);
+        const int fd = open(path, O_RDWR);
+        for (off_t i = 0; i < st.st_size; i++) {
+            uint8_t was, now;
+            assert_int_equal(pread(fd, &was, 1, i), 1);
+            now = i % 9 == 8 ? (uint8_t)~was : (uint8_t)(was ^ 1 << i % 9);
+            assert_int_equal(pwrite(fd, &now, 1, i), 1);
+            const int o = outcome(path, &s);
+            if (sums && o < 0) fail_msg("%s: a flip at %lld is not noticed", k->name, (long long)i);
+            kept += o == 1;
+            refused += o == 0;
+            assert_int_equal(pwrite(fd, &was, 1, i), 1);
+        }
+        close(fd);
+        assert_int_equal(outcome(path, &s), 1);
+        assert_true(refused > 100);
+        if (sums) assert_true(kept < st.st_size / 2);
+    }
+    free_set(&s);
+}
+
+static void a_full_disk_leaves_nothing(void **state) {
+    (void)state;
+    set s = make_set(true);
+    struct rlimit before, tight;
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    tight = before;
+    tight.rlim_cur = 100000;
+    signal(SIGXFSZ, SIG_IGN);
+    EACH_KIND(k) {
+        sgn_error err = { 0 };
+        if (!k->write) continue;
+        setrlimit(RLIMIT_FSIZE, &tight);
+        const sgn_status got = sgn_archive_write(k->name, check_path("full"), s.at, (const void *const *)s.data, s.count, notes, &err);
+        setrlimit(RLIMIT_FSIZE, &before);
+        assert_int_equal(got, SGN_IO);
+        assert_non_null(strstr(err.text, "full: cannot write"));
+        assert_false(sgn_file_exists(check_path("full")));
+        write_set(&s, k->name, check_path("full"));              /* and the process is as well as before */
+        assert_int_equal(outcome(check_path("full"), &s), 1);
+        assert_int_equal(unlink(check_path("full")), 0);
+    }
+    signal(SIGXFSZ, SIG_DFL);
+    free_set(&s);
+}
+
+static void writing_refuses_what_does_not_fit(void **state) {
+    (void)state;
+    sgn_error err;
+    const float x[4] = { 0 };
+    const void *data[] = { x, x };
+    char longer[300];
+    memset(longer, 'x', sizeof longer);
+    longer[sizeof longer - 1] = '\0';
+    const char *bad[] = { "", "/a", "a/", "a//b", ".", "..", "a/../b", longer };
+    EACH_KIND(k) {
+        if (!k->write) continue;
+        const char *path = check_path("refused");
+        for (int i = 0; i < 8; i++) {
+            const sgn_array a = sgn_array_make(bad[i], SGN_DTYPE_F32, 1, (int64_t[]){ 4 });
+            check_fails(sgn_archive_write(k->name, path, &a, data, 1, NULL, &err), SGN_FORMAT, &err, "cannot name an array");
+        }
+        sgn_array two[2] = { sgn_array_make("a", SGN_DTYPE_F32, 1, (int64_t[]){ 4 }), sgn_array_make("a", SGN_DTYPE_F32, 1, (int64_t[]){ 4 }) };
+        check_fails(sgn_archive_write(k->name, path, two, data, 2, NULL, &err), SGN_FORMAT, &err, "two arrays");
+        two[0].bytes = 12;
+        check_fails(sgn_archive_write(k->name, path, two, data, 1, NULL, &err), SGN_FORMAT, &err, "do not fit together");
+        two[0] = sgn_array_make("a", SGN_DTYPE_F32, 2, (int64_t[]){ INT64_MAX, INT64_MAX });
+        check_fails(sgn_archive_write(k->name, path, two, data, 1, NULL, &err), SGN_FORMAT, &err, "do not fit together");
+        two[0] = sgn_array_make("a", SGN_DTYPE_F32, 1, (int64_t[]){ -1 });
+        check_fails(sgn_archive_write(k->name, path, two, data, 1, NULL, &err), SGN_FORMAT, &err, "do not fit together");
+        check_fails(sgn_archive_write(k->name, check_directory, two + 1, data, 1, NULL, &err), SGN_IO, &err, "directory");
+        assert_false(sgn_file_exists(path));
+    }
+    const sgn_array a = sgn_array_make("a", SGN_DTYPE_F32, 1, (int64_t[]){ 4 });
+    check_fails(sgn_archive_write("safetensor", check_path("x"), &a, data, 1, NULL, &err), SGN_CONFIG, &err, "did you mean safetensors?");
+}
+
+static void opening_refuses_what_is_no_archive(void **state) {
+    (void)state;
+    sgn_error err;
+    sgn_archive a;
+    check_ok(sgn_file_write(check_path("text"), "hello, this is text", 19, &err), &err);
+    check_fails(sgn_archive_open(&a, check_path("text"), &err), SGN_FORMAT, &err, "no known archive");
+    check_fails(sgn_archive_open(&a, check_path("missing"), &err), SGN_IO, &err, "No such file");
+    check_fails(sgn_archive_open(&a, check_directory, &err), SGN_IO, &err, "directory");
+    assert_int_equal(mkfifo(check_path("fifo"), 0600), 0);
+    check_fails(sgn_archive_open(&a, check_path("fifo"), &err), SGN_IO, &err, "pipe");
+    check_ok(sgn_file_write(check_path("x.h5"), "hello, this is text", 19, &err), &err);
+    check_fails(sgn_archive_open(&a, check_path("x.h5"), &err), SGN_FORMAT, &err, "HDF5");      /* rule 91 */
+    sgn_archive_close(&a);
+}
+
+/* --- safetensors ------------------------------------------------------------------------------ */
+
+/* Writes length, header (as given) and `data` bytes of 0; returns the path. */
+static const char *make_file(const char *name, uint64_t length, const char *header, size_t size, size_t data) {
+    sgn_error err;
+    const char *path = check_path(name);
+    sgn_writer *w;
+    check_ok(sgn_writer_open(&w, path, &err), &err);
+    sgn_writer_put(w, &length, 8);
+    sgn_writer_put(w, header, size);
+    for (size_t i = 0; i < data; i++) sgn_writer_put(w, "", 1);
+    check_ok(sgn_writer_close(w, &err), &err);
+    return path;
+}
+
+static sgn_status open_header(const char *header, size_t data, sgn_error *err) {
+    sgn_archive a;
+    const char *path = make_file("hand.safetensors", strlen(header), header, strlen(header), data);
+    const sgn_status s = sgn_archive_open(&a, path, err);
+    sgn_archive_close(&a);
+    return s;
+}
+
+#define T(name, shape, begin, end) "\"" name "\":{\"dtype\":\"F32\",\"shape\":" shape ",\"data_offsets\":[" #begin "," #end "]}"
+
+/* Rules of methods/reliability 7.2 by number. */
+static const struct { int rule; const char *header; size_t data; const char *says; } refused[] = {
+    { 2, "", 8, "header length 0" },
+    { 7, " {}", 0, "does not start with {" },
+    { 7, "[]", 0, "does not start with {" },
+    { 8, "{\"a\":", 0, "offset 12" },
+    { 8, "{\"a\":}", 0, "line 1" },
+    { 10, "{} {}", 0, "line 1" },
+    { 10, "{}x", 0, "does not end with }" },
+    { 10, "{}\n", 0, "does not end with }" },
+    { 11, "{" T("a", "[1]", 0, 4) "," T("a", "[1]", 0, 4) "}", 4, "duplicate" },
+    { 12, "{\"__metadata__\":{},\"__metadata__\":{}}", 0, "duplicate" },
+    { 12, "{\"__metadata__\":{\"a\":\"b\",\"a\":\"b\"}}", 0, "duplicate" },
+    { 13, "{\"__metadata__\":{\"a\":1}}", 0, "__metadata__: a is not text" },
+    { 13, "{\"__metadata__\":[]}", 0, "__metadata__: is not an object" },
+    { 14, "{\"a\":{\"dtype\":\"F33\",\"shape\":[1],\"data_offsets\":[0,4]}}", 4, "a: dtype F33" },
+    { 14, "{\"a\":{\"dtype\":4,\"shape\":[1],\"data_offsets\":[0,4]}}", 4, "a: dtype (none)" },
+    { 16, "{" T("a", "[-1]", 0, 4) "}", 4, "a: shape[0]" },
+    { 17, "{" T("a", "[1.0]", 0, 4) "}", 4, "a: shape[0]" },
+    { 17, "{" T("a", "[1e3]", 0, 4000) "}", 4000, "a: shape[0]" },
+    { 17, "{" T("a", "[\"1\"]", 0, 4) "}", 4, "a: shape[0]" },
+    { 17, "{" T("a", "1", 0, 4) "}", 4, "a: shape is not a list" },
+    { 18, "{" T("a", "[9223372036854775807,4]", 0, 4) "}", 4, "passes 2^64" },
+    { 18, "{" T("a", "[99999999999999999999]", 0, 4) "}", 4, "too big" },
+    { 19, "{" T("a", "[4611686018427387904]", 0, 0) "}", 0, "passes 2^64" },
+    { 19, "{" T("a", "[4611686018427387904,2,2,0]", 0, 0) "}", 0, "passes 2^64" },
+    { 20, "{" T("a", "[1,1,1,1,1,1,1,1,1]", 0, 4) "}", 4, "at most 8" },
+    { 22, "{" T("a", "[1]", 4, 0) "}", 4, "0 <= begin <= end" },
+    { 22, "{" T("a", "[1]", -4, 0) "}", 4, "0 <= begin <= end" },
+    { 22, "{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4,8]}}", 8, "0 <= begin <= end" },
+    { 22, "{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4.0]}}", 4, "0 <= begin <= end" },
+    { 23, "{" T("a", "[2]", 0, 8) "}", 4, "end at 8, but the data has 4" },
+    { 23, "{" T("a", "[2305843009213693951]", 0, 9223372036854775804) "}", 4, "but the data has 4" },
+    { 24, "{" T("a", "[2]", 0, 8) "," T("b", "[2]", 4, 12) "}", 12, "b: data_offsets begin at 4" },
+    { 24, "{" T("a", "[1]", 0, 4) "," T("b", "[1]", 0, 4) "}", 4, "data_offsets begin at 0, but" },
+    { 25, "{" T("a", "[1]", 0, 4) "," T("b", "[1]", 8, 12) "}", 12, "b: data_offsets begin at 8, but the array before ends at 4" },
+    { 25, "{" T("a", "[1]", 4, 8) "}", 8, "a: data_offsets begin at 4" },
+    { 26, "{" T("a", "[1]", 0, 4) "}", 5, "1 bytes after the last array" },
+    { 26, "{}", 3, "3 bytes after" },
+    { 27, "{" T("a", "[3]", 0, 8) "}", 8, "span 8 bytes, but its shape and dtype make 12" },
+    { 33, "{" T("a\\u0000b", "[1]", 0, 4) "}", 4, "line 1" },
+    { 33, "{" T("a\\ud800", "[1]", 0, 4) "}", 4, "line 1" },
+    { 6, "{" T("\xC3\x28", "[1]", 0, 4) "}", 4, "byte 0xc3" },
+    { 0, "{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4],\"more\":1}}", 4, "is not {dtype, shape, data_offsets}" },
+    { 0, "{\"a\":5}", 4, "is not {dtype, shape, data_offsets}" },
+    { 0, "{\"a\":{\"dtype\":\"F32\",\"shape\":[1]}}", 4, "is not {dtype, shape, data_offsets}" },
+};
+
+static void safetensors_refuses_by_rule(void **state) {
+    (void)state;
+    sgn_error err;
+    sgn_archive a;
+    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
+        check_fails(open_header(refused[i].header, refused[i].data, &err), SGN_FORMAT, &err, refused[i].says);
+        assert_non_null(strstr(err.text, "hand.safetensors"));
+    }
+    check_ok(open_header("{" T("z", "[0]", 0, 0) "," T("b", "[1]", 4, 8) "," T("a", "[1]", 0, 4) "}   ", 8, &err), &err);
+    static const struct { uint64_t length; const char *says; } lengths[] = {
+        { 100000001, "not within 1 to 100000000" },   /* rule 3 */
+        { UINT64_MAX, "not within" },                 /* rule 4 */
+        { UINT64_MAX - 7, "not within" },
+        { 3, "but only 2 bytes follow" } };           /* rule 5 */
+    for (int i = 0; i < 4; i++)
+        check_fails(sgn_archive_open(&a, make_file("l.safetensors", lengths[i].length, "{}", 2, 0), &err), SGN_FORMAT, &err, lengths[i].says);
+    check_ok(sgn_file_write(check_path("s.safetensors"), "1234567", 7, &err), &err);       /* rule 1 */
+    check_fails(sgn_archive_open(&a, check_path("s.safetensors"), &err), SGN_FORMAT, &err, "7 bytes are too few");
+    check_ok(sgn_file_write(check_path("s.safetensors"), "", 0, &err), &err);
+    check_fails(sgn_archive_open(&a, check_path("s.safetensors"), &err), SGN_FORMAT, &err, "0 bytes are too few");
+}
+
+static void safetensors_bounds_what_it_parses(void **state) {
+    (void)state;
+    sgn_error err;
+    enum { DEEP = 100000, MANY = 3000000 };
+    char *text = malloc(2 * MANY + 100);
+    char *to = text + sprintf(text, "{\"a\":");
+    memset(to, '[', DEEP);                            /* rule 9 */
+    memset(to + DEEP, ']', DEEP);
+    strcpy(to + 2 * DEEP, "}");
+    check_fails(open_header(text, 0, &err), SGN_FORMAT, &err, "deeper than 64");
+    to = text + sprintf(text, "{\"a\":[0");           /* rule 32: values without end */
+    for (int i = 0; i < MANY; i++, to += 2) memcpy(to, ",0", 2);
+    strcpy(to, "]}");
+    check_fails(open_header(text, 0, &err), SGN_FORMAT, &err, "more than 100000 arrays");
+    to = text + sprintf(text, "{\"");
+    memset(to, 'n', 2000);                            /* rule 32: a long name */
+    strcpy(to + 2000, "\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}");
+    check_fails(open_header(text, 4, &err), SGN_FORMAT, &err, "a name of 2000 bytes");
+    to = text + sprintf(text, "{\"__metadata__\":{\"a\":\"");      /* commas within text are only text */
+    memset(to, ',', MANY);
+    strcpy(to + MANY, "\"}}");
+    check_ok(open_header(text, 0, &err), &err);
+    free(text);
+}
+
+static void safetensors_starts_data_on_a_cache_line(void **state) {
+    (void)state;
+    sgn_error err;
+    const float x[3] = { 1, 2, 3 };
+    const double y[2] = { 4, 5 };
+    const void *data[] = { x, y };
+    char name[SGN_ARRAY_NAME] = "n";
+    for (int i = 1; i < 70; i++) {
+        const sgn_array at[] = { sgn_array_make(name, SGN_DTYPE_F32, 1, (int64_t[]){ 3 }), sgn_array_make("z", SGN_DTYPE_F64, 1, (int64_t[]){ 2 }) };
+        sgn_archive a;
+        char *text;
+        size_t size;
+        check_ok(sgn_archive_write("safetensors", check_path("aligned"), at, data, 2, NULL, &err), &err);
+        check_ok(sgn_file_read(check_path("aligned"), 1 << 20, &text, &size, &err), &err);
+        uint64_t n;
+        memcpy(&n, text, 8);
+        assert_int_equal((n + 8) % 64, 0);
+        assert_int_equal(size, n + 8 + 28);
+        free(text);
+        check_ok(sgn_archive_open(&a, check_path("aligned"), &err), &err);
+        for (int k = 0; k < 2; k++) assert_int_equal((uintptr_t)a.kind->map(&a, k) % sgn_dtype_bytes(a.at[k].dtype), 0);
+        sgn_archive_close(&a);
+        name[i] = 'n';
+        name[i + 1] = '\0';
+    }
+    const sgn_array meta = sgn_array_make("__metadata__", SGN_DTYPE_F32, 1, (int64_t[]){ 3 });
+    check_fails(sgn_archive_write("safetensors", check_path("meta"), &meta, data, 1, NULL, &err), SGN_FORMAT, &err, "__metadata__");
+}
+
+static sgn_status open_index(const char *json, sgn_error *err) {
+    sgn_archive a;
+    const char *path = check_path("model.safetensors.index.json");
+    check_ok(sgn_file_write(path, json, strlen(json), err), err);
+    const sgn_status s = sgn_archive_open(&a, path, err);
+    if (s == SGN_OK) {
+        float x[2];
+        assert_int_equal(a.count, 3);
+        assert_string_equal(a.at[0].name, "a");
+        assert_string_equal(a.at[2].name, "c");
+        check_ok(sgn_archive_read_f32(&a, 2, x, 2, err), err);
+        assert_true(x[0] == 5 && x[1] == 6);
+        assert_string_equal(a.kind->note(&a, "format"), "pt");
+    }
+    sgn_archive_close(&a);
+    return s;
+}
+
+#define MAP(a, b, c) "\"weight_map\":{\"a\":\"" a "\",\"b\":\"" b "\",\"c\":\"" c "\"}"
+
+static void an_index_opens_its_shards(void **state) {     /* rule 34 */
+    (void)state;
+    sgn_error err;
+    const float x[] = { 1, 2, 3, 4, 5, 6 };
+    const char *const pt[] = { "format", "pt", NULL };
+    sgn_array at[3];
+    for (int i = 0; i < 3; i++) at[i] = sgn_array_make((const char *[]){ "a", "b", "c" }[i], SGN_DTYPE_F32, 1, (int64_t[]){ 2 });
+    check_ok(sgn_archive_write("safetensors", check_path("s1"), (sgn_array[]){ at[2], at[0] }, (const void *[]){ x + 4, x }, 2, NULL, &err), &err);
+    check_ok(sgn_archive_write("safetensors", check_path("s2"), &at[1], (const void *[]){ x + 2 }, 1, pt, &err), &err);
+    check_ok(sgn_archive_write("safetensors", check_path("s3"), &at[1], (const void *[]){ x + 2 }, 1, pt, &err), &err);
+    check_ok(open_index("{\"metadata\":{\"total_size\":24}," MAP("s1", "s2", "s1") "}", &err), &err);
+    check_ok(open_index("{\n  " MAP("s1", "s2", "s1") "\n}\n", &err), &err);
+    static const struct { const char *json, *says; sgn_status status; } bad[] = {
+        { "{\"metadata\":{\"total_size\":25}," MAP("s1", "s2", "s1") "}", "total_size is 25, but the shards hold 24", SGN_FORMAT },
+        { "{\"metadata\":{\"total_size\":\"24\"}," MAP("s1", "s2", "s1") "}", "total_size", SGN_FORMAT },
+        { "{" MAP("s1", "../s2", "s1") "}", "\"../s2\" is not the name of a file", SGN_FORMAT },
+        { "{" MAP("s1", "/s2", "s1") "}", "is not the name of a file", SGN_FORMAT },
+        { "{" MAP("s1", "..", "s1") "}", "is not the name of a file", SGN_FORMAT },
+        { "{" MAP("s1", "", "s1") "}", "is not the name of a file", SGN_FORMAT },
+        { "{" MAP("s1", "s4", "s1") "}", "s4", SGN_IO },
+        { "{" MAP("s1", "s2", "s2") "}", "c is said to be in s2, but", SGN_FORMAT },
+        { "{\"weight_map\":{\"a\":\"s1\",\"b\":\"s2\"}}", "c of", SGN_FORMAT },
+        { "{\"weight_map\":{\"a\":\"s1\",\"b\":\"s2\",\"c\":\"s1\",\"d\":\"s1\"}}", "d is not in s1", SGN_FORMAT },
+        { "{\"weight_map\":{\"a\":\"s1\",\"b\":\"s2\",\"c\":\"s1\",\"d\":\"s3\"}}", "b is said to be in s2, but", SGN_FORMAT },
+        { "{\"weight_map\":{\"a\":5}}", "is not the name of a file", SGN_FORMAT },
+        { "{\"weight_map\":{}}", "without a weight_map", SGN_FORMAT },
+        { "{\"weight_map\":[]}", "without a weight_map", SGN_FORMAT },
+        { "{\"dim\": 4096}", "without a weight_map", SGN_FORMAT },
+        { "{\"weight_map\":", "line 1", SGN_FORMAT },
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        check_fails(open_index(bad[i].json, &err), bad[i].status, &err, bad[i].says);
+}
+
+/* A mapped or read file that is shortened while open: read says so. */
+static void a_shortened_file_is_an_error_not_a_signal(void **state) {
+    (void)state;
+    sgn_error err;
+    set s = make_set(true);
+    EACH_KIND(k) {
+        sgn_archive a;
+        if (!k->write) continue;
+        write_set(&s, k->name, check_path("short"));
+        check_ok(sgn_archive_open(&a, check_path("short"), &err), &err);
+        assert_int_equal(truncate(check_path("short"), 9000), 0);
+        const int i = sgn_archive_find(&a, "group/deeper/model.layers.0.self_attn.q_proj.weight");
+        float *out = malloc(a.at[i].bytes);
+        err = (sgn_error){ 0 };
+        assert_int_not_equal(sgn_archive_read_f32(&a, i, out, 700 * 601, &err), SGN_OK);
+        assert_true(err.text[0]);
+        free(out);
+        sgn_archive_close(&a);
+    }
+    free_set(&s);
+}
+
+/* --- HDF5 and the rest of the world ----------------------------------------------------------- */
+
+/* Runs the client; false (loudly) where Python or h5py are missing. */
+static bool client(const char *what, const char *where) {
+    char command[1200];
+    snprintf(command, sizeof command, "/usr/bin/python3 tests/clients/h5_client.py %s %s", what, where);
+    const int rc = system(command);
+    if (rc == 0) return true;
+    if (WIFEXITED(rc) && (WEXITSTATUS(rc) == 77 || WEXITSTATUS(rc) == 127)) {
+        check_skipped("h5py is not installed");
+        return false;
+    }
+    fail_msg("h5_client.py %s failed", what);
+    return false;
+}
+
+static void h5py_and_h5ls_read_our_files(void **state) {
+    (void)state;
+    set s = make_set(true);
+    write_set(&s, "h5", check_path("ours.h5"));
+    free_set(&s);
+    client("check", check_path("ours.h5"));
+    char command[600];
+    snprintf(command, sizeof command, "h5ls -r %s > %s 2>&1", check_path("ours.h5"), check_path("ls"));
+    const int rc = system(command);
+    if (WIFEXITED(rc) && WEXITSTATUS(rc) == 127) {
+        check_skipped("h5ls is not installed");
+        return;
+    }
+    assert_int_equal(rc, 0);
+    sgn_error err;
+    char *text;
+    size_t size;
+    check_ok(sgn_file_read(check_path("ls"), 1 << 20, &text, &size, &err), &err);
+    assert_non_null(strstr(text, "/group/deeper/model.layers.0.self_attn.q_proj.weight Dataset {700, 601}"));
+    free(text);
+}
+
+static void h5_reads_others_and_refuses_what_it_must(void **state) {
+    (void)state;
+    sgn_error err;
+    sgn_archive a;
+    if (!client("make", check_directory)) return;
+    check_ok(sgn_archive_open(&a, check_path("good.h5"), &err), &err);
+    const struct { const char *name; int64_t count; } arrays[] = { { "a/b", 12 }, { "half", 12 }, { "chunked", 12 } };
+    for (int i = 0; i < 3; i++) {
+        float x[12];
+        check_ok(sgn_archive_read_f32(&a, sgn_archive_find(&a, arrays[i].name), x, 12, &err), &err);
+        for (int j = 0; j < 12; j++) assert_true(x[j] == (float)j);
+    }
+    assert_int_equal(a.at[sgn_archive_find(&a, "flag")].dtype, SGN_DTYPE_BOOL);
+    assert_null(a.kind->note(&a, "variable"));
+    assert_string_equal(a.kind->note(&a, "fixed"), "kept");
+    sgn_archive_close(&a);
+    check_ok(sgn_archive_open(&a, check_path("cycle.h5"), &err), &err);
+    assert_int_equal(a.count, 1);
+    sgn_archive_close(&a);
+    static const struct { const char *file, *says; } bad[] = {     /* rules 96 to 99 and their relatives */
+        { "soft.h5", "b: is a soft or external link" },      { "external_link.h5", "b: is a soft or external link" },
+        { "gzip.h5", "a: is virtual, kept" },                { "lzf.h5", "a: is virtual, kept" },
+        { "virtual.h5", "a: is virtual, kept" },             { "external_storage.h5", "a: is virtual, kept" },
+        { "variable.h5", "a: its type" },                    { "big_endian.h5", "a: its type" },
+        { "compound.h5", "a: its type" },                    { "reference.h5", "r: its type" },
+        { "committed.h5", "t: is neither" },                 { "sparse.h5", "a: 0 bytes are stored" },
+        { "unallocated.h5", "a: 0 bytes are stored" },       { "unlimited_rank.h5", "a: its shape" },
+        { "null.h5", "a: its shape" },
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        check_fails(sgn_archive_open(&a, check_path(bad[i].file), &err), SGN_FORMAT, &err, bad[i].says);
+        assert_non_null(strstr(err.text, bad[i].file));
+    }
+}
+
+static void h5_keeps_long_notes_up_to_a_limit(void **state) {
+    (void)state;
+    sgn_error err;
+    sgn_archive a;
+    char *text = malloc(60002);
+    memset(text, 'x', 60001);
+    text[60001] = '\0';
+    const char *pair[] = { "long", text, NULL };
+    check_fails(sgn_archive_write("h5", check_path("notes.h5"), NULL, NULL, 0, pair, &err), SGN_FORMAT, &err, "60000 bytes");
+    text[60000] = '\0';
+    check_ok(sgn_archive_write("h5", check_path("notes.h5"), NULL, NULL, 0, pair, &err), &err);
+    check_ok(sgn_archive_open(&a, check_path("notes.h5"), &err), &err);
+    assert_string_equal(a.kind->note(&a, "long"), text);
+    sgn_archive_close(&a);
+    free(text);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(half_values),
+        cmocka_unit_test(halves_round_to_nearest_even),
+        cmocka_unit_test(every_format_gives_back_what_it_took),
+        cmocka_unit_test(every_format_holds_nothing_too),
+        cmocka_unit_test(every_truncation_is_refused),
+        cmocka_unit_test(every_flip_is_survived),
+        cmocka_unit_test(a_full_disk_leaves_nothing),
+        cmocka_unit_test(writing_refuses_what_does_not_fit),
+        cmocka_unit_test(opening_refuses_what_is_no_archive),
+        cmocka_unit_test(safetensors_refuses_by_rule),
+        cmocka_unit_test(safetensors_bounds_what_it_parses),
+        cmocka_unit_test(safetensors_starts_data_on_a_cache_line),
+        cmocka_unit_test(an_index_opens_its_shards),
+        cmocka_unit_test(a_shortened_file_is_an_error_not_a_signal),
+        cmocka_unit_test(h5py_and_h5ls_read_our_files),
+        cmocka_unit_test(h5_reads_others_and_refuses_what_it_must),
+        cmocka_unit_test(h5_keeps_long_notes_up_to_a_limit),
+    };
+    return check_run(tests);
+}
