@@ -3,17 +3,19 @@
  * With u = dy S, r = dy 1:  dx += u . alpha + r beta^T,  dalpha += sum_t x . u,
  * dbeta += sum_t r x,  dW += dy^T (x . alpha), straight through the sign.
  * Tokens go through backward in chunks, so that no second (tokens, in) array exists. */
+#include <string.h>
 #include "core/gemm.h"
 #include "core/kernels/kernels.h"
 #include "core/ops.h"
 #include "core/ops/op_rows.h"
 
-enum { CHUNK = 512 };
+enum { CHUNK = 512, BLOCK = 64, BLOCKS = CHUNK / BLOCK };
 
 typedef struct {               /* one chunk of backward */
     const sgn_node *n;
     int64_t         from, rows;
     sgn_real       *r, *u;     /* (CHUNK), (CHUNK, in); u serves x . alpha too */
+    sgn_real       *a, *b;     /* (BLOCKS, in): dalpha and dbeta of each block of tokens */
 } chunk;
 
 static sgn_tensor *x_of(const sgn_node *n)     { return n->in[0]; }
@@ -32,7 +34,7 @@ static sgn_status infer(const sgn_node *n, sgn_shape *out, size_t *saved, sgn_er
     if (beta && !sgn_is_vector(beta, in)) return sgn_misfit(n, "beta (in) for W (out, in)", beta, w, err);
     if (w->data && !w->signs) SGN_FAIL(err, SGN_SHAPE, "sign_matmul wants a latent weight, which has sign planes");
     *out = sgn_shape2(sgn_rows(x), sgn_rows(w));
-    const int64_t reals = n->train ? CHUNK * (1 + in) : 0;
+    const int64_t reals = n->train ? CHUNK * (1 + in) + 2 * BLOCKS * in : 0;
     SGN_TRY(sgn_scratch_reserve(SGN_SCRATCH_SHARED, (size_t)(reals > sgn_rows(x) ? reals : sgn_rows(x)) * sizeof(sgn_real), err));
     SGN_TRY(sgn_binary_gemm_reserve(sgn_rows(w), in, err));
     return n->train ? sgn_binary_gemm_reserve(in, sgn_rows(w), err) : SGN_OK;
@@ -72,24 +74,44 @@ static void dy_signs(const sgn_node *n, int64_t from, int64_t rows, bool add, sg
         .index = s->cols_index, .add = add, .y = u, .ldy = in });
 }
 
-/* Columns [begin, end) of dx, dalpha, dbeta for the chunk's tokens. */
-static void backward_cols(void *ctx, int64_t begin, int64_t end) {
+static int64_t across(const sgn_node *n) { return (sgn_cols(x_of(n)) + SGN_OP_COLS - 1) / SGN_OP_COLS; }
+
+/* dx, and the block's part of dalpha and dbeta; task i: a block of tokens, some columns. */
+static void backward_blocks(void *ctx, int64_t begin, int64_t end) {
     const chunk *c = ctx;
     const sgn_tensor *x = x_of(c->n), *alpha = alpha_of(c->n), *beta = beta_of(c->n);
     const int64_t in = sgn_cols(x);
-    sgn_real *dalpha = grad_of(alpha), *dbeta = grad_of(beta);
-    sgn_real sum_a[SGN_OP_COLS] = { 0 }, sum_b[SGN_OP_COLS] = { 0 };
-    for (int64_t t = 0; t < c->rows; t++) {
-        const sgn_real *xt = x->data + (c->from + t) * in, *u = c->u + t * in, r = c->r[t];
-        sgn_real *dx = x->grad ? x->grad + (c->from + t) * in : NULL;
-        if (dx && alpha) for (int64_t j = begin; j < end; j++) dx[j] += alpha->data[j] * u[j];
-        else if (dx) for (int64_t j = begin; j < end; j++) dx[j] += u[j];
-        if (dx && beta) for (int64_t j = begin; j < end; j++) dx[j] += beta->data[j] * r;
-        if (dalpha) for (int64_t j = begin; j < end; j++) sum_a[j - begin] += xt[j] * u[j];
-        if (dbeta) for (int64_t j = begin; j < end; j++) sum_b[j - begin] += xt[j] * r;
+    for (int64_t i = begin; i < end; i++) {
+        const int64_t block = i / across(c->n), j0 = i % across(c->n) * SGN_OP_COLS;
+        const int64_t cols = in - j0 < SGN_OP_COLS ? in - j0 : SGN_OP_COLS;
+        const int64_t last = (block + 1) * BLOCK < c->rows ? (block + 1) * BLOCK : c->rows;
+        const sgn_real *aj = alpha ? alpha->data + j0 : NULL, *bj = beta ? beta->data + j0 : NULL;
+        sgn_real sum_a[SGN_OP_COLS] = { 0 }, sum_b[SGN_OP_COLS] = { 0 };
+        for (int64_t t = block * BLOCK; t < last; t++) {
+            const int64_t at = (c->from + t) * in + j0;
+            const sgn_real *xt = x->data + at, *u = c->u + t * in + j0, r = bj ? c->r[t] : 0;
+            sgn_real *dx = x->grad ? x->grad + at : NULL;
+            if (dx && aj) for (int64_t j = 0; j < cols; j++) dx[j] += aj[j] * u[j];
+            else if (dx) for (int64_t j = 0; j < cols; j++) dx[j] += u[j];
+            if (dx && bj) for (int64_t j = 0; j < cols; j++) dx[j] += bj[j] * r;
+            if (aj) for (int64_t j = 0; j < cols; j++) sum_a[j] += xt[j] * u[j];
+            if (bj) for (int64_t j = 0; j < cols; j++) sum_b[j] += xt[j] * r;
+        }
+        memcpy(c->a + block * in + j0, sum_a, (size_t)cols * sizeof *sum_a);
+        memcpy(c->b + block * in + j0, sum_b, (size_t)cols * sizeof *sum_b);
     }
-    for (int64_t j = begin; dalpha && j < end; j++) dalpha[j] += sum_a[j - begin];
-    for (int64_t j = begin; dbeta && j < end; j++) dbeta[j] += sum_b[j - begin];
+}
+
+static void backward_inputs(chunk *c) {
+    const int64_t in = sgn_cols(x_of(c->n)), blocks = (c->rows + BLOCK - 1) / BLOCK;
+    sgn_real *dalpha = grad_of(alpha_of(c->n)), *dbeta = grad_of(beta_of(c->n));
+    if (beta_of(c->n)) sgn_parallel(c->rows, sgn_row_grain(sgn_cols(c->n->out)), row_sums, c);
+    dy_signs(c->n, c->from, c->rows, false, c->u);
+    sgn_parallel(blocks * across(c->n), 1, backward_blocks, c);
+    for (int64_t b = 0; b < blocks; b++) {
+        if (dalpha) sgn_kernels_get()->axpy(dalpha, 1, c->a + b * in, in);
+        if (dbeta) sgn_kernels_get()->axpy(dbeta, 1, c->b + b * in, in);
+    }
 }
 
 static void scale_rows(void *ctx, int64_t begin, int64_t end) {
@@ -105,12 +127,8 @@ static void scale_rows(void *ctx, int64_t begin, int64_t end) {
 static void backward_chunk(chunk *c) {
     const sgn_node *n = c->n;
     const int64_t in = sgn_cols(x_of(n)), out = sgn_cols(n->out);
-    if (x_of(n)->grad || grad_of(alpha_of(n)) || grad_of(beta_of(n))) {
-        if (beta_of(n)) sgn_parallel(c->rows, sgn_row_grain(out), row_sums, c);
-        dy_signs(n, c->from, c->rows, false, c->u);
-        sgn_parallel(in, SGN_OP_COLS, backward_cols, c);
-    }
     const sgn_real *x = x_of(n)->data + c->from * in;
+    if (x_of(n)->grad || grad_of(alpha_of(n)) || grad_of(beta_of(n))) backward_inputs(c);
     if (!w_of(n)->grad) return;
     if (alpha_of(n)) sgn_parallel(c->rows, sgn_row_grain(in), scale_rows, c);
     sgn_gemm_dw(w_of(n)->grad, n->out->grad + c->from * out, alpha_of(n) ? c->u : x, c->rows, out, in);
@@ -123,9 +141,14 @@ static void backward(const sgn_node *n) {
         if (w_of(n)->grad) sgn_gemm_dw(w_of(n)->grad, n->out->grad, x_of(n)->data, tokens, out, in);
         return;
     }
-    sgn_real *r = sgn_scratch(SGN_SCRATCH_SHARED);
-    for (int64_t t = 0; t < tokens; t += CHUNK)
-        backward_chunk(&(chunk){ n, t, tokens - t < CHUNK ? tokens - t : CHUNK, r, r + CHUNK });
+    chunk c = { .n = n, .r = sgn_scratch(SGN_SCRATCH_SHARED) };
+    c.u = c.r + CHUNK;
+    c.a = c.u + CHUNK * in;
+    c.b = c.a + BLOCKS * in;
+    for (; c.from < tokens; c.from += CHUNK) {
+        c.rows = tokens - c.from < CHUNK ? tokens - c.from : CHUNK;
+        backward_chunk(&c);
+    }
 }
 
 /* The same with W for S: where W is +-1 both agree, and this one is linear in W. */
