@@ -88,7 +88,8 @@ static void refusals(void **state) {
     check_fails(load("model.linear=fib"), SGN_CONFIG, &err, "fbi");
     check_fails(load("model.context=64"), SGN_CONFIG, &err, "train.seq");
     check_fails(load("optim.schedule=cosin"), SGN_CONFIG, &err, "cosine");
-    check_fails(load("train.batch=65536"), SGN_CONFIG, &err, "train.accumulate");
+    check_fails(sgn_run_config_load(&c, "demo", (const char *[]){ "train.batch=65536", "train.seq=512" }, 2, &err), SGN_CONFIG, &err,
+                "train.accumulate");
     check_fails(sgn_run_config_load(&c, "demmo", NULL, 0, &err), SGN_CONFIG, &err, "demo");
     check_fails(sgn_run_config_load(&c, "no/such.yaml", NULL, 0, &err), SGN_IO, &err, "no/such.yaml");
     check_fails(sgn_run_config_load(&c, "configs", NULL, 0, &err), SGN_CONFIG, &err, "config.yaml");
