@@ -58,8 +58,10 @@ void sgn_parallel(int64_t n, int64_t grain, sgn_task task, void *ctx) {
             task(ctx, c * grain, c + 1 < chunks ? (c + 1) * grain : n);
         return;
     }
-#pragma omp parallel for schedule(dynamic, 1) num_threads((int)wanted)
-    for (int64_t c = 0; c < chunks; c++)
+    /* Not `omp for schedule(dynamic)`: libomp as distributions build it allocates for every chunk it hands out. */
+    int64_t next = 0;
+#pragma omp parallel num_threads((int)wanted)
+    for (int64_t c; (c = __atomic_fetch_add(&next, 1, __ATOMIC_RELAXED)) < chunks;)
         task(ctx, c * grain, c + 1 < chunks ? (c + 1) * grain : n);
 }
 
