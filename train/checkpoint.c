@@ -44,8 +44,9 @@ static sgn_status list_steps(const char *run, int64_t **steps, int *count, sgn_e
 bool sgn_checkpoint_any(const char *run) {
     int64_t *steps;
     int count = 0;
+    sgn_path broken;
     if (list_steps(run, &steps, &count, NULL) == SGN_OK) free(steps);
-    return count > 0;
+    return count > 0 || (sgn_path_set(&broken, NULL, "%s/checkpoints/quarantine", run) == SGN_OK && sgn_file_exists(broken.s));
 }
 
 /* --- what is broken, what is left over ---------------------------------------------------------- */
@@ -102,8 +103,8 @@ sgn_status sgn_checkpoint_newest(const char *run, sgn_path *out, sgn_error *err)
     }
     free(steps);
     if (s == SGN_OK && !found)
-        SGN_FAIL(err, SGN_IO, "%s: has no checkpoint that is whole%s", run,
-                 count ? "; see checkpoints/quarantine, or start another run" : "; train it first");
+        SGN_FAIL(err, SGN_IO, "%s: has no checkpoint that is whole; %s", run,
+                 sgn_checkpoint_any(run) ? "those it has are broken (checkpoints/quarantine): start another run" : "train it first");
     return s;
 }
 

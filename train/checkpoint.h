@@ -29,7 +29,7 @@ uint64_t   sgn_checkpoint_bytes(const sgn_params *p, int states);      /* on dis
 /* Newest checkpoint whose MANIFEST verifies; broken ones are moved to quarantine/ and logged.
  * SGN_IO with a remedy if there is none. */
 sgn_status sgn_checkpoint_newest(const char *run, sgn_path *out, sgn_error *err);
-/* Is there anything that looks like a checkpoint, valid or not? */
+/* Is there anything that looks like a checkpoint, valid, broken or in quarantine? */
 bool       sgn_checkpoint_any(const char *run);
 /* Removes what saves that were killed have left behind. Only where no other process saves. */
 void       sgn_checkpoint_sweep(const char *run);

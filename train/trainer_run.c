@@ -39,14 +39,6 @@ static sgn_status count_entries(const char *path, int *count, sgn_error *err) {
     return SGN_OK;
 }
 
-static sgn_status find_checkpoint(sgn_trainer *t, sgn_error *err) {
-    const char *run = t->options->out;
-    sgn_path broken;
-    SGN_TRY(sgn_path_set(&broken, err, "%s/checkpoints/quarantine", run));
-    const bool any = sgn_checkpoint_any(run) || sgn_file_exists(broken.s);
-    return any ? sgn_checkpoint_newest(run, &t->from, err) : SGN_OK;
-}
-
 sgn_status sgn_trainer_run_begin(sgn_trainer *t, sgn_error *err) {
     const char *run = t->options->out;
     SGN_TRY(sgn_path_set(&t->settings, err, "%s/config.yaml", run));
@@ -60,7 +52,7 @@ sgn_status sgn_trainer_run_begin(sgn_trainer *t, sgn_error *err) {
         SGN_FAIL(err, SGN_CONFIG, "%s: holds a run already; continue it with --resume auto, or choose another --out", run);
     SGN_TRY(take_lock(t, err));
     sgn_checkpoint_sweep(run);
-    return t->options->resume ? find_checkpoint(t, err) : SGN_OK;
+    return t->options->resume && sgn_checkpoint_any(run) ? sgn_checkpoint_newest(run, &t->from, err) : SGN_OK;
 }
 
 sgn_status sgn_trainer_run_create(sgn_trainer *t, sgn_error *err) {

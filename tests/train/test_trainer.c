@@ -164,7 +164,8 @@ static void a_run_is_not_overwritten(void **state) {
 
 static void bad_settings(void **state) {
     (void)state;
-    const char *const fresh = check_path("never");
+    char fresh[512];
+    snprintf(fresh, sizeof fresh, "%s", check_path("never"));
     student(NULL, 0);
     c.data.train[0] = '\0';
     check_fails(runs_train(&c, fresh, false, &watch, &err), SGN_CONFIG, &err, "data.train");
