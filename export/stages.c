@@ -7,7 +7,8 @@
 #include "core/kernels/kernels.h"
 #include "core/parallel.h"
 
-enum { FEW_ROWS = 4, OUTPUTS = 64, GRAIN = 16384 };    /* rows done by dots; outputs and floats per task */
+/* Rows done by dots; outputs and floats per task; groups per call. */
+enum { FEW_ROWS = 4, OUTPUTS = 64, GRAIN = 16384, GROUPS = 64 };
 
 static int64_t grain(int64_t width) { return width < GRAIN ? GRAIN / width : 1; }
 
@@ -227,33 +228,39 @@ static void sum_rows(void *ctx, int64_t begin, int64_t end) {
 
 static void run_groups(const sgn_stage_step *p, const float *x, int64_t m, float *y, bool add) {
     const sgn_lowered_stage *s = p->stage;
-    for (int64_t g = 0; g < groups(s); g++) {
-        const sgn_plane plane = group_plane(s, g);
-        sgn_binary_gemm_run(&(sgn_binary_product){
-            .m = m, .n = s->rows, .k = plane.cols, .x = x + g * s->group, .ldx = s->cols, .s = &plane,
-            .index = p->group_index[g], .out_scale = p->group_scale + g * s->rows,
-            .add = add || g > 0, .y = y, .ldy = s->rows });
+    sgn_binary_product product[GROUPS];
+    sgn_plane plane[GROUPS];
+    for (int64_t g = 0; g < groups(s);) {
+        int n = 0;
+        for (; n < GROUPS && g < groups(s); n++, g++) {
+            plane[n] = group_plane(s, g);
+            product[n] = (sgn_binary_product){
+                .m = m, .n = s->rows, .k = plane[n].cols, .x = x + g * s->group, .ldx = s->cols, .s = &plane[n],
+                .index = p->group_index[g], .out_scale = p->group_scale + g * s->rows,
+                .add = add || g > 0, .y = y, .ldy = s->rows };
+        }
+        sgn_binary_gemm_sum(product, n);
     }
 }
 
 static void run_step(const sgn_stages *s, const sgn_stage_step *p, const float *x, int64_t m, float *y,
                      bool add, const float *row_add) {
     const sgn_lowered_stage *at = p->stage;
-    sgn_binary_product product = {
+    sgn_binary_product product[2] = { {
         .m = m, .n = at->rows, .k = at->cols, .x = x, .ldx = at->cols, .in_scale = p->in_scale,
         .s = &at->plane[0], .index = p->index[0], .out_scale = p->out_scale, .row_add = row_add,
-        .add = add, .y = y, .ldy = at->rows };
+        .add = add, .y = y, .ldy = at->rows } };
     switch (at->kind) {
     case SGN_STAGE_TERNARY:
-        sgn_binary_gemm_run(&product);
-        product.s = &at->plane[1];
-        product.index = p->index[1];
-        product.out_scale = p->minus_scale;
-        product.row_add = NULL;
-        product.add = true;
-        sgn_binary_gemm_run(&product);
+        product[1] = product[0];
+        product[1].s = &at->plane[1];
+        product[1].index = p->index[1];
+        product[1].out_scale = p->minus_scale;
+        product[1].row_add = NULL;
+        product[1].add = true;
+        sgn_binary_gemm_sum(product, 2);
         break;
-    case SGN_STAGE_SIGN: sgn_binary_gemm_run(&product); break;
+    case SGN_STAGE_SIGN: sgn_binary_gemm_sum(product, 1); break;
     case SGN_STAGE_GROUP_SIGN: run_groups(p, x, m, y, add); break;
     case SGN_STAGE_DENSE: sgn_dense_run(p->v, x, m, at->rows, at->cols, add, y); break;
     default: sgn_parallel(m, grain(at->cols), run_rows, &(row_job){ p, x, s->eps, y, add });

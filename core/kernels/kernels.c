@@ -103,7 +103,7 @@ const sgn_kernels *sgn_kernels_get(void) {
 }
 
 /* --- the product over all threads ------------------------------------------------ */
-typedef struct { const sgn_binary_product *p; int64_t rows, cols, across; } tiling;
+typedef struct { const sgn_binary_product *p; int count; int64_t rows, cols, across; } tiling;
 
 enum { ENOUGH_TILES = 8 };             /* of whole rows: with fewer, rows are cut as well */
 
@@ -114,9 +114,9 @@ static void run_tiles(void *ctx, int64_t begin, int64_t end) {
     const sgn_binary_product *p = c->p;
     for (int64_t i = begin; i < end; i++) {
         const int64_t row = i / c->across * c->rows, col = i % c->across * c->cols;
-        sgn_kernels_get()->binary_gemm(p, (sgn_tile){
-            row, p->m - row < c->rows ? p->m : row + c->rows,
-            col, p->n - col < c->cols ? p->n : col + c->cols }, sgn_scratch(SGN_SCRATCH_KERNEL));
+        const sgn_tile tile = { row, p->m - row < c->rows ? p->m : row + c->rows,
+                                col, p->n - col < c->cols ? p->n : col + c->cols };
+        for (int t = 0; t < c->count; t++) sgn_kernels_get()->binary_gemm(&p[t], tile, sgn_scratch(SGN_SCRATCH_KERNEL));
     }
 }
 
@@ -124,14 +124,16 @@ sgn_status sgn_binary_gemm_reserve(int64_t n, int64_t k, sgn_error *err) {
     return sgn_scratch_reserve(SGN_SCRATCH_KERNEL, sgn_kernels_get()->binary_scratch(n, k), err);
 }
 
-void sgn_binary_gemm_run(const sgn_binary_product *p) {
+void sgn_binary_gemm_sum(const sgn_binary_product *p, int count) {
     const sgn_kernels *k = sgn_kernels_get();
     if (p->m <= 0 || p->n <= 0) return;
     const int64_t down = cuts(p->m, k->binary_tile_rows);
-    tiling c = { p, k->binary_tile_rows, down < ENOUGH_TILES ? k->binary_tile_cols : p->n, 1 };
+    tiling c = { p, count, k->binary_tile_rows, down < ENOUGH_TILES ? k->binary_tile_cols : p->n, 1 };
     c.across = cuts(p->n, c.cols);
     sgn_parallel(down * c.across, 1, run_tiles, &c);
 }
+
+void sgn_binary_gemm_run(const sgn_binary_product *p) { sgn_binary_gemm_sum(p, 1); }
 
 sgn_status sgn_binary_gemm(const sgn_binary_product *p, sgn_error *err) {
     SGN_TRY(sgn_binary_gemm_reserve(p->n, p->k, err));

@@ -89,5 +89,8 @@ sgn_status sgn_binary_gemm(const sgn_binary_product *p, sgn_error *err);
 /* The two halves: the first outside loops, the second cannot fail. */
 sgn_status sgn_binary_gemm_reserve(int64_t n, int64_t k, sgn_error *err);
 void       sgn_binary_gemm_run(const sgn_binary_product *p);
+/* Several products, one after the other, of the same m and n into the same Y (all but the first with
+ * `add`): threads start once. */
+void       sgn_binary_gemm_sum(const sgn_binary_product *p, int count);
 
 #endif
