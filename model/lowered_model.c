@@ -57,7 +57,7 @@ static void count_linear(sgn_bit_count *n, const sgn_lowered *l, int64_t out) {
             const sgn_lowered_stage *s = &l->chain[c].stage[k];
             const int64_t numbers = s->v_size + s->u_size;
             if (!binary) count_dense(n, numbers);
-            else n->binary_bytes += numbers * (int64_t)sizeof(sgn_real);
+            else n->scales += numbers, n->binary_bytes += numbers * (int64_t)sizeof(sgn_real);
             if (planes(s->kind)) n->binary_weights += s->rows * s->cols;
             for (int i = 0; i < planes(s->kind); i++)
                 n->binary_bytes += s->plane[i].rows * s->plane[i].stride * (int64_t)sizeof(uint64_t);

@@ -24,9 +24,9 @@ typedef struct {
 sgn_status sgn_lowered_model_from(sgn_lowered_model *lm, const sgn_transformer *m, sgn_error *err);
 void       sgn_lowered_model_free(sgn_lowered_model *lm);
 
-/* Honest counting: weights that are binarized, the bytes their stages take (planes with
- * padding, scales, all), and the parameters and bytes of everything else. */
-typedef struct { int64_t binary_weights, binary_bytes, parameters, dense_bytes; } sgn_bit_count;
+/* Honest counting: weights that are binarized, the bytes their stages take (planes with padding,
+ * scales, all), the parameters and bytes of everything else, and how many numbers the scales are. */
+typedef struct { int64_t binary_weights, binary_bytes, parameters, dense_bytes, scales; } sgn_bit_count;
 sgn_bit_count sgn_lowered_model_count(const sgn_lowered_model *lm);
 
 #endif

@@ -75,6 +75,11 @@ static void kinds_bytes_and_tokenizer(void **state) {
         assert_string_equal(sgn_model_file_kind(f), sgn_format_at(k)->name);
         assert_int_equal(stat(check_path("with-tokenizer/model.safetensors"), &st), 0);
         assert_int_equal(sgn_model_file_bytes(f), st.st_size);
+        const sgn_bit_count n = sgn_lowered_model_count(sgn_model_file_lowered(f));
+        if (n.binary_weights) {                    /* what is counted is what is there, up to the header */
+            assert_int_equal(n.binary_weights + n.scales + n.parameters, sgn_params_numel(&m.params));
+            assert_in_range(st.st_size - n.binary_bytes - n.dense_bytes, 0, 16384);
+        }
         check_ok(sgn_tokenizer_open(&again, sgn_model_file_tokenizer(f), &err), &err);
         assert_string_equal(sgn_tokenizer_hash(again), sgn_tokenizer_hash(t));
         sgn_tokenizer_close(again);
