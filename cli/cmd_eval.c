@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: MIT */
+#include "cli/command.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include "cli/output.h"
+#include "cli/terminal.h"
+#include "core/parallel.h"
+#include "eval/perplexity.h"
+
+typedef struct {
+    const char *data;
+    int64_t     windows, seq, threads;
+    bool        json;
+} values;
+
+static const sgn_option options[] = {
+    { "data", SGN_OPTION_WORD, offsetof(values, data), "SHARDS", "a shard set, or a directory with valid/ (or train/) in it" },
+    { "seq", SGN_OPTION_INT, offsetof(values, seq), "T", "tokens per window (default: the model's context)" },
+    { "windows", SGN_OPTION_INT, offsetof(values, windows), "N", "only the first N windows; 0: all (default)" },
+    { "threads", SGN_OPTION_INT, offsetof(values, threads), "N", "0: as many as the process may use (default)" },
+    { "json", SGN_OPTION_FLAG, offsetof(values, json), NULL, "print one object, or a list of them for several models" },
+    { 0 },
+};
+
+typedef struct {
+    const char    *model;
+    char           kind[24];
+    uint64_t       bytes;
+    sgn_bit_count  count;
+    sgn_perplexity p;
+} result;
+
+static bool progress(void *ctx, int64_t done, int64_t windows, double nats) {
+    sgn_terminal_status("%s: window %lld/%lld  %.4f nats per token", (const char *)ctx, (long long)done, (long long)windows, nats);
+    return !sgn_interrupted();
+}
+
+static sgn_status open_shards(sgn_shards **s, const char *where, sgn_error *err) {
+    sgn_error first = { 0 };
+    if (sgn_shards_open(s, where, "valid", &first) == SGN_OK) return SGN_OK;
+    if (sgn_shards_open(s, where, "train", NULL) == SGN_OK) return SGN_OK;
+    SGN_FAIL(err, first.status, "%s", first.text);
+}
+
+static sgn_status check_fit(const sgn_model_file *f, const sgn_shards *shards, const char *model, sgn_error *err) {
+    sgn_tokenizer *t = NULL;                   /* one that we cannot read says nothing */
+    const char *path = sgn_model_file_tokenizer(f);
+    if (path && sgn_tokenizer_open(&t, path, NULL) != SGN_OK) t = NULL;
+    const uint32_t vocab = t ? (uint32_t)sgn_tokenizer_vocab(t) : (uint32_t)sgn_model_file_lowered(f)->config.vocab;
+    const sgn_status s = sgn_shards_fit(shards, vocab, t ? sgn_tokenizer_hash(t) : NULL, model, err);
+    sgn_tokenizer_close(t);
+    return s;
+}
+
+static sgn_status evaluate(const values *v, result *r, sgn_error *err) {
+    sgn_shards *shards;
+    sgn_model_file *f;
+    SGN_TRY(open_shards(&shards, v->data, err));
+    sgn_status s = sgn_model_file_open(&f, r->model, err);
+    if (s == SGN_OK) s = check_fit(f, shards, r->model, err);
+    if (s == SGN_OK) {
+        const sgn_perplexity_options o = { v->seq, v->windows, progress, (void *)(uintptr_t)r->model };
+        snprintf(r->kind, sizeof r->kind, "%s", sgn_model_file_kind(f));
+        r->bytes = sgn_model_file_bytes(f);
+        r->count = sgn_lowered_model_count(sgn_model_file_lowered(f));
+        s = sgn_perplexity_measure(sgn_model_file_lowered(f), shards, &o, &r->p, err);
+    }
+    sgn_terminal_end(false);
+    sgn_model_file_close(f);
+    sgn_shards_close(shards);
+    return s;
+}
+
+static int64_t parameters(const result *r) { return r->count.binary_weights + r->count.scales + r->count.parameters; }
+static double  bits_per_weight(const result *r) { return 8 * (double)r->bytes / (double)parameters(r); }
+
+static sgn_json *to_json(const result *r) {
+    const sgn_perplexity *p = &r->p;
+    sgn_json *j = sgn_json_new_object();
+    sgn_json_set(j, "model", sgn_json_new_string(r->model));
+    sgn_json_set(j, "kind", sgn_json_new_string(r->kind));
+    sgn_json_set(j, "nats_per_token", sgn_json_new_real(p->nats_per_token));
+    sgn_json_set(j, "perplexity", sgn_json_new_real(p->perplexity));
+    sgn_json_set(j, "bits_per_byte", p->bits_per_byte < 0 ? sgn_json_new_null() : sgn_json_new_real(p->bits_per_byte));
+    sgn_json_set(j, "tokens", sgn_json_new_int(p->tokens));
+    sgn_json_set(j, "windows", sgn_json_new_int(p->windows));
+    sgn_json_set(j, "seq", sgn_json_new_int(p->seq));
+    sgn_json_set(j, "model_bytes", sgn_json_new_int((int64_t)r->bytes));
+    sgn_json_set(j, "parameters", sgn_json_new_int(parameters(r)));
+    sgn_json_set(j, "bits_per_weight", sgn_json_new_real(bits_per_weight(r)));
+    sgn_json_set(j, "tokens_per_s", sgn_json_new_real(p->tokens_per_s));
+    return j;
+}
+
+static void print_one(const result *r, const values *v) {
+    const sgn_perplexity *p = &r->p;
+    sgn_size_text size;
+    printf("%s on %s\n", r->model, v->data);
+    printf("  %.4f nats per token, perplexity %.3f", p->nats_per_token, p->perplexity);
+    if (p->bits_per_byte >= 0) printf(", %.4f bits per byte", p->bits_per_byte);
+    printf("\n  %lld windows of %lld tokens, %.0f tokens/s\n", (long long)p->windows, (long long)p->seq, p->tokens_per_s);
+    printf("  %s, %lld parameters in %s: %.2f bits per parameter\n", r->kind, (long long)parameters(r), sgn_size_print(r->bytes, &size),
+           bits_per_weight(r));
+}
+
+static void print_table(const result *r, int count) {
+    sgn_size_text size;
+    printf("%-28s %-10s %12s %12s %9s %10s %10s %10s %9s\n", "model", "kind", "parameters", "file", "bits/par.", "nats/token", "perplexity",
+           "bits/byte", "tokens/s");
+    for (int i = 0; i < count; i++) {
+        char bpb[24] = "-";
+        if (r[i].p.bits_per_byte >= 0) snprintf(bpb, sizeof bpb, "%.4f", r[i].p.bits_per_byte);
+        printf("%-28s %-10s %12lld %12s %9.2f %10.4f %10.3f %10s %9.0f\n", r[i].model, r[i].kind, (long long)parameters(&r[i]),
+               sgn_size_print(r[i].bytes, &size), bits_per_weight(&r[i]), r[i].p.nats_per_token, r[i].p.perplexity, bpb,
+               r[i].p.tokens_per_s);
+    }
+}
+
+static sgn_status evaluate_all(const values *v, char **models, result *r, int count, sgn_error *err) {
+    for (int i = 0; i < count; i++) {
+        r[i].model = models[i];
+        SGN_TRY(evaluate(v, &r[i], err));
+    }
+    if (v->json) {
+        if (count == 1) return sgn_print_json(to_json(r), 2, err);
+        sgn_json *list = sgn_json_new_array();
+        for (int i = 0; i < count; i++) sgn_json_append(list, to_json(&r[i]));
+        return sgn_print_json(list, 2, err);
+    }
+    if (count == 1) print_one(r, v);
+    else print_table(r, count);
+    return SGN_OK;
+}
+
+static sgn_status run(int argc, char **argv, sgn_error *err) {
+    values v = { 0 };
+    SGN_TRY(sgn_options_parse(options, &v, &argc, argv, err));
+    SGN_TRY(sgn_words_expect(argc, argv, 1, argc, err));
+    if (!v.data) SGN_FAIL(err, SGN_CONFIG, "--data is missing; name the shards to score: --data SHARDS");
+    sgn_threads_set((int)v.threads);
+    sgn_interrupt_catch();
+    result *r = calloc((size_t)argc, sizeof *r);
+    if (!r) SGN_FAIL(err, SGN_NOMEM, "no memory for %d results", argc);
+    const sgn_status s = evaluate_all(&v, argv, r, argc, err);
+    free(r);
+    return s;
+}
+
+const sgn_command sgn_command_eval = {
+    .name = "eval", .summary = "score models on shards: nats per token, perplexity, bits per byte",
+    .usage = "MODEL [MODEL ...] --data SHARDS [--seq T] [--windows N] [--json]", .options = options, .run = run,
+    .example = "signum eval runs/teacher packed/student --data data\nsignum eval packed/student --data data --windows 50 --json",
+};

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
+#include "cli/output.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include "data/utf8.h"
+
+sgn_status sgn_print_json(sgn_json *j, int indent, sgn_error *err) {
+    char *text = NULL;
+    const sgn_status s = sgn_json_dump(j, indent, &text, err);
+    if (s == SGN_OK) puts(text);
+    free(text);
+    sgn_json_free(j);
+    return s;
+}
+
+sgn_json *sgn_json_new_text(const char *text, size_t size) {
+    char *repaired;
+    size_t n;
+    if (sgn_utf8_repair(text, size, &repaired, &n, NULL) != SGN_OK) return NULL;
+    sgn_json *j = sgn_json_new_string(repaired);
+    free(repaired);
+    return j;
+}
+
+const char *sgn_size_print(uint64_t bytes, sgn_size_text *out) {
+    static const char *const unit[] = { "bytes", "KiB", "MiB", "GiB", "TiB" };
+    double size = (double)bytes;
+    int u = 0;
+    for (; size >= 1024 && u < 4; u++) size /= 1024;
+    snprintf(out->s, sizeof out->s, u ? "%.2f %s" : "%.0f %s", size, unit[u]);
+    return out->s;
+}
+
+static volatile sig_atomic_t interrupted;
+
+static void on_signal(int number) { (void)number; interrupted = 1; }
+
+void sgn_interrupt_catch(void) {
+    struct sigaction once = { .sa_handler = on_signal, .sa_flags = SA_RESTART | (int)SA_RESETHAND };
+    sigaction(SIGINT, &once, NULL);
+    sigaction(SIGTERM, &once, NULL);
+}
+
+bool sgn_interrupted(void) { return interrupted; }
+
+sgn_status sgn_model_tokenizer(const sgn_model_file *f, const char *given, sgn_tokenizer **t, sgn_error *err) {
+    const char *path = given ? given : sgn_model_file_tokenizer(f);
+    *t = NULL;
+    if (!path)
+        SGN_FAIL(err, SGN_IO, "%s has no tokenizer.json; name one with --tokenizer", sgn_model_file_directory(f));
+    SGN_TRY(sgn_tokenizer_open(t, path, err));
+    const int64_t vocab = sgn_model_file_lowered(f)->config.vocab;
+    if (sgn_tokenizer_vocab(*t) <= vocab) return SGN_OK;
+    const sgn_status s = SGN_ERROR(err, SGN_CONFIG, "%s has %d ids, but the model's vocabulary has %lld; it is another model's tokenizer",
+                                   path, sgn_tokenizer_vocab(*t), (long long)vocab);
+    sgn_tokenizer_close(*t);
+    *t = NULL;
+    return s;
+}
