@@ -3,6 +3,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 static const struct { const char *text; int exit_code; } statuses[] = {
 #define X(name, text, code) { text, code },
@@ -31,4 +32,12 @@ sgn_status sgn_fail(sgn_error *err, sgn_status s, const char *file, int line,
     err->file = file;
     err->line = line;
     return s;
+}
+
+void sgn_error_replace(sgn_error *err, const char *what, const char *by) {
+    const char *at = err && *what ? strstr(err->text, what) : NULL;
+    if (!at) return;
+    char text[sizeof err->text];
+    snprintf(text, sizeof text, "%.*s%s%s", (int)(at - err->text), err->text, by, at + strlen(what));
+    memcpy(err->text, text, sizeof text);
 }

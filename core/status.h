@@ -43,6 +43,10 @@ int         sgn_status_exit_code(sgn_status s);
 sgn_status sgn_fail(sgn_error *err, sgn_status s, const char *file, int line,
                     const char *fmt, ...) __attribute__((format(printf, 5, 6)));
 
+/* In a message: `by` for the first `what`. For what works on a file under a temporary name and
+ * whose user knows the final one. */
+void sgn_error_replace(sgn_error *err, const char *what, const char *by);
+
 #define SGN_ERROR(err, s, ...) sgn_fail((err), (s), __FILE__, __LINE__, __VA_ARGS__)
 #define SGN_FAIL(err, s, ...)  return SGN_ERROR(err, s, __VA_ARGS__)
 #define SGN_TRY(call) \

@@ -251,6 +251,7 @@ sgn_status sgn_corpus_build(const char *out, const sgn_corpus_options *o, sgn_co
     c->report = report;
     c->began = now();
     const sgn_status s = build(c, out, err);
+    if (s != SGN_OK) sgn_error_replace(err, c->split.stage.stage.s, c->split.stage.final.s);
     sgn_split_abandon(&c->split);              /* what is closed stays */
     sgn_text_close(c->text);
     sgn_raw_ids_close(c->raw);

@@ -142,7 +142,13 @@ static void store(sgn_shard_writer *w, const int32_t *ids, size_t count) {
     w->tokens += count;
 }
 
-sgn_status sgn_shard_writer_put(sgn_shard_writer *w, const int32_t *ids, size_t count, sgn_error *err) {
+/* The directory has its final name in messages. */
+static sgn_status with_name(const sgn_shard_writer *w, sgn_status s, sgn_error *err) {
+    if (s != SGN_OK) sgn_error_replace(err, w->stage.stage.s, w->stage.final.s);
+    return s;
+}
+
+static sgn_status put(sgn_shard_writer *w, const int32_t *ids, size_t count, sgn_error *err) {
     for (size_t i = 0; i < count; i++)
         if ((uint32_t)ids[i] >= w->options.vocab)
             SGN_FAIL(err, SGN_FORMAT, "token %" PRIu64 " is %" PRId32 ", the vocabulary has %" PRIu32,
@@ -161,6 +167,10 @@ sgn_status sgn_shard_writer_put(sgn_shard_writer *w, const int32_t *ids, size_t 
     return SGN_OK;
 }
 
+sgn_status sgn_shard_writer_put(sgn_shard_writer *w, const int32_t *ids, size_t count, sgn_error *err) {
+    return with_name(w, put(w, ids, count, err), err);
+}
+
 static sgn_status finish(sgn_shard_writer *w, sgn_error *err) {
     sgn_path path;
     SGN_TRY(end_shard(w, err));
@@ -172,7 +182,7 @@ static sgn_status finish(sgn_shard_writer *w, sgn_error *err) {
 }
 
 sgn_status sgn_shard_writer_close(sgn_shard_writer *w, sgn_error *err) {
-    const sgn_status s = finish(w, err);
+    const sgn_status s = with_name(w, finish(w, err), err);
     sgn_shard_writer_abandon(w);       /* what is committed stays */
     return s;
 }

@@ -161,6 +161,7 @@ sgn_status sgn_checkpoint_save(const char *run, const sgn_position *at, const sg
         SGN_TRY(sgn_staging_begin(&staging, final.s, false, err));
         const sgn_status s = fill(staging.stage.s, at, m, o, files, err);
         if (s != SGN_OK) {
+            sgn_error_replace(err, staging.stage.s, staging.final.s);
             sgn_staging_abandon(&staging);
             return s;
         }

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "text_files.h"
+#include <signal.h>
+#include <sys/resource.h>
 #include "core/parallel.h"
 #include "core/rng.h"
 #include "data/corpus.h"
@@ -222,10 +224,38 @@ static void refusals(void **state) {
     sgn_tokenizer_close(t);
 }
 
+/* A full disk, as a limit on the size of files: the message has the name that the user gave. */
+static void full_disk(void **state) {
+    (void)state;
+    sgn_error err;
+    sgn_corpus_report r;
+    sgn_tokenizer *t = bytes_tokenizer();
+    char text[20000];
+    for (size_t i = 0; i < sizeof text; i++) text[i] = (char)sgn_rng_bits(8, 8, i);
+    char path[512];
+    strcpy(path, put_bytes("random.txt", text, sizeof text));
+    sgn_remove_tree(check_path("out"), &err);
+    struct rlimit before, tight;
+    getrlimit(RLIMIT_FSIZE, &before);
+    tight = (struct rlimit){ 16384, before.rlim_max };
+    signal(SIGXFSZ, SIG_IGN);
+    setrlimit(RLIMIT_FSIZE, &tight);
+    err = (sgn_error){ 0 };
+    const sgn_status s = build(path, (sgn_corpus_options){ .tokenizer = t }, &r, &err);
+    setrlimit(RLIMIT_FSIZE, &before);
+    assert_int_equal(s, SGN_IO);
+    char want[600];
+    snprintf(want, sizeof want, "%s: cannot write", check_path("out/train/shard-00000.zst"));
+    if (!strstr(err.text, want)) fail_msg("\"%s\" does not contain \"%s\"", err.text, want);
+    assert_false(sgn_file_exists(check_path("out")));
+    sgn_tokenizer_close(t);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_document), cmocka_unit_test(every_fourth_document), cmocka_unit_test(uneven_documents),
         cmocka_unit_test(threads_do_not_matter), cmocka_unit_test(given_ids), cmocka_unit_test(refusals),
+        cmocka_unit_test(full_disk),
     };
     return check_run(tests);
 }
