@@ -42,10 +42,12 @@ void sgn_memory_free(void *p, size_t bytes) {
 }
 
 sgn_status sgn_arena_init(sgn_arena *a, size_t bytes, sgn_error *err) {
-    *a = (sgn_arena){ .size = sgn_round_up(bytes, SGN_ALIGN) };
+    *a = (sgn_arena){ 0 };
+    const size_t size = bytes > SIZE_MAX - SGN_ALIGN ? SIZE_MAX : sgn_round_up(bytes, SGN_ALIGN);
     void *base;
-    SGN_TRY(sgn_memory_alloc(&base, a->size, "an arena", err));
+    SGN_TRY(sgn_memory_alloc(&base, size, "an arena", err));
     a->base = base;
+    a->size = size;
     POISON(a->base, a->size);
     return SGN_OK;
 }
