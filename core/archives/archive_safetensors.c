@@ -317,10 +317,17 @@ typedef struct {
     const void      *data;
 } item;
 
-/* Wider types first: then each array starts at a multiple of its element, as the data itself does. */
-static int by_width_and_name(const void *a, const void *b) {
+/* The largest power of two, up to ALIGN, that divides an array's bytes. */
+static uint64_t evenness(const sgn_array *a) {
+    const uint64_t bits = a->bytes | ALIGN;
+    return bits & (~bits + 1);
+}
+
+/* Even sizes first: then each array starts at a multiple of its evenness, hence of its element, and rows of
+ * 64-bit words at a multiple of 8. */
+static int by_evenness_and_name(const void *a, const void *b) {
     const item *x = a, *y = b;
-    const size_t m = sgn_dtype_bytes(x->array->dtype), n = sgn_dtype_bytes(y->array->dtype);
+    const uint64_t m = evenness(x->array), n = evenness(y->array);
     return m != n ? (m < n) - (m > n) : strcmp(x->array->name, y->array->name);
 }
 
@@ -375,7 +382,7 @@ static sgn_status write_archive(const char *path, const sgn_array *at, const voi
         items[i] = (item){ &at[i], data[i] };
         if (strcmp(at[i].name, METADATA) == 0) s = SGN_ERROR(err, SGN_FORMAT, "%s: " METADATA " cannot name an array", path);
     }
-    qsort(items, (size_t)count, sizeof *items, by_width_and_name);
+    qsort(items, (size_t)count, sizeof *items, by_evenness_and_name);
     if (s == SGN_OK) s = write_items(path, items, count, notes, err);
     free(items);
     return s;
