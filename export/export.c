@@ -35,6 +35,7 @@ sgn_status sgn_export(const char *format, const char *directory, const sgn_trans
     const sgn_status s = write(staging.stage.s, f, m, o ? o : &none, err);
     if (s == SGN_OK) return sgn_staging_commit(&staging, err);
     sgn_error_replace(err, staging.stage.s, staging.final.s);
+    sgn_error_replace(err, staging.stage.s, staging.final.s);
     sgn_staging_abandon(&staging);
     return s;
 }

@@ -28,6 +28,35 @@ static void file_logits(const char *where, float *logits) {
     sgn_model_file_close(f);
 }
 
+/* Planes are words that run where they lie: each begins at a multiple of 8 bytes. */
+static void check_planes_lie_even(const char *directory) {
+    sgn_error err;
+    sgn_archive a;
+    char path[600];
+    snprintf(path, sizeof path, "%s/model.safetensors", directory);
+    check_ok(sgn_archive_open(&a, path, &err), &err);
+    for (int i = 0; i < a.count; i++)
+        if (strstr(a.at[i].name, ".sign")) assert_int_equal((uintptr_t)a.kind->map(&a, i) % 8, 0);
+    sgn_archive_close(&a);
+}
+
+/* The same model by a reader that shares nothing with us: numpy, from the documents. */
+static void check_foreign_reader(const char *directory) {
+    char command[1024];
+    snprintf(command, sizeof command, "/usr/bin/python3 tests/clients/llama_numpy.py '%s' %d %d %d %d %d >'%s'", directory,
+             tokens[0], tokens[1], tokens[2], tokens[3], tokens[4], check_path("foreign"));
+    assert_int_equal(system(command), 0);
+    sgn_error err;
+    char *raw;
+    size_t size;
+    check_ok(sgn_file_read(check_path("foreign"), 1 << 20, &raw, &size, &err), &err);
+    assert_int_equal(size, 5 * SMALL_VOCAB * sizeof(float));
+    check_array_close((const float *)(const void *)raw, want, 5 * SMALL_VOCAB, 1e-4, 0);
+    free(raw);
+}
+
+static bool has_numpy(void) { return system("/usr/bin/python3 -c 'import numpy' 2>/dev/null") == 0; }
+
 static void check_format(const char *format, const sgn_transformer *m, const sgn_export_options *o) {
     sgn_error err;
     const char *to = check_path("exported");
@@ -40,6 +69,8 @@ static void check_format(const char *format, const sgn_transformer *m, const sgn
 
 static void every_format_keeps_the_logits(void **state) {
     (void)state;
+    const bool numpy = has_numpy();
+    if (!numpy) check_skipped("no numpy for /usr/bin/python3; no foreign program read the exported files");
     small_tokens(tokens, N, 5);
     for (int i = 0; i < SMALL_CASES; i++) {
         sgn_transformer m;
@@ -48,6 +79,8 @@ static void every_format_keeps_the_logits(void **state) {
         for (int k = 0; sgn_format_at(k); k++) {
             check_format(sgn_format_at(k)->name, &m, &(sgn_export_options){ 0 });
             assert_non_null(sgn_format_at(k)->summary);
+            if (strcmp(sgn_format_at(k)->name, "packed") == 0) check_planes_lie_even(check_path("exported"));
+            if (numpy) check_foreign_reader(check_path("exported"));
         }
         check_format("hf", &m, &(sgn_export_options){ .latent = true });
         check_format("hf", &m, &(sgn_export_options){ .shard_bytes = 200000 });
@@ -324,7 +357,7 @@ static void digests_find_any_change(void **state) {
 static void ten_lines_of_numpy(void **state) {
     (void)state;
     sgn_error err;
-    if (system("/usr/bin/python3 -c 'import numpy' 2>/dev/null") != 0) {
+    if (!has_numpy()) {
         check_skipped("no numpy for /usr/bin/python3; the reader of docs/formats/packed.md was not run");
         return;
     }
