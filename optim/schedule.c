@@ -3,7 +3,6 @@
 
 #include <math.h>
 #include <string.h>
-#include "core/log.h"
 
 static double constant(const sgn_optim_config *c, double t) {
     (void)c; (void)t;
@@ -39,7 +38,7 @@ const sgn_schedule *sgn_schedule_find(const char *name) {
     return NULL;
 }
 
-sgn_status sgn_schedule_check(const sgn_optim_config *c, int64_t steps, sgn_error *err) {
+sgn_status sgn_schedule_check(const sgn_optim_config *c, sgn_error *err) {
     if (!sgn_schedule_find(c->schedule)) {
         const char *known[SCHEDULES];
         for (int i = 0; i < SCHEDULES; i++) known[i] = table[i].name;
@@ -49,9 +48,6 @@ sgn_status sgn_schedule_check(const sgn_optim_config *c, int64_t steps, sgn_erro
     }
     if (c->min_lr > c->lr && sgn_schedule_find(c->schedule)->curve(c, 1) < 1)
         SGN_FAIL(err, SGN_CONFIG, "optim.min_lr %g is above optim.lr %g, where the schedule starts", c->min_lr, c->lr);
-    if (c->warmup >= steps)
-        sgn_warn("optim.warmup of %lld steps leaves nothing of train.steps %lld: the learning rate never reaches optim.lr",
-                 (long long)c->warmup, (long long)steps);
     return SGN_OK;
 }
 

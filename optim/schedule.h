@@ -19,6 +19,6 @@ const sgn_schedule *sgn_schedule_at(int i);                  /* NULL past the en
  * then the named curve from lr to min_lr over the rest. */
 double sgn_schedule_lr(const sgn_optim_config *c, int64_t step, int64_t steps);
 double sgn_schedule_weight_decay(const sgn_optim_config *c, int64_t step, int64_t steps);
-sgn_status sgn_schedule_check(const sgn_optim_config *c, int64_t steps, sgn_error *err);
+sgn_status sgn_schedule_check(const sgn_optim_config *c, sgn_error *err);
 
 #endif

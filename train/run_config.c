@@ -148,7 +148,7 @@ sgn_status sgn_run_config_check(sgn_run_config *c, sgn_error *err) {
     if ((double)t->batch * (double)t->seq > 1 << 24)
         SGN_FAIL(err, SGN_CONFIG, "train.batch x train.seq = %lld x %lld is more than 16,777,216 tokens per micro-batch; "
                  "lower train.batch and raise train.accumulate", (long long)t->batch, (long long)t->seq);
-    return sgn_schedule_check(&c->optim, t->steps, err);
+    return sgn_schedule_check(&c->optim, err);
 }
 
 /* --- resuming --------------------------------------------------------------------------------- */

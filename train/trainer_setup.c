@@ -153,9 +153,11 @@ static void announce(const sgn_trainer *t) {
     if (sgn_trainer_continues(t)) sgn_info("continuing %s from step %lld", t->options->out, (long long)t->at.step);
     else if (t->options->resume) sgn_info("%s has no checkpoint yet: starting from the beginning", t->options->out);
     if (!sgn_trainer_continues(t) && *c->start.init) sgn_info("weights from %s", c->start.init);
-    if (sgn_threads() == 1 && cpus > 1)
-        sgn_warn("ONE thread on a machine with %ld CPUs: %s", cpus, c->train.threads == 1 ? "train.threads = 1 says so"
-                 : "the process may use only one (taskset, cgroup or job limits)");
+    if (c->optim.warmup >= c->train.steps)
+        sgn_info("note: optim.warmup = %lld leaves nothing of train.steps = %lld: the learning rate never reaches optim.lr",
+                 (long long)c->optim.warmup, (long long)c->train.steps);
+    if (sgn_threads() == 1 && cpus > 1 && c->train.threads != 1)
+        sgn_warn("ONE thread on a machine with %ld CPUs: the process may use no more (taskset, cgroup or job limits)", cpus);
 }
 
 static sgn_status check_disk(const sgn_trainer *t, sgn_error *err) {
