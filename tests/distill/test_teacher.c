@@ -1,0 +1,181 @@
+/* A teacher that is the student teaches nothing; a teacher that does not fit is refused.
+ *
+ * SPDX-License-Identifier: MIT */
+#include "tests/check.h"
+#include "core/archive.h"
+#include "core/gemm.h"
+#include "data/tokenizer.h"
+#include "distill/teacher.h"
+#include "model/model_load.h"
+#include "optim/optimizer.h"
+
+enum { BATCH = 3, SEQ = 7, VOCAB = 257, TOKENS = BATCH * SEQ };
+
+static sgn_model_config config(int64_t dim, const char *binary) {
+    sgn_model_config c = {
+        .dim = dim, .layers = 2, .heads = 2, .ffn = 40, .vocab = VOCAB, .context = 16, .linear = "fbi", .scales = "column",
+        .shift = true, .rms_eps = 1e-5, .rope_theta = 10000, .rope_scaling = 1, .init_std = 0.2 };
+    snprintf(c.binary, SGN_TEXT, "%s", binary);
+    return c;
+}
+
+static void make(sgn_transformer *m, sgn_model_config c) {
+    sgn_error err;
+    check_ok(sgn_transformer_init(m, &c, true, &err), &err);
+    check_ok(sgn_transformer_commit(m, &err), &err);
+    sgn_transformer_randomize(m, 11);
+}
+
+/* The model as a directory of that name. */
+static const char *save(const char *name, const sgn_transformer *m) {
+    enum { ARRAYS = 64 };
+    sgn_array at[ARRAYS];
+    const void *data[ARRAYS];
+    const char *where = check_path(name);
+    char path[600];
+    sgn_error err;
+    check_ok(sgn_make_directories(where, &err), &err);
+    snprintf(path, sizeof path, "%s/config.json", where);
+    sgn_json *j = sgn_model_config_to_json(&m->config);
+    check_ok(sgn_json_save(j, 2, path, &err), &err);
+    sgn_json_free(j);
+    assert_true(m->params.count <= ARRAYS);
+    for (int i = 0; i < m->params.count; i++) {
+        const sgn_param *p = &m->params.at[i];
+        at[i] = sgn_array_make(p->name, SGN_DTYPE_F32, p->tensor.shape.rank, p->tensor.shape.dim);
+        data[i] = p->tensor.data;
+    }
+    snprintf(path, sizeof path, "%s/model.safetensors", where);
+    check_ok(sgn_archive_write("safetensors", path, at, data, m->params.count, NULL, &err), &err);
+    return where;
+}
+
+static int32_t token[TOKENS], target[TOKENS];
+static const sgn_batch batch = { BATCH, SEQ, token, target, NULL };
+static const sgn_teacher_need need = { .vocab = VOCAB, .tokenizer_hash = "", .batch = BATCH, .seq = SEQ };
+
+/* Loss of the student under these soft targets; its gradients are in m. */
+static sgn_loss_sums distil(sgn_transformer *m, const sgn_soft *soft, double lambda, double temperature) {
+    sgn_error err;
+    sgn_tape t;
+    sgn_loss_sums sums = { 0 };
+    check_ok(sgn_tape_init(&t, sgn_transformer_nodes(m), 16 << 20, &err), &err);
+    sgn_params_zero_grad(&m->params);
+    sgn_tape_begin(&t, SGN_TAPE_TRAIN);
+    sgn_tensor *h = sgn_transformer_hidden(m, &t, token, BATCH, SEQ);
+    sgn_tensor *loss = sgn_head_loss(&t, h, sgn_transformer_head(m), &(sgn_head_loss_args){
+        .target = target, .soft = *soft, .lambda = lambda, .temperature = temperature, .scale = 1.0 / TOKENS, .sums = &sums });
+    check_ok(sgn_tape_backward(&t, loss, &err), &err);
+    sgn_tape_free(&t);
+    return sums;
+}
+
+static void itself(void **state) {
+    (void)state;
+    sgn_error err;
+    for (int i = 0; i < 4; i++) {
+        sgn_transformer m;
+        sgn_teacher teacher;
+        sgn_soft soft;
+        make(&m, config(32, i & 1 ? "attention,mlp" : ""));
+        check_ok(sgn_teacher_open(&teacher, save(i & 1 ? "binary" : "full", &m), &need, &err), &err);
+        assert_string_equal(teacher.kind->name, "live");
+        check_ok(teacher.kind->soft(&teacher, &batch, &soft, &err), &err);
+        assert_int_equal(soft.kind, SGN_SOFT_HIDDEN);
+        const double temperature = i & 2 ? 2.5 : 1;
+        distil(&m, &soft, 0, temperature);
+        const double hard = sgn_grad_norm(&m.params);
+        const sgn_loss_sums sums = distil(&m, &soft, 1, temperature);
+        assert_true(hard > 0.1 && sums.teacher_entropy > 1);
+        check_close(sums.soft, sums.teacher_entropy, 0, 1e-6);
+        check_close(sgn_grad_norm(&m.params), 0, 1e-6 * hard, 0);
+        sgn_teacher_close(&teacher);
+        sgn_transformer_free(&m);
+    }
+}
+
+/* Another width teaches as well: soft exceeds the entropy, and there is a gradient. */
+static void another(void **state) {
+    (void)state;
+    sgn_error err;
+    sgn_transformer m, other;
+    sgn_teacher teacher;
+    sgn_soft soft;
+    make(&m, config(32, "attention,mlp"));
+    make(&other, config(48, ""));
+    check_ok(sgn_teacher_open(&teacher, save("other", &other), &need, &err), &err);
+    check_ok(teacher.kind->soft(&teacher, &batch, &soft, &err), &err);
+    assert_int_equal(soft.width, 48);
+    const sgn_loss_sums sums = distil(&m, &soft, 1, 1);
+    assert_true(sums.soft > sums.teacher_entropy * 1.01);
+    assert_true(sgn_grad_norm(&m.params) > 0.1);
+    sgn_real first = soft.hidden[48 * (TOKENS - 1)];
+    token[SEQ * (BATCH - 1)] ^= 1;                             /* asked again, about other tokens */
+    check_ok(teacher.kind->soft(&teacher, &batch, &soft, &err), &err);
+    assert_true(soft.hidden[48 * (TOKENS - 1)] != first);
+    token[SEQ * (BATCH - 1)] ^= 1;
+    check_ok(teacher.kind->soft(&teacher, &batch, &soft, &err), &err);
+    assert_true(soft.hidden[48 * (TOKENS - 1)] == first);
+    assert_true(teacher.kind->bytes(&teacher) > sgn_params_bytes(&other.params) / 2);   /* no gradients */
+    sgn_teacher_close(&teacher);
+    sgn_transformer_free(&m), sgn_transformer_free(&other);
+}
+
+static void nobody(void **state) {
+    (void)state;
+    sgn_error err;
+    sgn_teacher teacher;
+    sgn_soft soft = { .kind = SGN_SOFT_HIDDEN };
+    check_ok(sgn_teacher_open(&teacher, "", &need, &err), &err);
+    check_ok(teacher.kind->soft(&teacher, &batch, &soft, &err), &err);
+    assert_int_equal(soft.kind, SGN_SOFT_NONE);
+    assert_int_equal(teacher.kind->bytes(&teacher), 0);
+    sgn_teacher_close(&teacher);
+    sgn_teacher_close(&teacher);
+    assert_null(sgn_teacher_kind_find("strict"));
+}
+
+static void misfits(void **state) {
+    (void)state;
+    sgn_error err;
+    sgn_transformer m;
+    sgn_teacher teacher;
+    make(&m, config(32, ""));
+    const char *where = save("misfit", &m);
+    sgn_teacher_need n = need;
+    n.vocab = 300;
+    check_fails(sgn_teacher_open(&teacher, where, &n, &err), SGN_CONFIG, &err, "knows 257 tokens and the student 300");
+    sgn_teacher_close(&teacher);                               /* as after any failure */
+    n = need, n.seq = 17;
+    check_fails(sgn_teacher_open(&teacher, where, &n, &err), SGN_CONFIG, &err, "16 tokens of context, train.seq is 17");
+    check_fails(sgn_teacher_open(&teacher, check_path("nowhere"), &need, &err), SGN_IO, &err, "distill.teacher: ");
+
+    sgn_tokenizer *t;
+    char path[600];
+    snprintf(path, sizeof path, "%s/tokenizer.json", where);
+    check_ok(sgn_tokenizer_open(&t, "byte", &err), &err);
+    check_ok(sgn_tokenizer_save(t, path, &err), &err);
+    n = need, n.tokenizer_hash = sgn_tokenizer_hash(t);
+    check_ok(sgn_teacher_open(&teacher, where, &n, &err), &err);
+    sgn_teacher_close(&teacher);
+    n.tokenizer_hash = "0123456789abcdef0123456789abcdef";
+    check_fails(sgn_teacher_open(&teacher, where, &n, &err), SGN_CONFIG, &err, "tokenizer.json is not the tokenizer that data.train");
+    sgn_tokenizer_close(t);
+    snprintf(path, sizeof path, "%s/model.safetensors", where);
+    assert_int_equal(unlink(path), 0);
+    check_fails(sgn_teacher_open(&teacher, where, &need, &err), SGN_IO, &err, "holds no weights");
+    sgn_teacher_close(&teacher);
+    sgn_transformer_free(&m);
+}
+
+static int begin(void **state) {
+    for (int i = 0; i < TOKENS; i++) token[i] = (i * 89 + 3) % VOCAB, target[i] = (i * 53 + 9) % VOCAB;
+    return sgn_gemm_init(NULL) == SGN_OK ? check_begin(state) : -1;
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(itself), cmocka_unit_test(another), cmocka_unit_test(nobody), cmocka_unit_test(misfits),
+    };
+    return cmocka_run_group_tests(tests, begin, check_end);
+}
