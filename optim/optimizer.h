@@ -72,7 +72,7 @@ void       sgn_optimizer_step(sgn_optimizer *o, const sgn_optim_step *s);
 /* Does weight decay apply to this class under `decay`? */
 bool       sgn_optimizer_decays(const sgn_optim_config *c, sgn_param_class class);
 
-/* Global L2 norm of all gradients, summed in double over pieces that depend on the sizes alone. */
+/* Global L2 norm of all gradients, blocks of 4096 added in double, in an order that depends on the sizes alone. */
 double     sgn_grad_norm(const sgn_params *p);
 /* min(1, clip / norm), as PyTorch's clip_grad_norm_: clip / (norm + 1e-6). */
 double     sgn_clip_scale(double norm, double clip);
