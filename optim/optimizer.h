@@ -16,7 +16,7 @@ typedef struct {
     double  lr, min_lr;                        /* peak and end */
     char    schedule[SGN_TEXT];                /* constant | linear | cosine | wsd */
     int64_t warmup;                            /* steps, linear from 0 */
-    double  wsd_decay;                         /* share of the steps that a wsd schedule decays over */
+    double  wsd_decay;                         /* share of the steps after warm-up over which a wsd schedule falls */
     double  weight_decay;
     char    decay[SGN_TEXT];                   /* all | matrices | none: what weight decay applies to */
     double  decay_until;                       /* share of the steps after which weight decay is 0; 1: always on */
