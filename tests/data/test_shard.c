@@ -198,7 +198,11 @@ static void flipped_bits_are_refused(void **state) {
         if (s == SGN_OK) harmless++;
         else if (s != SGN_FORMAT || !strstr(err.text, "flip/shard-00000.zst")) fail_msg("byte %zu: %s", at, err.text);
         sgn_shards *set;
-        if (sgn_shards_open(&set, check_path("flip"), NULL, NULL) != SGN_OK) continue;
+        if (at >= b.size - tail) {                 /* the seek table is checked when the set is opened */
+            check_fails(sgn_shards_open(&set, check_path("flip"), NULL, &err), SGN_FORMAT, &err, "seek table");
+            continue;
+        }
+        check_ok(sgn_shards_open(&set, check_path("flip"), NULL, &err), &err);
         check_fails(sgn_shards_verify(set, &err), SGN_FORMAT, &err, "contents have changed");
         sgn_shards_close(set);
     }

@@ -285,8 +285,8 @@ static void decoder_keeps_characters_whole(void **state) {
     sgn_decoder d = { 0 };
     const char *text;
     size_t n;
-    const unsigned char in[] = { 'a', 0xE2, 0x82, 0xAC, 0xF0, 0x9F, 'b', 0xC3 };
-    static const char *const out[] = { "a", "", "", "\xE2\x82\xAC", "", "", ("\xF0\x9F" "b"), "" };
+    const unsigned char in[] = { 'a', 0xE2, 0x82, 0xAC, 0xF0, 0x9F, 0x98, 0x80, 0xF0, 0x9F, 'b', 0xC3 };
+    static const char *const out[] = { "a", "", "", "\xE2\x82\xAC", "", "", "", "\xF0\x9F\x98\x80", "", "", ("\xF0\x9F" "b"), "" };
     for (size_t i = 0; i < sizeof in; i++) {
         check_ok(sgn_decoder_put(&d, t, in[i], &text, &n, &err), &err);
         assert_int_equal(n, strlen(out[i]));
