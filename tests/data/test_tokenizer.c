@@ -173,6 +173,33 @@ static void words_of_the_pattern(void **state) {
     sgn_splitter_close(s);
 }
 
+/* What holds for any kind: bytes survive, and what is saved opens as the same tokenizer. */
+static void every_kind(void **state) {
+    (void)state;
+    static const char *const pairs[][2] = { { "t", "h" }, { "th", "e" } };
+    sgn_tokenizer *examples[] = { open_or_fail("byte"), with_merges(pairs, 2) };
+    const sgn_tokenizer_kind *k;
+    for (int i = 0; (k = sgn_tokenizer_kind_at(i)) != NULL; i++) {
+        const sgn_tokenizer *t = NULL;
+        for (size_t e = 0; e < sizeof examples / sizeof *examples; e++)
+            if (strcmp(sgn_tokenizer_kind_name(examples[e]), k->name) == 0) t = examples[e];
+        if (!t) fail_msg("the kind \"%s\" has no example here", k->name);
+        char text[1000];
+        for (size_t n = 0; n < sizeof text; n++) text[n] = (char)sgn_rng_bits(6, (uint64_t)i, n);
+        check_round_trip(t, text, sizeof text);
+        check_round_trip(t, "the other", 9);
+        check_round_trip(t, "", 0);
+        sgn_error err;
+        check_ok(sgn_tokenizer_save(t, check_path("kind.json"), &err), &err);
+        sgn_tokenizer *again = open_or_fail(check_path("kind.json"));
+        assert_string_equal(sgn_tokenizer_kind_name(again), k->name);
+        assert_string_equal(sgn_tokenizer_hash(again), sgn_tokenizer_hash(t));
+        assert_int_equal(sgn_tokenizer_eot(again), sgn_tokenizer_eot(t));
+        sgn_tokenizer_close(again);
+    }
+    for (size_t e = 0; e < sizeof examples / sizeof *examples; e++) sgn_tokenizer_close(examples[e]);
+}
+
 static void saved_is_equal(void **state) {
     (void)state;
     static const char *const pairs[][2] = { { "a", "b" }, { "\xC3", "\xA9" }, { " ", "ab" } };
@@ -373,7 +400,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bytes_are_ids), cmocka_unit_test(merges_in_rank_order),
         cmocka_unit_test(long_words_as_the_slow_way), cmocka_unit_test(garbage_survives),
-        cmocka_unit_test(words_of_the_pattern), cmocka_unit_test(saved_is_equal),
+        cmocka_unit_test(words_of_the_pattern), cmocka_unit_test(every_kind), cmocka_unit_test(saved_is_equal),
         cmocka_unit_test(hash_sees_the_order_of_merges), cmocka_unit_test(bad_files_are_refused),
         cmocka_unit_test(doubled_merge_is_refused), cmocka_unit_test(decoder_keeps_characters_whole),
         cmocka_unit_test(gpt2_vectors), cmocka_unit_test(threads_share_a_tokenizer),
