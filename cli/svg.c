@@ -62,8 +62,10 @@ static void find_window(canvas *w, const sgn_chart *c) {
             if (c->y_top <= 0 || k->line[j].y <= c->y_top) widen(&low, &high, k->line[j].y);
             if (k->line[j].x > last) last = k->line[j].x;
         }
-        for (int j = 0; j < k->mark_count; j++)
+        for (int j = 0; j < k->mark_count; j++) {
             if (c->y_top <= 0 || k->marks[j].y <= c->y_top) widen(&low, &high, k->marks[j].y);
+            if (k->marks[j].x > last) last = k->marks[j].x;
+        }
     }
     if (!(low < high)) low = isfinite(low) ? low - 0.5 : 0, high = low + 1;
     const double step = tick(high - low);

@@ -23,7 +23,8 @@ sgn_status sgn_tape_size_of(const sgn_transformer *m, int64_t batch, int64_t seq
     out->nodes = sgn_transformer_nodes(m);
     SGN_TRY(sgn_tape_init_dry(&t, out->nodes, err));
     const sgn_status s = dry_pass(&t, m, batch, seq, loss, train, err);
-    out->bytes = t.data.peak;
+    out->data = t.data.peak;
+    out->book = t.book.size;
     sgn_tape_free(&t);
     return s;
 }
@@ -40,10 +41,9 @@ double sgn_flops_per_token(const sgn_transformer *m, int64_t seq, bool train) {
 /* --- the plan ---------------------------------------------------------------------------------------- */
 
 static const size_t MIB = 1u << 20;
-/* Measured, resident: the program with its libraries; per thread: stack and OpenBLAS's packing buffer. */
-static const size_t fixed_bytes = 24u << 20, thread_bytes = 4u << 20;
-/* Zstandard decoder, frame cache, two batches being read ahead. */
-static const size_t loader_bytes = 2u << 20;
+/* Measured, resident: the program with its libraries and OpenBLAS's buffer; what each thread adds;
+ * shard caches, decoder and the loader's own. */
+static const size_t fixed_bytes = 24u << 20, thread_bytes = 3u << 18, loader_bytes = 2u << 20;
 
 static sgn_status find_vocab(sgn_run_config *c, sgn_error *err) {
     if (c->model.vocab) return SGN_OK;
@@ -66,7 +66,7 @@ static sgn_status plan_teacher(const sgn_run_config *c, sgn_plan *p, sgn_head_lo
     SGN_TRY(sgn_model_load_config(directory.s, &shape, err));
     SGN_TRY(sgn_transformer_init(&m, &shape, false, err));
     const sgn_status s = sgn_tape_size_of(&m, c->train.batch, c->train.seq, NULL, false, &tape, err);
-    p->teacher = sgn_params_bytes(&m.params) + tape.bytes;
+    p->teacher = sgn_params_bytes(&m.params) + tape.data + tape.book;
     p->flops_per_token += sgn_flops_per_token(&m, c->train.seq, false);
     loss->soft = (sgn_soft){ .kind = SGN_SOFT_HIDDEN, .width = shape.dim };
     loss->lambda = c->distill.lambda;
@@ -81,7 +81,7 @@ static sgn_status plan_student(const sgn_run_config *c, const sgn_transformer *m
     SGN_TRY(sgn_tape_size_of(m, c->train.batch, c->train.seq, loss, true, &train, err));
     SGN_TRY(sgn_tape_size_of(m, c->train.batch, c->train.seq, &(sgn_head_loss_args){ .temperature = 1, .scale = 1 },
                              false, &eval, err));
-    p->activations = train.bytes > eval.bytes ? train.bytes : eval.bytes;
+    p->activations = (train.data > eval.data ? train.data : eval.data) + train.book;
     p->parameters = sgn_params_numel(q);
     for (int i = 0; i < q->count; i++)
         if (q->at[i].class == SGN_PARAM_LATENT) p->binary_weights += sgn_numel(q->at[i].tensor.shape);

@@ -20,9 +20,10 @@ typedef struct {
 /* From the settings and dry tapes alone; config.vocab must be known (or a shard set given). */
 sgn_status sgn_plan_make(const sgn_run_config *c, sgn_plan *out, sgn_error *err);
 
-/* The tape that one micro-batch of m wants: nodes and bytes, by a dry run that also reserves scratch.
+/* The tape that one micro-batch of m wants: nodes, and bytes of its arenas `data` and `book`, by a dry run that also
+ * reserves scratch.
  * soft: SGN_SOFT_HIDDEN for a distilled student, `train` false for a pass without gradients. */
-typedef struct { int nodes; size_t bytes; } sgn_tape_size;
+typedef struct { int nodes; size_t data, book; } sgn_tape_size;
 sgn_status sgn_tape_size_of(const sgn_transformer *m, int64_t batch, int64_t seq, const sgn_head_loss_args *loss,
                             bool train, sgn_tape_size *out, sgn_error *err);
 /* 6 FLOP per multiply-add of training, 2 of a forward pass; attention as the causal half. */

@@ -12,41 +12,41 @@
 
 static const sgn_field start_fields[] = {
     { "init", SGN_FIELD_TEXT, AT(sgn_start_config, init), 0, 0, NULL, "",
-      "Model to start from: a run, checkpoint, packed or Hugging Face directory; empty: random weights." },
+      "model to start from: a run, checkpoint, packed or Hugging Face directory; empty: random weights" },
     { 0 },
 };
 
 static const sgn_field data_fields[] = {
     { "train", SGN_FIELD_TEXT, AT(sgn_data_config, train), 0, 0, NULL, "",
-      "Shards to learn from: a directory made by `signum tokenize`, or its train/." },
+      "shards to learn from: a directory made by `signum tokenize`, or its train/" },
     { "valid", SGN_FIELD_TEXT, AT(sgn_data_config, valid), 0, 0, NULL, "",
-      "Shards to evaluate on: such a directory, or its valid/; empty: none." },
+      "shards to evaluate on: such a directory, or its valid/; empty: none" },
     { "order", SGN_FIELD_CHOICE, AT(sgn_data_config, order), 0, 0, "shuffled|sequential", "shuffled",
-      "Order of the windows; either way each epoch shows every window once." },
-    { "seed", SGN_FIELD_INT, AT(sgn_data_config, seed), 0, 9e15, NULL, "1", "Seed of the shuffled order." },
+      "order of the windows; either way each epoch shows every window once" },
+    { "seed", SGN_FIELD_INT, AT(sgn_data_config, seed), 0, 9e15, NULL, "1", "seed of the shuffled order" },
     { 0 },
 };
 
 static const sgn_field train_fields[] = {
-    { "steps", SGN_FIELD_INT, AT(sgn_train_config, steps), 1, 1e12, NULL, "1000", "Optimizer steps of the whole run." },
-    { "batch", SGN_FIELD_INT, AT(sgn_train_config, batch), 1, 65536, NULL, "8", "Windows per micro-batch." },
-    { "seq", SGN_FIELD_INT, AT(sgn_train_config, seq), 1, 1 << 20, NULL, "256", "Tokens per window." },
+    { "steps", SGN_FIELD_INT, AT(sgn_train_config, steps), 1, 1e12, NULL, "1000", "optimizer steps of the whole run" },
+    { "batch", SGN_FIELD_INT, AT(sgn_train_config, batch), 1, 65536, NULL, "8", "windows per micro-batch" },
+    { "seq", SGN_FIELD_INT, AT(sgn_train_config, seq), 1, 1 << 20, NULL, "256", "tokens per window" },
     { "accumulate", SGN_FIELD_INT, AT(sgn_train_config, accumulate), 1, 65536, NULL, "1",
-      "Micro-batches per optimizer step." },
+      "micro-batches per optimizer step" },
     { "save_every", SGN_FIELD_INT, AT(sgn_train_config, save_every), 0, 1e12, NULL, "500",
-      "Steps between checkpoints; 0: only the last step." },
+      "steps between checkpoints; 0: only the last step" },
     { "eval_every", SGN_FIELD_INT, AT(sgn_train_config, eval_every), 0, 1e12, NULL, "250",
-      "Steps between evaluations on data.valid; 0: only the last step." },
-    { "keep", SGN_FIELD_INT, AT(sgn_train_config, keep), 0, 1e6, NULL, "3", "Newest checkpoints to keep; 0: all." },
+      "steps between evaluations on data.valid; 0: only the last step" },
+    { "keep", SGN_FIELD_INT, AT(sgn_train_config, keep), 0, 1e6, NULL, "3", "newest checkpoints to keep; 0: all" },
     { "eval_windows", SGN_FIELD_INT, AT(sgn_train_config, eval_windows), 0, 1e12, NULL, "0",
-      "Validation windows per evaluation; 0: all." },
+      "validation windows per evaluation; 0: all" },
     { "threads", SGN_FIELD_INT, AT(sgn_train_config, threads), 0, 1024, NULL, "0",
-      "Threads; 0: as many as the process may use. The numbers are the same for any." },
-    { "seed", SGN_FIELD_INT, AT(sgn_train_config, seed), 0, 9e15, NULL, "1", "Seed of the initial weights." },
+      "threads; 0: as many as the process may use. The numbers are the same for any" },
+    { "seed", SGN_FIELD_INT, AT(sgn_train_config, seed), 0, 9e15, NULL, "1", "seed of the initial weights" },
     { "kernels", SGN_FIELD_CHOICE, AT(sgn_train_config, kernels), 0, 0, "auto|ref|avx2|avx512|neon", "auto",
-      "Kernel set; auto: the best that the machine runs." },
+      "kernel set; auto: the best that the machine runs" },
     { "spike", SGN_FIELD_REAL, AT(sgn_train_config, spike), 0, 1e6, NULL, "0",
-      "Stop when the loss exceeds this many times its running median for 3 steps; 0: only warn." },
+      "stop when the loss exceeds this many times its running median for 3 steps; 0: only warn" },
     { 0 },
 };
 
@@ -145,6 +145,9 @@ sgn_status sgn_run_config_check(sgn_run_config *c, sgn_error *err) {
     if ((double)t->batch * (double)t->seq * (double)t->accumulate > 1e10)
         SGN_FAIL(err, SGN_CONFIG, "train.batch x train.seq x train.accumulate = %lld x %lld x %lld is more than 1e10 tokens per step",
                  (long long)t->batch, (long long)t->seq, (long long)t->accumulate);
+    if ((double)t->batch * (double)t->seq * (double)t->accumulate * (double)t->steps > 9e18)
+        SGN_FAIL(err, SGN_CONFIG, "train.steps = %lld steps of %lld tokens are more than 9e18 tokens", (long long)t->steps,
+                 (long long)(t->batch * t->seq * t->accumulate));
     if ((double)t->batch * (double)t->seq > 1 << 24)
         SGN_FAIL(err, SGN_CONFIG, "train.batch x train.seq = %lld x %lld is more than 16,777,216 tokens per micro-batch; "
                  "lower train.batch and raise train.accumulate", (long long)t->batch, (long long)t->seq);

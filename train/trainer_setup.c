@@ -133,7 +133,7 @@ static sgn_status setup_tape(sgn_trainer *t, sgn_error *err) {
     SGN_TRY(sgn_tape_size_of(&t->model, c->train.batch, c->train.seq, &loss, true, &train, err));
     SGN_TRY(sgn_tape_size_of(&t->model, c->train.batch, c->train.seq,
                              &(sgn_head_loss_args){ .temperature = 1, .scale = 1 }, false, &eval, err));
-    return sgn_tape_init(&t->tape, train.nodes, train.bytes > eval.bytes ? train.bytes : eval.bytes, err);
+    return sgn_tape_init(&t->tape, train.nodes, train.data > eval.data ? train.data : eval.data, err);
 }
 
 /* --- all of it -------------------------------------------------------------------------------------- */

@@ -40,11 +40,14 @@ static inline void runs_config(sgn_run_config *c, const char *const *overrides, 
         "train.steps=6", "train.save_every=2", "train.eval_every=2", "train.threads=2", "optim.lr=0.01", "optim.min_lr=0.001",
         "optim.warmup=2",
     };
+    enum { BASE = sizeof base / sizeof *base, MOST = 32 };
+    const char *words[BASE + MOST];
     sgn_error err;
-    check_ok(sgn_run_config_load(c, NULL, base, sizeof base / sizeof *base, &err), &err);
+    assert_true(count <= MOST);
+    for (int i = 0; i < BASE + count; i++) words[i] = i < BASE ? base[i] : overrides[i - BASE];
+    check_ok(sgn_run_config_load(c, NULL, words, BASE + count, &err), &err);
     snprintf(c->data.train, SGN_TEXT, "%s", check_path("data"));
     snprintf(c->data.valid, SGN_TEXT, "%s", check_path("held-out"));
-    for (int i = 0; i < count; i++) check_ok(sgn_config_override(c, sgn_run_sections, overrides[i], &err), &err);
 }
 
 static inline void runs_data(void) {

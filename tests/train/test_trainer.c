@@ -169,9 +169,7 @@ static void bad_settings(void **state) {
     student(NULL, 0);
     c.data.train[0] = '\0';
     check_fails(runs_train(&c, fresh, false, &watch, &err), SGN_CONFIG, &err, "data.train");
-    student((const char *[]){ "train.seq=1999" }, 1);
-    check_ok(sgn_config_override(&c, sgn_run_sections, "train.batch=1", &err), &err);
-    c.model.context = 0;
+    student((const char *[]){ "train.seq=1999", "train.batch=1" }, 2);
     check_fails(runs_train(&c, fresh, false, &watch, &err), SGN_CONFIG, &err, "held-out");
     student((const char *[]){ "model.vocab=96" }, 1);
     check_fails(runs_train(&c, fresh, false, &watch, &err), SGN_CONFIG, &err, "model.vocab=97");
