@@ -23,11 +23,10 @@ static sgn_status newest_checkpoint(const char *run, const char *what, sgn_path 
     int i = count - 1;
     for (; i >= 0; i--) {
         if ((s = sgn_path_set(out, err, "%s/%s", folder.s, names[i])) != SGN_OK) break;
-        why = (sgn_error){ 0 };
         if ((s = sgn_manifest_verify(out->s, &why)) == SGN_OK) break;
-        sgn_warn("%s is passed over: %s", out->s, why.text);
     }
     sgn_names_free(names, count);
+    if (s == SGN_OK && why.status) sgn_warn("%s: %s is taken, for newer ones are broken: %s", what, out->s, why.text);
     if (s == SGN_OK || i >= 0) return s;
     SGN_FAIL(err, SGN_IO, "%s: the run '%s' has no complete checkpoint%s%s; train it until it has saved one",
              what, run, count ? ": " : "", why.text);

@@ -14,7 +14,7 @@ quiet() { "$@" >"$D/log" 2>&1 || { cat "$D/log" >&2; echo "FAIL: $* ended with $
 # refuse CODES PATTERN FINAL -- COMMAND: ends with one of CODES (2|5), says one line that matches, leaves no FINAL ("-": none).
 refuse() {
     local codes=$1 pattern=$2 final=$3 code=0 lines
-    shift 4
+    shift 3
     "$@" >"$D/out" 2>"$D/err" </dev/null || code=$?
     lines=$(wc -l <"$D/err")
     [[ "|$codes|" == *"|$code|"* ]] || fail "'$*' ended with $code, expected $codes: $(head -n 3 "$D/err")"

@@ -321,7 +321,7 @@ static void newest_that_verifies(void **state) {
     check_ok(sgn_model_resolve(check_path("run"), "model", &out, &err), &err);
     assert_non_null(strstr(out.s, "step-00000100"));
     assert_int_equal(warnings, 1);
-    assert_non_null(strstr(warning, "step-00000200 is passed over"));
+    assert_non_null(strstr(warning, "step-00000200"));
     sgn_transformer m, got;
     make(&m, config("attention,mlp"), 1);
     loads_as(check_path("run"), &m);
