@@ -67,14 +67,16 @@ ok "student learns from it"
 # --- interrupted by a signal, and killed: both go on as if nothing had happened -------------------
 wait_for_step() {   # run, step, pid
     for _ in $(seq 600); do
-        [ "$(wc -l <"$D/$1/metrics.jsonl" 2>/dev/null || echo 0)" -ge "$2" ] && return
+        [ "$(cat "$D/$1/metrics.jsonl" 2>/dev/null | wc -l)" -ge "$2" ] && return
         kill -0 "$3" 2>/dev/null || fail "$1 ended before step $2: $(cat "$D/log")"
         sleep 0.02
     done
     fail "$1 did not reach step $2"
 }
 interrupt() {   # run, signal, step, expected exit code
-    student --out "$D/$1" --resume auto train.steps=1200 >"$D/log" 2>&1 &
+    # Not through a function: its subshell would get the signal.
+    $S train "$D/tiny.yaml" data.train="$D/data" data.valid="$D/data" distill.teacher="$D/teacher" train.steps=1200 \
+        --out "$D/$1" --resume auto >"$D/log" 2>&1 &
     pid=$!
     wait_for_step "$1" "$3" $pid
     kill -"$2" $pid
