@@ -13,7 +13,7 @@
 typedef struct {
     const char *linear, *scales, *binary;      /* NULL: "fbi", "column", "attention,mlp" */
     bool        no_shift, tied, bias;
-    int64_t     kv_heads;                      /* 0: 4, as many as heads */
+    int64_t     kv_heads, layers;              /* 0: 4, as many as heads; 0: 2 */
     double      rope_scaling;                  /* 0: 1 */
 } small_case;
 
@@ -30,6 +30,7 @@ static const small_case small_cases[] = {
     { .scales = "group128", .bias = true, .tied = true, .kv_heads = 2, .rope_scaling = 4 },
     { .scales = "column", .binary = "mlp" },
     { .scales = "row", .binary = "q,k,down", .bias = true },
+    { .scales = "tensor", .no_shift = true, .binary = "down", .layers = 1 },       /* an odd number of floats before a plane */
 };
 enum { SMALL_CASES = (int)(sizeof small_cases / sizeof *small_cases), SMALL_VOCAB = 97, SMALL_CONTEXT = 48 };
 
@@ -39,7 +40,7 @@ static inline void small_text(char out[SGN_TEXT], const char *text, const char *
 
 /* Widths that are no multiples of 64 or 128, so that padding and last groups are met. */
 static inline sgn_model_config small_config(const small_case *s) {
-    sgn_model_config c = { .dim = 136, .layers = 2, .heads = 4, .kv_heads = s->kv_heads ? s->kv_heads : 4, .head_dim = 34,
+    sgn_model_config c = { .dim = 136, .layers = s->layers ? s->layers : 2, .heads = 4, .kv_heads = s->kv_heads ? s->kv_heads : 4, .head_dim = 34,
                            .ffn = 200, .vocab = SMALL_VOCAB, .context = SMALL_CONTEXT, .shift = !s->no_shift,
                            .tied_head = s->tied, .attention_bias = s->bias, .mlp_bias = s->bias, .rms_eps = 1e-5,
                            .rope_theta = 10000, .rope_scaling = s->rope_scaling > 0 ? s->rope_scaling : 1, .init_std = 0.1 };
