@@ -173,11 +173,19 @@ static double  binary_bits(const exporter *e) { return 8 * (double)e->count.bina
 /* Are the binarized matrices bits in this file? */
 static bool has_planes(const exporter *e) { return e->count.binary_weights && strcmp(e->v->format, "hf") != 0; }
 
+/* What the model had and the file has not. */
 static const char *left_out(const exporter *e) {
-    if (e->v->latent) return "the optimizer's moments; the signs follow from the latents";
-    if (strcmp(e->v->format, "hf") == 0)
-        return "latent weights, signs and scales by themselves (their product is here), the optimizer's moments";
-    return "latent weights (their signs are here), the optimizer's moments";
+    sgn_path shard;
+    const bool binary = e->model.params.latent.count > 0, latent = e->v->latent, packed = strcmp(e->v->format, "hf") != 0;
+    const bool moments = sgn_path_set(&shard, NULL, "%s/shard-0000.h5", e->from.s) == SGN_OK && sgn_file_exists(shard.s);
+    static const char *const texts[4][2] = {
+        { "nothing", "the optimizer's moments" },
+        { "nothing", "the optimizer's moments" },
+        { "signs and scales by themselves (their product is here)",
+          "latent weights, signs and scales by themselves (their product is here), the optimizer's moments" },
+        { "latent weights (their signs are here)", "latent weights (their signs are here), the optimizer's moments" },
+    };
+    return texts[!binary ? 0 : latent ? 1 : !packed ? 2 : 3][moments];
 }
 
 static void print_report(const exporter *e) {

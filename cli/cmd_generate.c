@@ -167,7 +167,8 @@ static sgn_status run(int argc, char **argv, sgn_error *err) {
     values v = { .prompt = "", .tokens = 128, .temperature = 0.8, .top_p = 0.95, .seed = 1 };
     SGN_TRY(sgn_options_parse(options, &v, &argc, argv, err));
     SGN_TRY(sgn_words_expect(argc, argv, 1, 1, err));
-    if (v.tokens < 0) SGN_FAIL(err, SGN_CONFIG, "--tokens is %lld; 0 or more is expected", (long long)v.tokens);
+    if (v.tokens < 0 || v.tokens > INT32_MAX)
+        SGN_FAIL(err, SGN_CONFIG, "--tokens is %lld; a count from 0 is expected", (long long)v.tokens);
     SGN_TRY(sgn_sampling_check(&(sgn_sampling){ v.temperature, v.top_k, v.top_p, 0 }, err));
     sgn_threads_set((int)v.threads);
     generation g = { .v = &v };

@@ -1,0 +1,169 @@
+#!/bin/bash
+# test_models.sh - the commands around a model: tokenizer, tokenize, inspect, export, eval, generate, one by one.
+# SPDX-License-Identifier: MIT
+set -eu
+cd "$(dirname "$0")/../.."
+S=${SIGNUM:-./signum}
+D=$(mktemp -d "${TMPDIR:-/tmp}/signum-models-XXXXXX")
+trap 'rm -rf "$D"' EXIT
+fail() { echo "FAIL: $*" >&2; exit 1; }
+ok() { echo "  ok   $*"; }
+quiet() { "$@" >"$D/log" 2>&1 || { cat "$D/log" >&2; fail "$* ended with $?"; }; }
+check() { python3 -c "import json, sys; v = json.load(open(sys.argv[1])); assert $2, v" "$1" || fail "$2"; }
+refuse() {   # code, pattern, command ...
+    local want=$1 pattern=$2 code=0
+    shift 2
+    "$@" >"$D/out" 2>"$D/err" </dev/null || code=$?
+    [ "$code" -eq "$want" ] || fail "'$*' ended with $code, expected $want: $(cat "$D/err")"
+    grep -qE -- "$pattern" "$D/err" || fail "'$*' does not say /$pattern/: $(cat "$D/err")"
+}
+
+# --- tokenizer: bytes in, the same bytes out ----------------------------------------------------------
+awk -v seed=3 -v words=4000 -f tests/cli/nonsense.awk >"$D/text.txt"
+quiet $S tokenizer train "$D/text.txt" --vocab 300 --out "$D/tok.json"
+grep -q 'bytes per token' "$D/log" || fail "training a tokenizer says nothing of it: $(cat "$D/log")"
+printf 'laven mute\n\n  \303\251\346\274\242\360\237\230\200 \377\376 end' >"$D/bytes"
+for t in byte "$D/tok.json"; do
+    $S tokenizer encode --tokenizer "$t" <"$D/bytes" >"$D/ids"
+    $S tokenizer decode --tokenizer "$t" <"$D/ids" >"$D/back"
+    printf '\n' | cat "$D/bytes" - | cmp -s - "$D/back" || fail "$t does not give the bytes back"
+    $S tokenizer encode --tokenizer "$t" --json <"$D/bytes" | $S tokenizer decode --tokenizer "$t" --json >"$D/json"
+    check "$D/json" "v == open('$D/bytes', 'rb').read().decode(errors='replace')"
+done
+[ "$($S tokenizer encode --tokenizer byte A B)" = "65 32 66" ] || fail "words are not encoded with a space between"
+[ "$($S tokenizer decode --tokenizer byte --specials 65 256)" = "A<|endoftext|>" ] || fail "--specials does not name them"
+$S tokenizer info "$D/tok.json" --json >"$D/info"
+check "$D/info" "v['kind'] == 'bpe' and v['vocab'] == 300 and v['endoftext'] == 299 and len(v['hash']) == 32"
+refuse 5 '300' $S tokenizer decode --tokenizer "$D/tok.json" 300
+refuse 2 'token id' $S tokenizer decode --tokenizer "$D/tok.json" 12 x
+refuse 2 'train, encode' $S tokenizer learn
+ok "tokenizer"
+
+# --- tokenize --------------------------------------------------------------------------------------------
+quiet $S tokenize "$D/text.txt" --tokenizer "$D/tok.json" --out "$D/data" --valid 0.1
+refuse 4 'exists already' $S tokenize "$D/text.txt" --tokenizer "$D/tok.json" --out "$D/data"
+$S tokenize "$D/text.txt" --tokenizer "$D/tok.json" --out "$D/data" --valid 0.1 --replace --json >"$D/report"
+check "$D/report" "v['bytes'] == $(wc -c <"$D/text.txt") and v['tokens'] == v['train_tokens'] + v['valid_tokens']"
+printf 'one==two==three' >"$D/docs.txt"
+$S tokenize "$D/docs.txt" --tokenizer byte --separator '==' --out "$D/docs" --json >"$D/report"
+check "$D/report" "v['documents'] == 3 and v['tokens'] == 11 + 3"
+printf 'one\ntwo\n' >"$D/lines.txt"
+$S tokenize "$D/lines.txt" --tokenizer byte --separator '\n' --no-eot --out "$D/lines" --json >"$D/report"
+check "$D/report" "v['documents'] == 2 and v['tokens'] == 6"
+printf '{"body": "ab"}\n{"body": "cde"}\n' >"$D/some.data"
+$S tokenize "$D/some.data" --format jsonl --field body --tokenizer byte --out "$D/jsonl" --json >"$D/report"
+check "$D/report" "v['documents'] == 2 and v['bytes'] == 5 and v['tokens'] == 7"
+printf '\001\000\002\000\007\000' >"$D/raw"
+$S tokenize "$D/raw" --ids u16 --vocab 8 --out "$D/raw-set" --json >"$D/report"
+check "$D/report" "v['tokens'] == 3"
+refuse 5 '7' $S tokenize "$D/raw" --ids u16 --vocab 7 --out "$D/none"
+refuse 2 'u16 or u32' $S tokenize "$D/raw" --ids u8 --vocab 7 --out "$D/none"
+refuse 2 '--valid' $S tokenize "$D/text.txt" --tokenizer byte --valid 1.5 --out "$D/none"
+[ ! -e "$D/none" ] || fail "a refused shard set was left"
+ok "tokenize"
+
+# --- export: what it says is so -------------------------------------------------------------------------------
+cat >"$D/tiny.yaml" <<'YAML'
+model: {dim: 40, layers: 2, heads: 4, ffn: 80, linear: fbi, scales: column}
+train: {seq: 32, batch: 4, steps: 20, save_every: 0, eval_every: 0}
+optim: {lr: 2e-3, warmup: 5}
+YAML
+quiet $S train "$D/tiny.yaml" data.train="$D/data" data.valid="$D/data" --out "$D/run"
+$S export "$D/run" --format packed --out "$D/packed" --json >"$D/report"
+# 2 layers of 4 x 40x40 and 3 x 40x80 weights; a row of 40 signs takes 8 bytes, of 80 takes 16; two floats per column
+check "$D/report" "v['binary_weights'] == 2 * (4 * 1600 + 3 * 3200)"
+check "$D/report" "v['binary_bytes'] == 2 * (4 * (40 * 8 + 2 * 4 * 40) + 2 * (80 * 8 + 2 * 4 * 40) + (40 * 16 + 2 * 4 * 80))"
+check "$D/report" "abs(v['binary_bits_per_weight'] - 8 * v['binary_bytes'] / v['binary_weights']) < 1e-9"
+check "$D/report" "v['model_bytes'] == $(stat -c %s "$D/packed/model.safetensors") and v['file_bits_per_weight'] == 8 * v['model_bytes'] / v['parameters']"
+check "$D/report" "v['largest_difference'] <= 1e-4 and v['check_tokens'] == 128 and 'valid' in v['check_data']"
+refuse 4 '--replace' $S export "$D/run" --out "$D/packed"
+quiet $S export "$D/packed" --out "$D/packed" --replace
+grep -q 'random tokens' "$D/log" || fail "a packed model knows no validation data, yet: $(cat "$D/log")"
+quiet $S export "$D/packed" --out "$D/packed" --replace --verify-data "$D/data"
+grep -q "$D/data/valid" "$D/log" || fail "--verify-data was not used: $(cat "$D/log")"
+quiet $S export "$D/run" --format hf --latent --out "$D/latent"
+refuse 2 'no latent' $S export "$D/packed" --format hf --latent --out "$D/none"
+refuse 2 '--format hf' $S export "$D/run" --format packed --latent --out "$D/none"
+[ ! -e "$D/none" ] || fail "a refused export was left"
+ok "export"
+
+# --- eval ---------------------------------------------------------------------------------------------------------
+$S eval "$D/packed" --data "$D/data" --json >"$D/all"
+$S eval "$D/packed" --data "$D/data/valid" --windows 2 --seq 16 --json >"$D/two"
+check "$D/two" "v['windows'] == 2 and v['seq'] == 16 and v['tokens'] == 32 and v['kind'] == 'packed'"
+check "$D/all" "abs(v['perplexity'] - __import__('math').exp(v['nats_per_token'])) < 1e-6 * v['perplexity']"
+check "$D/all" "v['model_bytes'] == $(stat -c %s "$D/packed/model.safetensors")"
+python3 - "$D" <<'PY'
+import json, math, sys
+v, info = (json.load(open(sys.argv[1] + n)) for n in ('/all', '/data/valid/shards.json'))
+bpb = v['nats_per_token'] * info['tokens'] / (math.log(2) * info['text_bytes'])
+assert abs(v['bits_per_byte'] - bpb) < 1e-9, (v, bpb)
+assert v['windows'] == (info['tokens'] - 1) // 32, (v, info)
+PY
+$S eval "$D/run" "$D/packed" --data "$D/data" --json >"$D/both"
+check "$D/both" "[m['kind'] for m in v] == ['checkpoint', 'packed'] and abs(v[0]['nats_per_token'] - v[1]['nats_per_token']) < 1e-5"
+$S eval "$D/run" "$D/packed" --data "$D/data" >"$D/table"
+[ "$(wc -l <"$D/table")" -eq 3 ] || fail "two models do not make a table of three lines: $(cat "$D/table")"
+refuse 2 '--seq' $S eval "$D/packed" --data "$D/data" --seq 1000000
+refuse 2 '--data' $S eval "$D/packed"
+ok "eval"
+
+# --- generate -------------------------------------------------------------------------------------------------------
+generate() { $S generate "$D/packed" --prompt "laven" --tokens 20 --seed 5 "$@"; }
+generate --json >"$D/json"
+check "$D/json" "v['prompt'] == 'laven' and 0 < len(v['tokens']) <= 20 and v['tokens_per_s'] > 0"
+generate >"$D/stream"
+check "$D/json" "(v['prompt'] + v['text'] + '\n').encode() == open('$D/stream', 'rb').read().decode(errors='replace').encode()"
+$S tokenizer decode --tokenizer "$D/tok.json" --json <<<"$(python3 -c "import json; print(*json.load(open('$D/json'))['tokens'])")" >"$D/text"
+check "$D/text" "v == json.load(open('$D/json'))['text']"
+generate --threads 1 | cmp -s - "$D/stream" || fail "one thread writes another text"
+[ "$(generate --top-k 1)" = "$(generate --temperature 0)" ] || fail "the one most probable token is not the greedy one"
+[ "$(generate --tokens 0)" = "laven" ] || fail "no tokens are more than the prompt"
+quiet $S generate "$D/packed" --tokens 3
+$S generate "$D/packed" --prompt laven --tokens 500 --temperature 3 --top-p 1 --json >"$D/json" 2>"$D/err"
+grep -q 'context of 32 tokens is full' "$D/err" || check "$D/json" "len(v['tokens']) < 30"
+refuse 2 'context has 32' $S generate "$D/packed" --prompt "$(head -c 400 "$D/text.txt")"
+refuse 2 'top-p' $S generate "$D/packed" --prompt a --top-p 0
+refuse 2 'temperature' $S generate "$D/packed" --prompt a --temperature -1
+ok "generate"
+
+# --- inspect ------------------------------------------------------------------------------------------------------------
+checkpoint=$(ls -d "$D"/run/checkpoints/step-*)
+what() { $S inspect "$1" >"$D/text" || fail "inspect $1 ended with $?"; grep -q "$2" "$D/text" || fail "inspect $1 does not say /$2/: $(cat "$D/text")"
+         $S inspect "$1" --json >"$D/json" || fail "inspect $1 --json ended with $?"; check "$D/json" "v['what'] and v['path'] == '$1'"; }
+what "$D/data" 'a shard set in parts'
+what "$D/data/train" 'a shard set'
+what "$D/data/train/shard-00000.zst" 'a shard of this set'
+what "$D/run" 'a run'
+check "$D/json" "v['steps'] == 20 and v['last_metrics']['step'] == 20 and v['newest']['step'] == 20"
+what "$checkpoint" 'a checkpoint'
+what "$checkpoint/shard-0000.h5" 'arrays in HDF5'
+check "$D/json" "any(0.4 < a.get('positive', 0) < 0.6 for a in v['arrays'])"
+what "$checkpoint/run.yaml" 'settings of a run'
+what "$D/packed" 'a packed model'
+check "$D/json" "v['binary_weights'] == 32000 and v['scales'] == 'column'"
+what "$D/packed/model.safetensors" 'arrays in safetensors'
+python3 - "$D" <<'PY'
+import json, sys
+file = sys.argv[1] + '/packed/model.safetensors'
+raw = open(file, 'rb').read()
+n = int.from_bytes(raw[:8], 'little')
+head = json.loads(raw[8:8 + n])
+for a in json.load(open(sys.argv[1] + '/json'))['arrays']:
+    if a['name'].endswith('.sign'):
+        begin, end = head[a['name']]['data_offsets']
+        ones = sum(bin(b).count('1') for b in raw[8 + n + begin:8 + n + end])
+        cols = 80 if 'down_proj' in a['name'] else 40
+        assert abs(a['positive'] - ones / (a['shape'][0] * cols)) < 1e-12, a
+PY
+what "$D/packed/config.json" 'configuration'
+what "$D/tok.json" 'a tokenizer'
+what "$D/latent" 'Hugging Face'
+$S inspect "$D/latent/model.safetensors" --stats --json >"$D/json"
+check "$D/json" "all(a['min'] <= a['mean'] <= a['max'] for a in v['arrays'])"
+$S inspect "$D/packed" --verify | grep -q 'all match' || fail "--verify does not say that digests match"
+printf 'X' | dd of="$D/packed/model.safetensors" bs=1 seek=9000 conv=notrunc status=none
+refuse 5 'model.safetensors' $S inspect "$D/packed" --verify
+refuse 4 'nowhere' $S inspect "$D/nowhere"
+refuse 5 'no known archive' $S inspect "$D/text.txt"
+ok "inspect"
