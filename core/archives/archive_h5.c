@@ -285,7 +285,7 @@ static herr_t image_free(void *p, H5FD_file_image_op_t op, void *ctx) {
     return 0;
 }
 
-static hid_t create_file(const char *path) {
+static hid_t create_file(void) {
     H5FD_file_image_callbacks_t calls = { .image_realloc = image_realloc, .image_free = image_free };
     const hid_t access = H5Pcreate(H5P_FILE_ACCESS), create = H5Pcreate(H5P_FILE_CREATE);
     H5Pset_fapl_core(access, GROW, 0);
@@ -293,7 +293,7 @@ static hid_t create_file(const char *path) {
     H5Pset_libver_bounds(access, H5F_LIBVER_V110, H5F_LIBVER_V110);
     H5Pset_obj_track_times(create, 0);
     H5Pset_attr_phase_change(create, MAX_NOTES, 0); /* notes stay in the checksummed object header */
-    const hid_t file = H5Fcreate(path, H5F_ACC_TRUNC, create, access);
+    const hid_t file = H5Fcreate("/dev/null/none", H5F_ACC_TRUNC, create, access);      /* libhdf5 would load a file of this name */
     H5Pclose(access);
     H5Pclose(create);
     return file;
@@ -365,7 +365,7 @@ static bool put_note(hid_t file, const char *key, const char *text) {
 
 static sgn_status build_image(const char *path, const sgn_array *at, const void *const *data, int count,
                               const char *const *notes, sgn_error *err) {
-    const hid_t file = create_file(path);
+    const hid_t file = create_file();
     sgn_status s = file < 0 ? fail_h5(SGN_NOMEM, path, "", "start an HDF5 file in memory", err) : SGN_OK;
     for (; s == SGN_OK && notes && *notes; notes += 2)
         if (!put_note(file, notes[0], notes[1])) s = fail_h5(SGN_NOMEM, path, notes[0], "store this note", err);
