@@ -3,7 +3,8 @@
  * x is rounded to 32-bit integers, scaled per token by a power of two so that no sum
  * can overflow; sums of integers are exact in any order. A group of 5 columns has 32
  * sums of subsets, two registers; vpermi2d looks up 16 rows of S at once:
- *     y_j = 2^-e (2 sum_g table_g[bits of row j in group g] - sum_l x_l)
+ *     y_j = 2^(1-e) (sum_g table_g[bits of row j in group g] - sum_l x_l / 2)
+ * The last term is added to the entries of the first table.
  *
  * SPDX-License-Identifier: MIT */
 #include "core/kernels/kernels.h"
@@ -46,7 +47,7 @@ static int64_t pass_word(const cuts *c, int64_t pass) { return pass * c->words /
 static int64_t scale_pass(const cuts *c, int64_t s) { return s * c->passes / c->scales; }
 static int64_t vectors(int64_t n) { return (n + LANES - 1) / LANES; }
 
-/* index[pass][vector of rows][word of the pass][row in vector]: 30 columns of a row each */
+/* index[pass][block of 4 vectors][word of the pass][vector][row in vector]: 30 columns of a row each */
 static size_t binary_index_bytes(int64_t n, int64_t k) {
     return (size_t)(vectors(n) * cut_columns(k).words) * sizeof(__m512i);
 }
@@ -58,17 +59,19 @@ static uint32_t bits30(const uint64_t *row, int64_t stride, int64_t word) {
     return (uint32_t)(v & ((1u << WORD_COLS) - 1));
 }
 
+static int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
+
 static void binary_index(const sgn_plane *s, int64_t begin, int64_t end, void *index) {
     const cuts c = cut_columns(s->cols);
+    const int64_t all = vectors(s->rows);
     for (int64_t p = 0; p < c.passes; p++) {
-        const int64_t first = pass_word(&c, p), count = pass_word(&c, p + 1) - first;
-        for (int64_t v = begin / LANES; v < vectors(end); v++) {
-            uint32_t *to = (uint32_t *)index + (first * vectors(s->rows) + v * count) * LANES;
-            for (int64_t r = 0; r < LANES; r++) {
-                const int64_t i = v * LANES + r;
-                for (int64_t w = 0; w < count; w++)
-                    to[w * LANES + r] = i < end ? bits30(s->word + i * s->stride, s->stride, first + w) : 0;
-            }
+        const int64_t first = pass_word(&c, p), words = pass_word(&c, p + 1) - first;
+        uint32_t *pass = (uint32_t *)index + first * all * LANES;
+        for (int64_t i = begin; i < (vectors(end) == all ? all * LANES : end); i++) {
+            const int64_t v = i / LANES, block = v / VECTORS * VECTORS, count = smaller(VECTORS, all - block);
+            uint32_t *to = pass + (block * words + v - block) * LANES + i % LANES;
+            for (int64_t w = 0; w < words; w++)
+                to[w * count * LANES] = i < s->rows ? bits30(s->word + i * s->stride, s->stride, first + w) : 0;
         }
     }
 }
@@ -85,7 +88,7 @@ static size_t table_bytes(void) { return sizeof(__m512i) * PASS_WORDS * FIELDS *
 static size_t acc_bytes(int64_t n) { return sizeof(__m512i) * (size_t)(vectors(n) + VECTORS) * TOKENS; }
 static int64_t x_stride(int64_t k) {
     const int64_t words = cut_columns(k).words, most = SCALE_PASSES * PASS_WORDS;
-    return (int64_t)sgn_round_up((size_t)((words < most ? words : most) * WORD_COLS), LANES);
+    return (int64_t)sgn_round_up((size_t)(smaller(words, most) * WORD_COLS), LANES);
 }
 
 static size_t binary_scratch(int64_t n, int64_t k) {
@@ -112,70 +115,121 @@ static inline __m512 scaled(const float *x, const float *a, int64_t l, int64_t k
     return a ? _mm512_mul_ps(v, _mm512_maskz_loadu_ps(in, a + l)) : v;
 }
 
-typedef struct { float unscale; int32_t sum; } quantised;
+typedef struct { float unscale; int32_t constant; } quantised;     /* 2^(1-e), -sum_l x_l / 2 */
 
-/* out_l = round(2^e x_l a_l), e the largest with 2^e sum |x_l a_l| + k/2 < 2^31; zeros up to `padded`. */
+static float float_of(uint32_t bits) { return (union { uint32_t i; float f; }){ bits }.f; }
+static float power_of_2(int e) { return float_of((uint32_t)(e + 127) << 23); }
+
+/* The largest e with 2^e total + k/2 < 2^31, but no power of two that a float cannot hold. */
+static int exponent(float total) {
+    const uint32_t bits = (union { float f; uint32_t i; }){ total }.i;
+    const int above = (int)(bits >> 23) - 126;              /* total < 2^above */
+    const int e = 31 - above - ((bits & 0x7FFFFF) > 0x7FF000);
+    return e > 126 ? 126 : e;
+}
+
+/* sum_l |x_l a_l| */
+static float one_norm(const float *x, const float *a, int64_t k) {
+    __m512 sum[4] = { _mm512_setzero_ps(), _mm512_setzero_ps(), _mm512_setzero_ps(), _mm512_setzero_ps() };
+    int64_t l = 0;
+    for (; l + 4 * LANES <= k; l += 4 * LANES)
+        for (int i = 0; i < 4; i++) {
+            const __m512 v = _mm512_loadu_ps(x + l + i * LANES);
+            sum[i] = _mm512_add_ps(sum[i], _mm512_abs_ps(a ? _mm512_mul_ps(v, _mm512_loadu_ps(a + l + i * LANES)) : v));
+        }
+    for (; l < k; l += LANES) sum[0] = _mm512_add_ps(sum[0], _mm512_abs_ps(scaled(x, a, l, k)));
+    return _mm512_reduce_add_ps(_mm512_add_ps(_mm512_add_ps(sum[0], sum[1]), _mm512_add_ps(sum[2], sum[3])));
+}
+
+/* out_l = round(2^e x_l a_l), zeros from k up to `padded`; all zeros and a NaN where the sum is not finite. */
 static quantised quantise(int32_t *out, const float *x, const float *a, int64_t k, int64_t padded) {
-    __m512 norm = _mm512_setzero_ps();
-    for (int64_t l = 0; l < k; l += LANES) norm = _mm512_add_ps(norm, _mm512_abs_ps(scaled(x, a, l, k)));
-    const float total = _mm512_reduce_add_ps(norm);
-    int e = 0;
-    const float mantissa = isfinite(total) ? frexpf(total, &e) : 0;
-    e = total > 0x1p-95f ? 31 - e - (mantissa > 0.9999f) : 126;
-    const __m512 scale = _mm512_set1_ps(isfinite(total) ? ldexpf(1, e) : 0);
+    const float total = one_norm(x, a, k);
+    const bool finite = isfinite(total);
+    const int e = finite ? exponent(total) : 0;
+    const __m512 scale = _mm512_set1_ps(finite ? power_of_2(e) : 0);
     __m512i sum = _mm512_setzero_si512();
-    for (int64_t l = 0; l < padded; l += LANES) {
+    int64_t l = 0;
+    for (; l + LANES <= k; l += LANES) {
+        const __m512 v = _mm512_loadu_ps(x + l);
+        const __m512i q = _mm512_cvtps_epi32(_mm512_mul_ps(a ? _mm512_mul_ps(v, _mm512_loadu_ps(a + l)) : v, scale));
+        _mm512_storeu_si512(out + l, q);
+        sum = _mm512_add_epi32(sum, q);
+    }
+    for (; l < padded; l += LANES) {
         const __m512i q = l < k ? _mm512_cvtps_epi32(_mm512_mul_ps(scaled(x, a, l, k), scale)) : _mm512_setzero_si512();
         _mm512_storeu_si512(out + l, q);
         sum = _mm512_add_epi32(sum, q);
     }
-    return (quantised){ isfinite(total) ? ldexpf(1, -e) : NAN, _mm512_reduce_add_epi32(sum) };
+    /* Where the sum is odd, half a unit of 2^(1-e) is lost: as much as one x loses. */
+    return (quantised){ finite ? power_of_2(1 - e) : NAN, -(_mm512_reduce_add_epi32(sum) >> 1) };
 }
 
-/* Tables of `groups` groups of 5 columns for `tokens` rows of x: entry b = sum of x_l over the bits l of b */
+/* low, high: entry b = sum of v_l over the bits l of b. As masked broadcasts, which compilers undo. */
+static inline void sums_of_subsets(__m512i *low, __m512i *high, const int32_t v[GROUP]) {
+    __asm__("vpbroadcastd (%[v]), %[low]%{%[m0]%}%{z%}\n\t"
+            "vpaddd 4(%[v])%{1to16%}, %[low], %[low]%{%[m1]%}\n\t"
+            "vpaddd 8(%[v])%{1to16%}, %[low], %[low]%{%[m2]%}\n\t"
+            "vpaddd 12(%[v])%{1to16%}, %[low], %[low]%{%[m3]%}\n\t"
+            "vpaddd 16(%[v])%{1to16%}, %[low], %[high]"
+            : [low] "=&v"(*low), [high] "=v"(*high)
+            : [v] "r"(v), [m0] "Yk"((__mmask16)0xAAAA), [m1] "Yk"((__mmask16)0xCCCC), [m2] "Yk"((__mmask16)0xF0F0),
+              [m3] "Yk"((__mmask16)0xFF00), "m"(*(const int32_t (*)[GROUP])v));
+}
+
+/* Tables of `groups` groups of 5 columns for `tokens` rows of x */
 static inline __attribute__((always_inline))
 void build(__m512i *table, const int32_t *x, int64_t stride, int64_t groups, int tokens) {
-    for (int64_t g = 0; g < groups; g++) {
-        for (int t = 0; t < tokens; t++) {
-            const int32_t *v = x + t * stride + g * GROUP;
-            __m512i low = _mm512_maskz_set1_epi32(0xAAAA, v[0]);
-            low = _mm512_mask_add_epi32(low, 0xCCCC, low, _mm512_set1_epi32(v[1]));
-            low = _mm512_mask_add_epi32(low, 0xF0F0, low, _mm512_set1_epi32(v[2]));
-            low = _mm512_mask_add_epi32(low, 0xFF00, low, _mm512_set1_epi32(v[3]));
-            _mm512_store_si512(table++, low);
-            _mm512_store_si512(table++, _mm512_add_epi32(low, _mm512_set1_epi32(v[4])));
+    for (int64_t g = 0; g < groups; g++, x += GROUP)
+        for (int t = 0; t < tokens; t++, table += 2) {
+            __m512i low, high;
+            sums_of_subsets(&low, &high, x + t * stride);
+            _mm512_store_si512(table, low);
+            _mm512_store_si512(table + 1, high);
         }
-    }
+}
+
+/* The term that belongs to no group: every row of S looks up the first table once. */
+static void add_constant(__m512i *table, const quantised *q, int tokens) {
+    for (int t = 0; t < tokens; t++)
+        for (int half = 0; half < 2; half++)
+            table[2 * t + half] = _mm512_add_epi32(table[2 * t + half], _mm512_set1_epi32(q[t].constant));
 }
 
 /* --- lookups: acc += table[index] over a pass ---------------------------------------- */
 /* 6 tokens x 4 vectors. Compilers spill half of the 24 accumulators; this holds them:
- * zmm0-3 index words, zmm4 half a table (the other half stays in memory), zmm5-7 results. */
-#define LOOKUP(ix, tmp, at, sum)                                        \
+ * zmm0-3 index words, zmm4 and zmm5 a table, zmm6-7 results. Zen 5 is bound by the
+ * number of instructions here, so the last lookup of a token takes the table's register. */
+#define LOOKUP(ix, tmp, sum)                                            \
     "vmovdqa64 %%zmm" #ix ", %%zmm" #tmp "\n\t"                         \
-    "vpermi2d 64+" #at "(%[table]), %%zmm4, %%zmm" #tmp "\n\t"          \
+    "vpermi2d %%zmm5, %%zmm4, %%zmm" #tmp "\n\t"                        \
     "vpaddd %%zmm" #tmp ", %%zmm" #sum ", %%zmm" #sum "\n\t"
 #define TOKEN(at, a, b, c, d)                                           \
     "vmovdqa64 " #at "(%[table]), %%zmm4\n\t"                           \
-    LOOKUP(0, 5, at, a) LOOKUP(1, 6, at, b) LOOKUP(2, 7, at, c) LOOKUP(3, 5, at, d)
+    "vmovdqa64 64+" #at "(%[table]), %%zmm5\n\t"                        \
+    LOOKUP(0, 6, a) LOOKUP(1, 7, b) LOOKUP(2, 6, c)                     \
+    "vpermt2d %%zmm5, %%zmm3, %%zmm4\n\t"                               \
+    "vpaddd %%zmm4, %%zmm" #d ", %%zmm" #d "\n\t"
 #define NEXT_FIELD(ix) "vpsrld $5, %%zmm" #ix ", %%zmm" #ix "\n\t"
 #define ALL_SUMS(move)                                                  \
     ".irp r, 8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31\n\t" move "\n\t.endr\n"
 
-static void lookup_6x4(__m512i *acc, const __m512i *table, const __m512i *index, int64_t words) {
-    const __m512i *index3 = index + 3 * words;
-    const int64_t stride = words * (int64_t)sizeof(__m512i);
+static void lookup_6x4(__m512i *acc, const __m512i *table, const __m512i *index, int64_t words, bool first) {
     int64_t fields;
     __asm__ volatile(
+        "test %[first], %[first]\n\t"
+        "jnz 0f\n\t"
         ALL_SUMS("vmovdqa64 (\\r - 8) * 64(%[acc]), %%zmm\\r")
+        "jmp 1f\n"
+        "0:\n\t"
+        ALL_SUMS("vpxord %%zmm\\r, %%zmm\\r, %%zmm\\r")
         "1:\n\t"
         "vmovdqa64 (%[index]), %%zmm0\n\t"
-        "vmovdqa64 (%[index], %[stride]), %%zmm1\n\t"
-        "vmovdqa64 (%[index], %[stride], 2), %%zmm2\n\t"
-        "vmovdqa64 (%[index3]), %%zmm3\n\t"
-        "add $64, %[index]\n\t"
-        "add $64, %[index3]\n\t"
-        "mov $6, %[fields]\n"
+        "vmovdqa64 64(%[index]), %%zmm1\n\t"
+        "vmovdqa64 128(%[index]), %%zmm2\n\t"
+        "vmovdqa64 192(%[index]), %%zmm3\n\t"
+        "add $256, %[index]\n\t"
+        "mov $6, %[fields]\n\t"
+        ".p2align 5\n"
         "2:\n\t"
         TOKEN(0, 8, 9, 10, 11) TOKEN(128, 12, 13, 14, 15) TOKEN(256, 16, 17, 18, 19)
         TOKEN(384, 20, 21, 22, 23) TOKEN(512, 24, 25, 26, 27) TOKEN(640, 28, 29, 30, 31)
@@ -186,8 +240,8 @@ static void lookup_6x4(__m512i *acc, const __m512i *table, const __m512i *index,
         "dec %[words]\n\t"
         "jnz 1b\n\t"
         ALL_SUMS("vmovdqa64 %%zmm\\r, (\\r - 8) * 64(%[acc])")
-        : [table] "+r"(table), [index] "+r"(index), [index3] "+r"(index3), [words] "+r"(words), [fields] "=&r"(fields)
-        : [acc] "r"(acc), [stride] "r"(stride)
+        : [table] "+r"(table), [index] "+r"(index), [words] "+r"(words), [fields] "=&r"(fields)
+        : [acc] "r"(acc), [first] "r"((int)first)
         : "zmm0", "zmm1", "zmm2", "zmm3", "zmm4", "zmm5", "zmm6", "zmm7", "zmm8", "zmm9", "zmm10", "zmm11", "zmm12",
           "zmm13", "zmm14", "zmm15", "zmm16", "zmm17", "zmm18", "zmm19", "zmm20", "zmm21", "zmm22", "zmm23", "zmm24",
           "zmm25", "zmm26", "zmm27", "zmm28", "zmm29", "zmm30", "zmm31", "memory", "cc");
@@ -195,12 +249,12 @@ static void lookup_6x4(__m512i *acc, const __m512i *table, const __m512i *index,
 
 /* Any other block; tokens and count are constants where this is inlined. */
 static inline __attribute__((always_inline))
-void lookup_any(__m512i *acc, const __m512i *table, const __m512i *index, int64_t words, int tokens, int count) {
+void lookup_any(__m512i *acc, const __m512i *table, const __m512i *index, int64_t words, bool first, int tokens, int count) {
     __m512i sum[TOKENS][VECTORS], ix[VECTORS];
     for (int t = 0; t < tokens; t++)
-        for (int v = 0; v < count; v++) sum[t][v] = acc[t * VECTORS + v];
+        for (int v = 0; v < count; v++) sum[t][v] = first ? _mm512_setzero_si512() : acc[t * VECTORS + v];
     for (int64_t w = 0; w < words; w++) {
-        for (int v = 0; v < count; v++) ix[v] = index[v * words + w];
+        for (int v = 0; v < count; v++) ix[v] = *index++;
         for (int f = 0; f < FIELDS; f++) {
             for (int t = 0; t < tokens; t++, table += 2)
                 for (int v = 0; v < count; v++)
@@ -214,34 +268,41 @@ void lookup_any(__m512i *acc, const __m512i *table, const __m512i *index, int64_
 
 /* One block of `count` <= VECTORS vectors of rows. */
 static inline __attribute__((always_inline))
-void lookup(__m512i *acc, const __m512i *table, const __m512i *index, int64_t words, int tokens, int64_t count) {
-    if (count == 4 && tokens == 6) lookup_6x4(acc, table, index, words);
-    else if (count == 4) lookup_any(acc, table, index, words, tokens, 4);
-    else if (count == 3) lookup_any(acc, table, index, words, tokens, 3);
-    else if (count == 2) lookup_any(acc, table, index, words, tokens, 2);
-    else lookup_any(acc, table, index, words, tokens, 1);
+void lookup(__m512i *acc, const __m512i *table, const __m512i *index, int64_t words, bool first, int tokens, int64_t count) {
+    if (count == 4 && tokens == 6) lookup_6x4(acc, table, index, words, first);
+    else if (count == 4) lookup_any(acc, table, index, words, first, tokens, 4);
+    else if (count == 3) lookup_any(acc, table, index, words, first, tokens, 3);
+    else if (count == 2) lookup_any(acc, table, index, words, first, tokens, 2);
+    else lookup_any(acc, table, index, words, first, tokens, 1);
 }
 
 /* --- out ------------------------------------------------------------------------------ */
-/* y = out_scale 2^-e (2 acc - sum x) + row_add for a block of vectors, rows j .. of S */
+/* y = out_scale 2^(1-e) acc + row_add for a block of vectors, rows j .. of S */
 static void finish(const sgn_binary_product *p, const __m512i *acc, const quantised *q, int64_t i, int64_t j,
                    int64_t end, int tokens, bool first) {
     for (int t = 0; t < tokens; t++) {
         const __m512 unscale = _mm512_set1_ps(q[t].unscale);
-        const __m512i sum = _mm512_set1_epi32(q[t].sum);
-        const __m512 constant = _mm512_set1_ps(first && p->row_add ? p->row_add[i + t] : 0);
         for (int64_t v = 0; v < VECTORS && j + v * LANES < end; v++) {
             const int64_t at = j + v * LANES;
             const __mmask16 in = lanes_below(end - at);
             float *y = p->y + (i + t) * p->ldy + at;
-            const __m512i twice = _mm512_slli_epi32(acc[t * VECTORS + v], 1);
-            __m512 out = _mm512_mul_ps(_mm512_cvtepi32_ps(_mm512_sub_epi32(twice, sum)), unscale);
+            __m512 out = _mm512_mul_ps(_mm512_cvtepi32_ps(acc[t * VECTORS + v]), unscale);
             if (p->out_scale) out = _mm512_mul_ps(out, _mm512_maskz_loadu_ps(in, p->out_scale + at));
-            out = _mm512_add_ps(out, constant);
+            if (first && p->row_add) out = _mm512_add_ps(out, _mm512_set1_ps(p->row_add[i + t]));
             if (p->add || !first) out = _mm512_add_ps(out, _mm512_maskz_loadu_ps(in, y));
             _mm512_mask_storeu_ps(y, in, out);
         }
     }
+}
+
+/* What is wanted soon: a block of Y; a share of the next rows of X. */
+static inline void prefetch_y(const sgn_binary_product *p, int64_t i, int64_t j, int tokens) {
+    for (int t = 0; t < tokens; t++)
+        for (int64_t v = 0; v < VECTORS; v++) __builtin_prefetch(p->y + (i + t) * p->ldy + j + v * LANES, 1);
+}
+static inline void prefetch_x(const sgn_binary_product *p, int64_t i, int64_t begin, int64_t end) {
+    for (int64_t l = begin; l < end; l += LANES)
+        for (int64_t t = i + TOKENS; t < smaller(i + 2 * TOKENS, p->m); t++) __builtin_prefetch(p->x + t * p->ldx + l);
 }
 
 /* `tokens` rows of Y from row i, columns [j0, j1), the stretch `s` of columns with one scale */
@@ -250,22 +311,27 @@ void stretch(const sgn_binary_product *p, const workspace *ws, const cuts *c, in
              int64_t j0, int64_t j1, int tokens) {
     const int64_t pass0 = scale_pass(c, s), pass1 = scale_pass(c, s + 1), word0 = pass_word(c, pass0);
     const int64_t begin = word0 * WORD_COLS, end = pass_word(c, pass1) * WORD_COLS;
-    const int64_t count = (end < p->k ? end : p->k) - begin;
     quantised q[TOKENS];
     for (int t = 0; t < tokens; t++)
         q[t] = quantise(ws->x + t * ws->x_stride, p->x + (i + t) * p->ldx + begin,
-                        p->in_scale ? p->in_scale + begin : NULL, count, end - begin);
+                        p->in_scale ? p->in_scale + begin : NULL, smaller(end, p->k) - begin, end - begin);
+    const int64_t blocks = vectors(j1 - j0 + (VECTORS - 1) * LANES) / VECTORS * (pass1 - pass0);
+    const int64_t ahead = (int64_t)sgn_round_up((size_t)((end - begin + blocks - 1) / blocks), LANES);
+    int64_t next = begin;                                   /* columns of X to prefetch */
     for (int64_t pass = pass0; pass < pass1; pass++) {
         const int64_t first = pass_word(c, pass), words = pass_word(c, pass + 1) - first;
-        const __m512i *index = (const __m512i *)p->index + first * vectors(p->n);
+        const __m512i *index = (const __m512i *)p->index + first * vectors(p->n) + j0 / LANES * words;
         build(ws->table, ws->x + (first - word0) * WORD_COLS, ws->x_stride, words * FIELDS, tokens);
+        if (pass == pass0) add_constant(ws->table, q, tokens);
         __m512i *acc = ws->acc;
         for (int64_t j = j0; j < j1; j += VECTORS * LANES, acc += TOKENS * VECTORS) {
-            const int64_t left = vectors(j1 - j);
-            if (pass == pass0)
-                for (int v = 0; v < tokens * VECTORS; v++) acc[v] = _mm512_setzero_si512();
-            lookup(acc, ws->table, index + j / LANES * words, words, tokens, left < VECTORS ? left : VECTORS);
+            const int64_t count = smaller(VECTORS, vectors(j1 - j));
+            if (pass + 1 == pass1) prefetch_y(p, i, j, tokens);
+            prefetch_x(p, i, next, smaller(next + ahead, smaller(end, p->k)));
+            next += ahead;
+            lookup(acc, ws->table, index, words, pass == pass0, tokens, count);
             if (pass + 1 == pass1) finish(p, acc, q, i, j, j1, tokens, s == 0);
+            index += count * words;
         }
     }
 }
