@@ -173,19 +173,18 @@ static double  binary_bits(const exporter *e) { return 8 * (double)e->count.bina
 /* Are the binarized matrices bits in this file? */
 static bool has_planes(const exporter *e) { return e->count.binary_weights && strcmp(e->v->format, "hf") != 0; }
 
+typedef struct { char s[160]; } left_text;
+
 /* What the model had and the file has not. */
-static const char *left_out(const exporter *e) {
+static left_text left_out(const exporter *e) {
     sgn_path shard;
-    const bool binary = e->model.params.latent.count > 0, latent = e->v->latent, packed = strcmp(e->v->format, "hf") != 0;
     const bool moments = sgn_path_set(&shard, NULL, "%s/shard-0000.h5", e->from.s) == SGN_OK && sgn_file_exists(shard.s);
-    static const char *const texts[4][2] = {
-        { "nothing", "the optimizer's moments" },
-        { "nothing", "the optimizer's moments" },
-        { "signs and scales by themselves (their product is here)",
-          "latent weights, signs and scales by themselves (their product is here), the optimizer's moments" },
-        { "latent weights (their signs are here)", "latent weights (their signs are here), the optimizer's moments" },
-    };
-    return texts[!binary ? 0 : latent ? 1 : !packed ? 2 : 3][moments];
+    const char *weights = !e->model.params.latent.count || e->v->latent ? ""
+                        : strcmp(e->v->format, "hf") == 0 ? "latent weights, signs and scales by themselves (their product is here)"
+                        : "latent weights (their signs are here)";
+    left_text out;
+    snprintf(out.s, sizeof out.s, "%s%s%s", weights, *weights && moments ? ", " : "", moments ? "the optimizer's moments" : "");
+    return *out.s ? out : (left_text){ "nothing" };
 }
 
 static void print_report(const exporter *e) {
@@ -199,7 +198,7 @@ static void print_report(const exporter *e) {
     }
     printf("  the whole file      %13lld parameters  %.4f bits each (%s)\n", (long long)parameters(e), file_bits(e),
            sgn_size_print(e->bytes, &size));
-    printf("  left out            %s\n", left_out(e));
+    printf("  left out            %s\n", left_out(e).s);
     printf("  reopened and compared on %lld x %lld tokens (%s):\n", (long long)e->windows, (long long)e->seq, e->source);
     printf("  largest difference of a logit %.3g, largest logit %.3g\n", e->difference, e->largest);
 }
@@ -215,7 +214,7 @@ static sgn_status print_json(const exporter *e, sgn_error *err) {
     sgn_json_set(j, "binary_bytes", sgn_json_new_int(e->count.binary_bytes));
     sgn_json_set(j, "binary_bits_per_weight", has_planes(e) ? sgn_json_new_real(binary_bits(e)) : sgn_json_new_null());
     sgn_json_set(j, "file_bits_per_weight", sgn_json_new_real(file_bits(e)));
-    sgn_json_set(j, "left_out", sgn_json_new_string(left_out(e)));
+    sgn_json_set(j, "left_out", sgn_json_new_string(left_out(e).s));
     sgn_json_set(j, "check_data", sgn_json_new_text(e->source, strlen(e->source)));
     sgn_json_set(j, "check_tokens", sgn_json_new_int(e->windows * e->seq));
     sgn_json_set(j, "largest_difference", sgn_json_new_real(e->difference));
