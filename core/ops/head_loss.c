@@ -93,7 +93,8 @@ static terms token(const chunk *c, int64_t i, int64_t target) {
     const sgn_head_loss_args *a = args_of(c->n);
     const int64_t vocab = c->vocab;
     const double T = a->temperature;
-    sgn_real *z = c->z + i * vocab, *p = sgn_scratch(SGN_SCRATCH_OP), *q = p + vocab, sum, sum_p = 1, sum_q = 1;
+    sgn_real *z = c->z + i * vocab, sum, sum_p = 1, sum_q = 1;
+    sgn_real *p = c->zt ? sgn_scratch(SGN_SCRATCH_OP) : NULL, *q = p ? p + vocab : NULL;
     const double picked = target < vocab ? (double)z[target] : (double)NAN;
     terms e = { 0 };
     if (c->zt) {
