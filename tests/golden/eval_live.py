@@ -138,7 +138,6 @@ def stories(directory):
 
 
 def main():
-    torch.set_num_threads(len(os.sched_getaffinity(0)))
     with tempfile.TemporaryDirectory(prefix='signum-eval-') as directory:
         for name, s in MODELS.items():
             compare(name, directory, s, make(s, LOUD), formula_tokens('tokens', 20 * s.context + 5, s.vocab))

@@ -20,6 +20,8 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+torch.set_num_threads(1)                 # OpenBLAS has threads of its own, and the two would fight for the cores
+
 MODULES = {'self_attn': ('q', 'k', 'v', 'o'), 'mlp': ('gate', 'up', 'down')}
 
 
@@ -351,7 +353,7 @@ CASES = {                                # student, recipe, has a teacher (of th
     'mixed': (replace(SMALL, linear='fbi', scales='row', binary='mlp', tied=True, attention_bias=True),
               Recipe(steps=20, lam=0.5, temperature=2.0, decay='matrices'), True),
     'full': (SMALL, Recipe(steps=20), False),
-    'large': (replace(LARGE, linear='fbi'), Recipe(seq=256), True),
+    'large': (replace(LARGE, linear='fbi'), Recipe(seq=256, clip=0.25), True),
 }
 
 

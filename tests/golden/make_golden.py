@@ -140,6 +140,5 @@ def save(name, value):
 
 
 if __name__ == '__main__':
-    torch.set_num_threads(1)
     save('parity.json', parity())
     save('forward.json', forward())
