@@ -5,11 +5,12 @@
 set -eu
 cd "$(dirname "$0")/../.."
 S=${SIGNUM:-./signum}
+PY=/usr/bin/python3               # the one that has h5py
 D=$(mktemp -d "${TMPDIR:-/tmp}/signum-e2e-XXXXXX")
 trap 'rm -rf "$D"' EXIT
 fail() { echo "FAIL: $*" >&2; exit 1; }
 ok() { echo "  ok   $*"; }
-json() { python3 -c "import json, sys; v = json.load(sys.stdin); print($1)"; }
+json() { $PY -c "import json, sys; v = json.load(sys.stdin); print($1)"; }
 quiet() { "$@" >"$D/log" 2>&1 || { cat "$D/log" >&2; fail "$* ended with $?"; }; }
 
 awk -v seed=1 -v words=9000 -f tests/cli/nonsense.awk >"$D/text.txt"
@@ -18,7 +19,7 @@ quiet $S tokenizer train "$D/text.txt" --vocab 300 --out "$D/again.json"
 cmp -s "$D/tokenizer.json" "$D/again.json" || fail "the same text gave two tokenizers"
 quiet $S tokenize "$D/text.txt" --tokenizer "$D/tokenizer.json" --out "$D/data" --valid 0.05
 zstd -dc "$D"/data/train/*.zst >"$D/ids"
-python3 - "$D" <<'PY'
+$PY - "$D" <<'PY'
 import json, sys
 d = sys.argv[1]
 with open(d + '/data/train/shards.json') as f:
@@ -37,12 +38,12 @@ train: {seq: 32, batch: 4, steps: 120, save_every: 40, eval_every: 60, keep: 0}
 optim: {lr: 2e-3, min_lr: 2e-4, schedule: cosine, warmup: 10, weight_decay: 0.1, decay: all, clip: 1}
 YAML
 train() { $S train "$D/tiny.yaml" data.train="$D/data" data.valid="$D/data" "$@"; }
-same() { python3 tests/cli/compare_runs.py "$@" >"$D/log" 2>&1 || fail "$(cat "$D/log")"; }
+same() { $PY tests/cli/compare_runs.py "$@" >"$D/log" 2>&1 || fail "$(cat "$D/log")"; }
 
 quiet train model.linear=full --out "$D/teacher"
 lines=$(wc -l <"$D/teacher/metrics.jsonl")
 [ "$lines" -eq 120 ] || fail "120 steps left $lines lines of metrics"
-python3 - "$D/teacher/metrics.jsonl" <<'PY'
+$PY - "$D/teacher/metrics.jsonl" <<'PY'
 import json, sys
 rows = [json.loads(line) for line in open(sys.argv[1])]
 for key in ('step', 'tokens', 'loss', 'hard', 'soft', 'lr', 'grad_norm', 'flip_rate', 'tokens_per_s'):
@@ -55,7 +56,7 @@ ok "teacher learns"
 
 student() { train distill.teacher="$D/teacher" "$@"; }
 quiet student --out "$D/student"
-python3 - "$D/student/metrics.jsonl" <<'PY'
+$PY - "$D/student/metrics.jsonl" <<'PY'
 import json, sys
 rows = [json.loads(line) for line in open(sys.argv[1])]
 assert all(r['soft'] > 0 and abs(r['loss'] - r['soft']) < 1e-6 * r['soft'] for r in rows)
@@ -104,7 +105,7 @@ quiet student train.threads=2 --out "$D/two"
 same "$D/one" "$D/two"
 quiet student train.batch=2 train.accumulate=2 data.order=sequential --out "$D/halves"
 quiet student data.order=sequential --out "$D/wholes"
-python3 - "$D" <<'PY'
+$PY - "$D" <<'PY'
 import json, sys
 a, b = ([json.loads(line)['loss'] for line in open(f'{sys.argv[1]}/{n}/metrics.jsonl')] for n in ('halves', 'wholes'))
 assert len(a) == len(b) == 120 and all(abs(x - y) < 1e-3 * y for x, y in zip(a, b)), (a[-1], b[-1])
@@ -114,7 +115,7 @@ ok "1 and 2 threads: the same bits; accumulated halves: the same losses"
 
 # --- out of the house --------------------------------------------------------------------------------
 nats() { $S eval "$1" --data "$D/data" --json | json 'v["nats_per_token"]'; }
-near() { python3 -c "import sys; a, b = map(float, sys.argv[1:]); sys.exit(not abs(a - b) <= 1e-4 * b)" "$1" "$2" || fail "$3: $1 and $2"; }
+near() { $PY -c "import sys; a, b = map(float, sys.argv[1:]); sys.exit(not abs(a - b) <= 1e-4 * b)" "$1" "$2" || fail "$3: $1 and $2"; }
 quiet $S export "$D/student" --format packed --out "$D/packed"
 quiet $S export "$D/student" --format hf --out "$D/hf"
 quiet $S export "$D/student" --format hf --latent --out "$D/latent"
@@ -124,7 +125,7 @@ checkpoint=$(ls -d "$D"/student/checkpoints/step-* | tail -n 1)
 near "$(nats "$checkpoint")" "$run" "nats per token of a checkpoint and of its run"
 valid=$(tail -n 1 "$D/student/metrics.jsonl" | json 'v["valid"]')
 near "$valid" "$run" "validation loss of the run and of eval"
-python3 - "$D" <<'PY'
+$PY - "$D" <<'PY'
 import json, struct, sys
 with open(sys.argv[1] + '/packed/model.safetensors', 'rb') as f:
     header = json.loads(f.read(struct.unpack('<Q', f.read(8))[0]))
