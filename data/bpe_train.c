@@ -281,7 +281,9 @@ sgn_status sgn_bpe_train(sgn_tokenizer **out, sgn_text *text, const sgn_bpe_opti
     SGN_TRY(sgn_splitter_open(&splitter, err));
     sgn_status s = count_words(&t, text, splitter, err);
     sgn_splitter_close(splitter);
-    if (s == SGN_OK && t.words.count == 0) s = SGN_ERROR(err, SGN_FORMAT, "the input holds no text to learn a vocabulary from");
+    if (s == SGN_OK && t.words.count == 0)
+        s = SGN_ERROR(err, SGN_FORMAT, "%s%s: no text to learn a vocabulary from; give a file that holds some",
+                      sgn_text_file(text, 0), sgn_text_files(text) > 1 ? " and others" : "");
     if (s == SGN_OK) s = learn(&t, err);
     if (s == SGN_OK) s = sgn_tokenizer_from(out, &t.vocabulary, "the vocabulary", err);
     trainer_free(&t);

@@ -67,10 +67,12 @@ uint64_t sgn_text_read_bytes(const sgn_text *t) {
 uint64_t sgn_text_total_bytes(const sgn_text *t) { return t->inputs.bytes; }
 int sgn_text_files(const sgn_text *t) { return t->inputs.count; }
 
-static const char *file_name(const sgn_text *t) {
-    const char *path = t->inputs.path[t->next - 1];
+const char *sgn_text_file(const sgn_text *t, int i) {
+    const char *path = t->inputs.path[i];
     return strcmp(path, "-") == 0 ? "standard input" : path;
 }
+
+static const char *file_name(const sgn_text *t) { return sgn_text_file(t, t->next - 1); }
 
 /* *more: a file is open and not read to its end. */
 static sgn_status open_next(sgn_text *t, bool *more, sgn_error *err) {

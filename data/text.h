@@ -43,7 +43,8 @@ sgn_status sgn_text_open(sgn_text **t, const char *const *inputs, int count, con
 sgn_status sgn_text_next(sgn_text *t, sgn_text_part *out, bool *more, sgn_error *err);
 uint64_t   sgn_text_read_bytes(const sgn_text *t);     /* of the files, as stored, so far */
 uint64_t   sgn_text_total_bytes(const sgn_text *t);    /* 0: unknown (standard input) */
-int        sgn_text_files(const sgn_text *t);
+int        sgn_text_files(const sgn_text *t);           /* at least 1 */
+const char *sgn_text_file(const sgn_text *t, int i);   /* for messages */
 void       sgn_text_close(sgn_text *t);
 
 #endif
