@@ -34,7 +34,7 @@ ok "tokenizer and shards: $(($(wc -c <"$D/ids") / 2)) tokens, plain under zstd -
 
 cat >"$D/tiny.yaml" <<'YAML'
 model: {dim: 48, layers: 2, heads: 4, kv_heads: 2, ffn: 96, linear: fbi, scales: column}
-train: {seq: 32, batch: 4, steps: 120, save_every: 40, eval_every: 60, keep: 0}
+train: {seq: 32, batch: 4, steps: 120, save_every: 40, eval_every: 60, keep: 2}
 optim: {lr: 2e-3, min_lr: 2e-4, schedule: cosine, warmup: 10, weight_decay: 0.1, decay: all, clip: 1}
 YAML
 train() { $S train "$D/tiny.yaml" data.train="$D/data" data.valid="$D/data" "$@"; }
@@ -93,6 +93,8 @@ interrupt stopped INT $((at + 5)) 85
 interrupt stopped USR1 $(($(wc -l <"$D/stopped/metrics.jsonl") + 5)) 85
 quiet student train.steps=1200 --out "$D/stopped" --resume auto
 same "$D/unbroken" "$D/stopped"
+kept=$(ls -d "$D"/stopped/checkpoints/step-* | wc -l)
+[ "$kept" -eq 2 ] || fail "train.keep=2 kept $kept checkpoints"
 ok "SIGTERM, SIGINT, SIGUSR1: exit 85, and the resumed run has the bits of the unbroken one"
 
 interrupt killed KILL 60 137
