@@ -15,7 +15,7 @@
 
 /* Each tile packs its panels of A and B anew: 384 x 384 keeps 93 % of the speed of one call,
  * 256 x 256 90 %; the smaller where the larger would leave threads idle. */
-enum { LARGE_TILE = 384, SMALL_TILE = 256, ENOUGH_TILES = 16, TILE_UNIT = 16 };
+enum { LARGE_TILE = 384, SMALL_TILE = 256, ENOUGH_TILES = 12, TILE_UNIT = 16 };
 
 static char library[128] = "OpenBLAS";
 

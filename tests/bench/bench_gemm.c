@@ -1,5 +1,6 @@
-/* bench_gemm M N K [threads]: the binary product (forward and dx) beside SGEMM, measured in turn,
- * medians, GF/s counting 2 M N K operations each.
+/* bench_gemm [M N K [threads]]: the binary product, forward and dx, beside SGEMM of the same shape and
+ * orientation, measured in turn; medians, GF/s counting 2 M N K operations each. Without arguments: the
+ * shapes of docs/binary-gemm.md, 1 and 2 threads. SIGNUM_KERNELS and OPENBLAS_CORETYPE choose the sides.
  *
  * SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE
@@ -17,9 +18,12 @@
 
 enum { ROUNDS = 15 };
 
+/* One thread is measured by its CPU time, which other programs disturb less. */
+static clockid_t clock_used = CLOCK_MONOTONIC;
+
 static double now(void) {
     struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
+    clock_gettime(clock_used, &t);
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
@@ -44,70 +48,82 @@ static float *reals(int64_t n) {
     return x;
 }
 
-typedef struct { int64_t m, n, k; float *x, *w, *y, *back, *dense; sgn_signs signs; } problem;
+typedef struct { int64_t m, n, k; float *x, *w, *y, *dx, *dense, *dense_dx; sgn_signs signs; void *memory; size_t bytes; } problem;
 
-static double run(const problem *p, int what) {
+typedef enum { DENSE_FORWARD, DENSE_DX, FORWARD, DX, REFRESH, KINDS } kind;
+
+static double run(problem *p, kind what) {
+    const sgn_binary_product forward = { .m = p->m, .n = p->n, .k = p->k, .x = p->x, .ldx = p->k, .s = &p->signs.rows,
+                                         .index = p->signs.rows_index, .y = p->y, .ldy = p->n };
+    const sgn_binary_product back = { .m = p->m, .n = p->k, .k = p->n, .x = p->dense, .ldx = p->n, .s = &p->signs.cols,
+                                      .index = p->signs.cols_index, .add = true, .y = p->dx, .ldy = p->k };
     const double start = now();
-    if (what == 0)
-        sgn_gemm_forward(p->dense, p->x, p->w, p->m, p->n, p->k);
-    else if (what == 1)
-        sgn_binary_gemm_run(&(sgn_binary_product){ .m = p->m, .n = p->n, .k = p->k, .x = p->x, .ldx = p->k,
-            .s = &p->signs.rows, .index = p->signs.rows_index, .y = p->y, .ldy = p->n });
-    else
-        sgn_binary_gemm_run(&(sgn_binary_product){ .m = p->m, .n = p->k, .k = p->n, .x = p->y, .ldx = p->n,
-            .s = &p->signs.cols, .index = p->signs.cols_index, .add = true, .y = p->back, .ldy = p->k });
+    switch (what) {
+    case DENSE_FORWARD: sgn_gemm_forward(p->dense, p->x, p->w, p->m, p->n, p->k); break;
+    case DENSE_DX: sgn_gemm_dx(p->dense_dx, p->dense, p->w, p->m, p->n, p->k); break;
+    case FORWARD: sgn_binary_gemm_run(&forward); break;
+    case DX: sgn_binary_gemm_run(&back); break;
+    default: sgn_signs_refresh(&p->signs);
+    }
     return now() - start;
 }
 
-static double refresh_seconds(problem *p) {
-    const double start = now();
-    sgn_signs_refresh(&p->signs);
-    return now() - start;
+static double distance(const float *a, const float *b, int64_t n) {
+    double error = 0, norm = 0;
+    for (int64_t i = 0; i < n; i++) {
+        error += pow((double)a[i] - (double)b[i], 2);
+        norm += pow((double)b[i], 2);
+    }
+    return sqrt(error / norm);
 }
 
 static void measure(problem *p, int threads) {
-    static double seconds[4][ROUNDS];
+    static double seconds[KINDS][ROUNDS];
+    double m[KINDS];
     sgn_threads_set(threads);
-    for (int what = 0; what < 3; what++) run(p, what);
-    for (int r = 0; r < ROUNDS; r++) {
-        for (int what = 0; what < 3; what++) seconds[what][r] = run(p, what);
-        seconds[3][r] = refresh_seconds(p);
-    }
+    clock_used = threads == 1 ? CLOCK_PROCESS_CPUTIME_ID : CLOCK_MONOTONIC;
+    for (int what = 0; what < KINDS; what++) run(p, (kind)what);
+    for (int r = 0; r < ROUNDS; r++)
+        for (int what = 0; what < KINDS; what++) seconds[what][r] = run(p, (kind)what);
+    for (int what = 0; what < KINDS; what++) m[what] = median(seconds[what]);
     const double flop = 2e-9 * (double)p->m * (double)p->n * (double)p->k;
-    const double dense = median(seconds[0]), forward = median(seconds[1]), dx = median(seconds[2]);
-    printf("%2d threads  sgemm %6.1f  forward %7.1f (%.2fx)  dx %7.1f (%.2fx)  refresh %.3f ms\n", threads,
-           flop / dense, flop / forward, dense / forward, flop / dx, dense / dx, 1e3 * median(seconds[3]));
+    printf("  %d thread%s  forward %6.1f / %6.1f = %.2f   dx %6.1f / %6.1f = %.2f   refresh %.3f ms\n", threads,
+           threads > 1 ? "s" : " ", flop / m[FORWARD], flop / m[DENSE_FORWARD], m[DENSE_FORWARD] / m[FORWARD],
+           flop / m[DX], flop / m[DENSE_DX], m[DENSE_DX] / m[DX], 1e3 * m[REFRESH]);
+}
+
+static sgn_status bench(int64_t m, int64_t n, int64_t k, int threads, sgn_error *err) {
+    problem p = { .m = m, .n = n, .k = k, .x = reals(m * k), .w = reals(n * k), .y = reals(m * n), .dx = reals(m * k),
+                  .dense = reals(m * n), .dense_dx = reals(m * k), .bytes = sgn_signs_bytes(n, k) };
+    SGN_TRY(sgn_binary_gemm_reserve(n, k, err));
+    SGN_TRY(sgn_binary_gemm_reserve(k, n, err));
+    SGN_TRY(sgn_memory_alloc(&p.memory, p.bytes, "signs", err));
+    sgn_signs_place(&p.signs, n, k, p.memory);
+    sgn_plane_pack(&p.signs.rows, p.w, 0, n);
+    sgn_signs_refresh(&p.signs);
+    sgn_plane_unpack(&p.signs.rows, p.w);
+    run(&p, DENSE_FORWARD), run(&p, FORWARD);
+    printf("%ld x %ld x %ld, relative difference %.1e\n", (long)m, (long)n, (long)k, distance(p.y, p.dense, m * n));
+    if (threads != 2) measure(&p, 1);
+    if (threads != 1) measure(&p, 2);
+    float *all[] = { p.x, p.w, p.y, p.dx, p.dense, p.dense_dx };
+    const int64_t size[] = { m * k, n * k, m * n, m * k, m * n, m * k };
+    for (int i = 0; i < 6; i++) sgn_memory_free(all[i], (size_t)size[i] * sizeof(float));
+    sgn_memory_free(p.memory, p.bytes);
+    return SGN_OK;
 }
 
 int main(int argc, char **argv) {
-    if (argc < 4) return fprintf(stderr, "usage: bench_gemm M N K [threads]\n"), 2;
+    static const int64_t shapes[][3] = { { 1024, 768, 768 }, { 1024, 2048, 768 }, { 1024, 768, 2048 }, { 1024, 4096, 4096 } };
     sgn_error err = { .status = SGN_OK };
-    problem p = { .m = atol(argv[1]), .n = atol(argv[2]), .k = atol(argv[3]) };
-    if (sgn_kernels_use(NULL, &err) != SGN_OK || sgn_gemm_init(&err) != SGN_OK ||
-        sgn_binary_gemm_reserve(p.n, p.k, &err) != SGN_OK || sgn_binary_gemm_reserve(p.k, p.n, &err) != SGN_OK)
-        return fprintf(stderr, "%s\n", err.text), 1;
-    p.x = reals(p.m * p.k);
-    p.w = reals(p.n * p.k);
-    p.y = reals(p.m * p.n);
-    p.back = reals(p.m * p.k);
-    p.dense = reals(p.m * p.n);
-    void *memory;
-    if (sgn_memory_alloc(&memory, sgn_signs_bytes(p.n, p.k), "signs", &err) != SGN_OK) return 3;
-    sgn_signs_place(&p.signs, p.n, p.k, memory);
-    sgn_plane_pack(&p.signs.rows, p.w, 0, p.n);
-    sgn_signs_refresh(&p.signs);
-    sgn_plane_unpack(&p.signs.rows, p.w);
-    printf("%ld x %ld x %ld, %s kernels, %s\n", (long)p.m, (long)p.n, (long)p.k, sgn_kernels_get()->name,
-           sgn_gemm_library());
-    run(&p, 0), run(&p, 1);
-    double error = 0, norm = 0;
-    for (int64_t i = 0; i < p.m * p.n; i++) {
-        error += pow((double)p.y[i] - (double)p.dense[i], 2);
-        norm += pow((double)p.dense[i], 2);
+    sgn_status s = sgn_kernels_use(NULL, &err);
+    if (s == SGN_OK) s = sgn_gemm_init(&err);
+    if (s == SGN_OK) printf("%s kernels / %s, GF/s\n", sgn_kernels_get()->name, sgn_gemm_library());
+    if (argc > 3) {
+        if (s == SGN_OK) s = bench(atol(argv[1]), atol(argv[2]), atol(argv[3]), argc > 4 ? atoi(argv[4]) : 0, &err);
+    } else {
+        for (int i = 0; i < 4 && s == SGN_OK; i++) s = bench(shapes[i][0], shapes[i][1], shapes[i][2], 0, &err);
     }
-    printf("difference from sgemm %.1e of the norm\n", sqrt(error / norm));
-    if (argc > 4) return measure(&p, atoi(argv[4])), 0;
-    measure(&p, 1);
-    if (sgn_threads_available() > 1) measure(&p, 2);
-    return 0;
+    if (s != SGN_OK) fprintf(stderr, "%s\n", err.text);
+    return sgn_status_exit_code(s);
 }
