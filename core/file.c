@@ -191,11 +191,10 @@ static void flush(sgn_writer *w, const char *data, size_t size) {
 static sgn_status sync_path(const char *path, sgn_error *err) {
     const int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) FAIL_IO(err, path, "open");
-    const int failed = fsync(fd) != 0 && errno != EINVAL;   /* EINVAL: this file system has nothing to sync here */
-    const int why = errno;
+    const int rc = fsync(fd), why = errno;
     close(fd);
     errno = why;
-    if (failed) FAIL_IO(err, path, "fsync");
+    if (rc != 0 && why != EINVAL) FAIL_IO(err, path, "fsync");      /* EINVAL: there is nothing to sync on this file system */
     return SGN_OK;
 }
 
@@ -213,9 +212,7 @@ sgn_status sgn_writer_open(sgn_writer **out, const char *path, sgn_error *err) {
                  S_ISDIR(st.st_mode) ? "directory" : "device, pipe or socket");
     sgn_writer *w = malloc(sizeof *w);
     if (!w) SGN_FAIL(err, SGN_NOMEM, "%s: no memory to write it", path);
-    w->error = 0;
-    w->used = 0;
-    w->size = 0;
+    memset(w, 0, offsetof(sgn_writer, buffer));
     sgn_status s = sgn_path_set(&w->final, err, "%s", path);
     if (s == SGN_OK) s = name_beside(&w->temporary, path, "tmp", err);
     if (s == SGN_OK && (w->fd = open(w->temporary.s, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666)) < 0)
@@ -331,8 +328,7 @@ void sgn_names_free(char **names, int count) {
 }
 
 static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw) {
-    (void)st; (void)type; (void)ftw;
-    return remove(path);
+    return (void)st, (void)type, (void)ftw, remove(path);
 }
 
 sgn_status sgn_remove_tree(const char *path, sgn_error *err) {
@@ -364,22 +360,27 @@ static int sync_one(const char *path, const struct stat *st, int type, struct FT
     return sync_path(path, NULL) == SGN_OK ? 0 : -1;
 }
 
-static sgn_status move_into_place(const sgn_staging *s, sgn_error *err) {
-    if (!s->replace || !sgn_file_exists(s->final.s)) {
-        if (rename(s->stage.s, s->final.s) != 0) FAIL_IO(err, s->final.s, "rename into place");
-        return sync_parent(s->final.s, err);
-    }
-    sgn_path old;
-    SGN_TRY(name_beside(&old, s->final.s, "old", err));
-    if (rename(s->final.s, old.s) != 0) FAIL_IO(err, s->final.s, "rename away");
-    if (rename(s->stage.s, s->final.s) != 0) {
-        const int why = errno;
-        rename(old.s, s->final.s);
-        errno = why;
-        FAIL_IO(err, s->final.s, "rename into place");
-    }
+/* The stage takes the name of what it replaces in one step, or in two where the file system cannot do that. */
+static sgn_status change_places(sgn_staging *s, sgn_path *old, sgn_error *err) {
+    *old = s->stage;
+    if (renameat2(AT_FDCWD, s->stage.s, AT_FDCWD, s->final.s, RENAME_EXCHANGE) == 0) return SGN_OK;
+    if (errno != EINVAL && errno != ENOSYS) FAIL_IO(err, s->final.s, "rename into place");
+    SGN_TRY(name_beside(old, s->final.s, "old", err));
+    if (rename(s->final.s, old->s) != 0) FAIL_IO(err, s->final.s, "rename away");
+    if (rename(s->stage.s, s->final.s) == 0) return SGN_OK;
+    const int why = errno;
+    rename(old->s, s->final.s);
+    errno = why;
+    FAIL_IO(err, s->final.s, "rename into place");
+}
+
+static sgn_status move_into_place(sgn_staging *s, sgn_error *err) {
+    sgn_path old = { "" };
+    if (s->replace && sgn_file_exists(s->final.s)) SGN_TRY(change_places(s, &old, err));
+    else if (rename(s->stage.s, s->final.s) != 0) FAIL_IO(err, s->final.s, "rename into place");
+    s->stage.s[0] = '\0';                           /* gone, or what was replaced: nothing to abandon */
     SGN_TRY(sync_parent(s->final.s, err));
-    return sgn_remove_tree(old.s, err);
+    return old.s[0] ? sgn_remove_tree(old.s, err) : SGN_OK;
 }
 
 sgn_status sgn_staging_commit(sgn_staging *s, sgn_error *err) {

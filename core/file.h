@@ -66,7 +66,8 @@ void       sgn_writer_abandon(sgn_writer *w);
 
 /* A directory that appears whole: work in stage.s, then commit (fsync of everything,
  * rename to `final`, fsync of the parent) or abandon. An existing `final` is refused
- * at begin, unless `replace`: then it is renamed away at commit and removed after. */
+ * at begin, unless `replace`: then the two change places at commit (in one step where the
+ * file system can) and the old one is removed after. */
 typedef struct {
     sgn_path stage, final;
     bool     replace;

@@ -81,6 +81,45 @@ static void every_flip_is_survived(void **state) {
     free_set(&s);
 }
 
+/* Many notes and long ones, which libhdf5 would by itself keep where no checksum is. */
+static void every_flip_of_a_note_is_noticed(void **state) {
+    (void)state;
+    enum { MANY = 12, LONG = 6000 };
+    sgn_error err;
+    char text[MANY][LONG], key[MANY][8];
+    const char *pairs[2 * MANY + 1] = { NULL };
+    for (int i = 0; i < MANY; i++) {
+        memset(text[i], 'a' + i, LONG);
+        text[i][LONG - 1] = '\0';
+        snprintf(key[i], sizeof key[i], "key%d", i);
+        pairs[2 * i] = key[i];
+        pairs[2 * i + 1] = text[i];
+    }
+    const char *path = check_path("notes");
+    check_ok(sgn_archive_write("h5", path, NULL, NULL, 0, pairs, &err), &err);
+    struct stat st;
+    assert_int_equal(stat(path, &st), 0);
+    const int fd = open(path, O_RDWR);
+    int refused = 0, opened = 0;
+    for (off_t at = 0; at < st.st_size; at += 29) {
+        uint8_t was;
+        sgn_archive a;
+        assert_int_equal(pread(fd, &was, 1, at), 1);
+        assert_int_equal(pwrite(fd, &(uint8_t){ was ^ 4 }, 1, at), 1);
+        const bool open_ = sgn_archive_open(&a, path, NULL) == SGN_OK;
+        for (int i = 0; open_ && i < MANY; i++) {
+            const char *got = a.kind->note(&a, key[i]);
+            if (!got || strcmp(got, text[i]) != 0) fail_msg("a flip at %lld is not noticed", (long long)at);
+        }
+        opened += open_;
+        refused += !open_;
+        sgn_archive_close(&a);
+        assert_int_equal(pwrite(fd, &was, 1, at), 1);
+    }
+    close(fd);
+    assert_true(refused > 10 * opened);
+}
+
 /* A mapped or read file that is shortened while open: read says so. */
 static void a_shortened_file_is_an_error_not_a_signal(void **state) {
     (void)state;
@@ -142,6 +181,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_truncation_is_refused),
         cmocka_unit_test(every_flip_is_survived),
+        cmocka_unit_test(every_flip_of_a_note_is_noticed),
         cmocka_unit_test(a_shortened_file_is_an_error_not_a_signal),
         cmocka_unit_test(h5_reads_others_and_refuses_what_it_must),
     };
