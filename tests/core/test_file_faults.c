@@ -161,6 +161,7 @@ static void every_fault_of_a_replaced_directory(void **state) {
     check_ok(sgn_path_set(&set, &err, "%s", check_path("dirs/set")), &err);
     check_ok(sgn_path_set(&data, &err, "%s", check_path("dirs/set/data")), &err);
     check_ok(sgn_make_directories(set.s, &err), &err);
+    assert_int_equal(calls_of(FSYNC, act_stage, set.s), 2 + 2 + 1);      /* of the write; of the file and the directory; of the parent */
     for (int variant = 0; variant < 2 * CLOSE; variant++) {
         const kind k = (kind)(variant % CLOSE);
         fault.plain = variant >= CLOSE;
