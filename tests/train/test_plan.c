@@ -22,6 +22,7 @@ static sgn_run_config c;
 /* Before anything starts threads: the child is forked. */
 static void resident_peak(void **state) {
     (void)state;
+    runs_data();
 #ifdef SANITIZED
     check_skipped("resident memory is the sanitizer's here");
     return;
@@ -29,7 +30,6 @@ static void resident_peak(void **state) {
     static const char *const big[] = { "model.dim=256", "model.layers=4", "model.heads=4", "model.ffn=768", "model.vocab=8000",
                                        "train.seq=128", "train.batch=8", "train.accumulate=1", "train.steps=2" };
     sgn_plan plan;
-    runs_data();
     runs_config(&c, big, sizeof big / sizeof *big);
     const pid_t child = fork();
     if (child == 0) {
