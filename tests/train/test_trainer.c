@@ -3,6 +3,8 @@
  * SPDX-License-Identifier: MIT */
 #include "tests/train/runs.h"
 
+#include <fcntl.h>
+#include <sys/file.h>
 #include "core/json.h"
 #include "core/log.h"
 #include "model/transformer.h"
@@ -234,13 +236,57 @@ static void a_step_that_is_not_finite_changes_nothing(void **state) {
     assert_false(sgn_checkpoint_any(check_path("nan")));
 }
 
+/* Without steps in the weights no sign flips, and every loss is above half the median: the third after 16 stops the run. */
+static void spikes_stop_the_run(void **state) {
+    (void)state;
+    runs_config(&c, (const char *[]){ "optim.lr=0", "optim.min_lr=0", "train.steps=30", "train.spike=0.5" }, 4);
+    watch = (runs_watch){ 0 };
+    check_fails(runs_train(&c, check_path("spike"), false, &watch, &err), SGN_NUMERIC, &err, "step 19: the loss");
+    assert_true(watch.last.step == 19 && watch.last.flip_rate == 0);
+    log_text[0] = '\0';
+    runs_config(&c, (const char *[]){ "optim.lr=0", "optim.min_lr=0", "train.steps=30", "train.spike=0" }, 4);
+    check_ok(runs_train(&c, check_path("calm"), false, &watch, &err), &err);
+    assert_null(strstr(log_text, "running median"));
+}
+
+/* --- disks ---------------------------------------------------------------------------------------------- */
+
+/* A file stands where checkpoints/ should be, from step 1 to 3. */
+static void obstruct(void *ctx, const sgn_progress *p) {
+    runs_report(ctx, p);
+    if (p->step == 1) check_ok(sgn_file_write(check_path("obstructed/checkpoints"), "x", 1, &err), &err);
+    if (p->step == 3) check_ok(sgn_remove_tree(check_path("obstructed/checkpoints"), &err), &err);
+}
+
+static void a_save_that_fails_does_not_end_the_run(void **state) {
+    (void)state;
+    student(NULL, 0);
+    err = (sgn_error){ 0 };
+    check_ok(sgn_train(&c, &(sgn_train_options){ .out = check_path("obstructed"), .report = obstruct, .ctx = &watch }, &err), &err);
+    assert_non_null(strstr(log_text, "step 2 could not be saved"));
+    assert_non_null(strstr(log_text, "1 checkpoints could not be saved"));
+    assert_false(sgn_is_directory(step("obstructed", 2)));
+    runs_same_state(step("whole", 6), step("obstructed", 6));
+}
+
+static void two_processes_do_not_share_a_run(void **state) {
+    (void)state;
+    student(NULL, 0);
+    const int lock = open(check_path("whole/.lock"), O_RDWR);
+    assert_true(lock >= 0 && flock(lock, LOCK_EX | LOCK_NB) == 0);
+    check_fails(runs_train(&c, check_path("whole"), true, &watch, &err), SGN_IO, &err, "another process");
+    close(lock);
+    check_ok(runs_train(&c, check_path("whole"), true, &watch, &err), &err);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(resumed_equals_unbroken), cmocka_unit_test(log_is_cut_back_to_the_checkpoint),
         cmocka_unit_test(one_thread_equals_two), cmocka_unit_test(accumulation_is_a_larger_batch), cmocka_unit_test(it_learns),
         cmocka_unit_test(metrics_lines), cmocka_unit_test(a_run_is_not_overwritten), cmocka_unit_test(bad_settings),
         cmocka_unit_test(resume_without_a_run_starts_and_says_so), cmocka_unit_test(all_checkpoints_broken_is_an_error),
-        cmocka_unit_test(a_step_that_is_not_finite_changes_nothing),
+        cmocka_unit_test(a_step_that_is_not_finite_changes_nothing), cmocka_unit_test(spikes_stop_the_run),
+        cmocka_unit_test(a_save_that_fails_does_not_end_the_run), cmocka_unit_test(two_processes_do_not_share_a_run),
     };
     return cmocka_run_group_tests(tests, set_up, check_end);
 }
