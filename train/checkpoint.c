@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
 #include "train/checkpoint_parts.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include "core/digest.h"
 #include "core/log.h"
 
@@ -143,6 +146,21 @@ static void keep_newest(const char *run, int64_t keep) {
     free(steps);
 }
 
+/* So that verifying reads the disk and not what is still in memory. Best effort. */
+static void forget_cached(const char *directory) {
+    char **names;
+    int count;
+    if (sgn_directory_list(directory, "", "", &names, &count, NULL) != SGN_OK) return;
+    for (int i = 0; i < count; i++) {
+        sgn_path path;
+        const int fd = sgn_path_set(&path, NULL, "%s/%s", directory, names[i]) == SGN_OK ? open(path.s, O_RDONLY | O_CLOEXEC) : -1;
+        if (fd < 0) continue;
+        posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+        close(fd);
+    }
+    sgn_names_free(names, count);
+}
+
 static sgn_status check_space(const char *run, const sgn_transformer *m, const sgn_optimizer *o, sgn_error *err) {
     const uint64_t need = sgn_checkpoint_bytes(&m->params, o ? o->kind->states : 0), have = sgn_free_space(run);
     if (have < need)
@@ -166,6 +184,7 @@ sgn_status sgn_checkpoint_save(const char *run, const sgn_position *at, const sg
             return s;
         }
         SGN_TRY(sgn_staging_commit(&staging, err));
+        forget_cached(final.s);
         SGN_TRY(sgn_manifest_verify(final.s, err));
     }
     keep_newest(run, keep);

@@ -14,12 +14,12 @@
 
 /* --- system calls that fail ----------------------------------------------------------------------------- */
 
-typedef enum { NOTHING, KILL, FAIL_ONCE, FAIL_ON } fault_mode;
+typedef enum { NOTHING, KILL, FAIL_ONCE, FAIL_ON, SPOIL } fault_mode;     /* SPOIL: the disk changes what is put in place */
 static struct { fault_mode mode; int at, calls, error; } fault;
 
 /* True where this call shall fail; does not return where it shall kill. */
 static bool fails_now(void) {
-    if (fault.mode == NOTHING) return false;
+    if (fault.mode == NOTHING || fault.mode == SPOIL) return false;
     const int call = ++fault.calls;
     if (call < fault.at) return false;
     if (fault.mode == KILL) raise(SIGKILL);
@@ -28,12 +28,21 @@ static bool fails_now(void) {
 }
 
 ssize_t write(int fd, const void *data, size_t size) {
-    const bool last = fault.mode != NOTHING && fault.calls + 1 == fault.at;
+    const bool last = fault.mode != NOTHING && fault.mode != SPOIL && fault.calls + 1 == fault.at;
     if (last && size > 1) syscall(SYS_write, fd, data, size / 2);          /* half of it arrives */
     return fails_now() ? -1 : syscall(SYS_write, fd, data, size);
 }
 int fsync(int fd) { return fails_now() ? -1 : (int)syscall(SYS_fsync, fd); }
-int rename(const char *from, const char *to) { return fails_now() ? -1 : (int)syscall(SYS_renameat2, -100, from, -100, to, 0); }
+static void spoil(const char *path, long at, bool cut);
+int rename(const char *from, const char *to) {
+    if (fails_now() || syscall(SYS_renameat2, -100, from, -100, to, 0) != 0) return -1;
+    if (fault.mode != SPOIL || strncmp(strrchr(to, '/'), "/step-", 6) != 0) return 0;
+    fault.mode = NOTHING;
+    char shard[1100];
+    snprintf(shard, sizeof shard, "%s/shard-0000.h5", to);
+    spoil(shard, -1, false);
+    return 0;
+}
 int mkdir(const char *path, mode_t mode) { return fails_now() ? -1 : (int)syscall(SYS_mkdirat, -100, path, mode); }
 int remove(const char *path) {
     if (fails_now()) return -1;
@@ -272,6 +281,17 @@ static void damaged_files_go_to_quarantine(void **state) {
     }
 }
 
+/* A save is not believed before it was read back; until then nothing older goes. */
+static void a_disk_that_changes_bytes_is_noticed(void **state) {
+    (void)state;
+    const char *run = run_path("spoilt");
+    check_ok(save(run, 1, 1, &err), &err);
+    fault.mode = SPOIL;
+    check_fails(save(run, 2, 1, &err), SGN_FORMAT, &err, "shard-0000.h5");
+    assert_int_equal(fault.mode, NOTHING);
+    check_newest(run, 1, 1);
+}
+
 /* What MANIFEST cannot know: numbers that no run would save. */
 static void impossible_numbers(void **state) {
     (void)state;
@@ -336,6 +356,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(round_trip), cmocka_unit_test(planes_follow_the_latents), cmocka_unit_test(an_equal_step_stays),
         cmocka_unit_test(killed_anywhere), cmocka_unit_test(failing_anywhere), cmocka_unit_test(damaged_files_go_to_quarantine),
+        cmocka_unit_test(a_disk_that_changes_bytes_is_noticed),
         cmocka_unit_test(impossible_numbers), cmocka_unit_test(odd_shards),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
