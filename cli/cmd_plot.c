@@ -99,11 +99,11 @@ static void label(series *s, const char *run) {
              s->valid_count ? "validation" : "training", end);
 }
 
-/* The first 2 % fall from ln(vocab): they would flatten all the rest. */
+/* The first 8 % fall from ln(vocab): they would flatten all the rest. */
 static double top_of(const series *s, int count) {
     double top = 0;
     for (int i = 0; i < count; i++) {
-        const double y = s[i].line[s[i].line_count / 50].y;
+        const double y = s[i].line[s[i].line_count / 12].y;
         if (y > top) top = y;
     }
     return top;

@@ -76,8 +76,8 @@ static void format(const sgn_progress *p, char *out, size_t room) {
     char soft[48] = "", mfu[24] = "";
     if (p->soft > 0) snprintf(soft, sizeof soft, " (hard %.3f soft %.3f)", p->hard, p->soft);
     if (p->mfu > 0) snprintf(mfu, sizeof mfu, "  MFU %.0f %%", 100 * p->mfu);
-    snprintf(out, room, "step %lld/%lld  loss %.4f%s  lr %.2e  |g| %.3g  %.0f tok/s  ETA %s%s", (long long)p->step,
-             (long long)p->steps, p->loss, soft, p->lr, p->grad_norm, p->tokens_per_s, span(p->eta_s, &eta), mfu);
+    snprintf(out, room, "step %lld/%lld  loss %.4f%s  %.0f tok/s  ETA %s  lr %.2e  |g| %.3g%s", (long long)p->step,
+             (long long)p->steps, p->loss, soft, p->tokens_per_s, span(p->eta_s, &eta), p->lr, p->grad_norm, mfu);
 }
 
 /* On a terminal one line drawn anew; elsewhere a line per 1 % or 10 s, later per minute. */

@@ -17,6 +17,7 @@ enum { COLOURS = (int)(sizeof colours / sizeof *colours) };
 typedef struct {
     FILE  *out;
     double x0, x1, y0, y1;             /* the window of values */
+    double xstep, ystep;               /* between ticks */
 } canvas;
 
 static double px(const canvas *c, double x) { return LEFT + (x - c->x0) / (c->x1 - c->x0) * plot_width; }
@@ -68,16 +69,17 @@ static void find_window(canvas *w, const sgn_chart *c) {
         }
     }
     if (!(low < high)) low = isfinite(low) ? low - 0.5 : 0, high = low + 1;
-    const double step = tick(high - low);
     w->x0 = 0;
     w->x1 = last > 0 ? last : 1;
-    w->y0 = floor(low / step) * step;
-    w->y1 = ceil(high / step) * step;
+    w->xstep = tick(w->x1);
+    w->ystep = tick(high - low);
+    w->y0 = floor(low / w->ystep) * w->ystep;
+    w->y1 = ceil(high / w->ystep) * w->ystep;
 }
 
 static void draw_axes(const canvas *w, const sgn_chart *c) {
     FILE *o = w->out;
-    const double ystep = tick(w->y1 - w->y0), xstep = tick(w->x1 - w->x0);
+    const double ystep = w->ystep, xstep = w->xstep;
     const int decimals = ystep >= 1 ? 0 : (int)ceil(-log10(ystep) - 1e-9);
     for (int i = 0; w->y0 + i * ystep <= w->y1 + ystep / 2; i++) {
         const double y = w->y0 + i * ystep;
