@@ -58,7 +58,8 @@ typedef struct {
     void     (*axpy)(sgn_real *y, sgn_real a, const sgn_real *x, int64_t n);        /* y += a x */
     double   (*sum_squares)(const sgn_real *x, int64_t n);
     sgn_real (*max)(const sgn_real *x, int64_t n);
-    /* y = exp(x - shift) (y may be x); returns the sum. Relative error <= 2e-7 in float. */
+    /* y = exp(x - shift) (y may be x); returns the sum. Relative error <= 2e-7 in float, where
+     * what is below e^-87.3 may be 0 and above e^88.3 infinite. */
     sgn_real (*exp_sum)(sgn_real *y, const sgn_real *x, int64_t n, sgn_real shift);
     /* y = silu(gate) . up, and its gradient added to dgate, dup (either may be NULL). */
     void (*swiglu)(sgn_real *y, const sgn_real *gate, const sgn_real *up, int64_t n);
