@@ -1,14 +1,10 @@
 /* main.c - words to calls. Errors end here: one line on stderr and an exit code by kind.
  *
  * SPDX-License-Identifier: MIT */
-#define _GNU_SOURCE
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 #include "cli/command.h"
 #include "cli/terminal.h"
-#include "core/gemm.h"
 
 static bool is_help(const char *word) { return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0; }
 
@@ -31,17 +27,7 @@ static sgn_status run(int argc, char **argv, sgn_error *err) {
     return c->run(rest, argv + argc - rest, err);
 }
 
-/* OpenBLAS chooses its kernels before main; where it chose badly, start over with its own
- * variable set (measured: 130 -> 250 GFLOP/s on one Zen 5 core). */
-static void restart_with_better_blas(char **argv) {
-    const char *core = sgn_gemm_better_core();
-    if (!core || getenv("OPENBLAS_CORETYPE") || setenv("OPENBLAS_CORETYPE", core, 1) != 0) return;
-    execv("/proc/self/exe", argv);
-    unsetenv("OPENBLAS_CORETYPE");             /* no exec: go on as we are */
-}
-
 int main(int argc, char **argv) {
-    restart_with_better_blas(argv);
     sgn_log_to(sgn_terminal_log, NULL);
     sgn_error err = { 0 };
     sgn_status s = run(argc, argv, &err);

@@ -4,7 +4,6 @@
 #include <cblas.h>
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 #include "core/parallel.h"
 
 #ifdef SGN_DOUBLE
@@ -35,18 +34,6 @@ sgn_status sgn_gemm_init(sgn_error *err) {
     (void)sscanf(config, "OpenBLAS %31s", version);
     snprintf(library, sizeof library, "OpenBLAS %s %s", version, openblas_get_corename());
     return SGN_OK;
-}
-
-const char *sgn_gemm_better_core(void) {
-#if defined(__x86_64__)
-    static const char *const with_avx512[] = { "SkylakeX", "Cooperlake", "SapphireRapids" };
-    const char *core = openblas_get_corename();
-    for (size_t i = 0; i < sizeof with_avx512 / sizeof *with_avx512; i++)
-        if (strcasecmp(core, with_avx512[i]) == 0) return NULL;
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl")) return with_avx512[0];
-#endif
-    return NULL;
 }
 
 const char *sgn_gemm_library(void) { return library; }

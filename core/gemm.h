@@ -30,9 +30,6 @@ typedef struct {
 sgn_status  sgn_gemm_init(sgn_error *err);        /* once, before any product */
 /* SGN_UNSUPPORTED if `config`, OpenBLAS's description of itself, is that of a serial build. */
 sgn_status  sgn_gemm_check(const char *config, sgn_error *err);
-/* OpenBLAS takes CPUs newer than itself for older ones. Where it runs without the AVX-512
- * that this CPU has: the OPENBLAS_CORETYPE to start the program with; else NULL. */
-const char *sgn_gemm_better_core(void);
 const char *sgn_gemm_library(void);               /* "OpenBLAS 0.3.21 Zen", for the start line */
 void        sgn_gemm(const sgn_gemm_args *g);     /* over all threads */
 void        sgn_gemm_serial(const sgn_gemm_args *g);  /* inside a task */
