@@ -17,6 +17,7 @@ import tempfile
 
 import h5py
 import numpy as np
+import torch
 
 from llama_fbi import case, train, write_model
 
@@ -64,10 +65,16 @@ class Comparison:
             f.write(settings(self.s, self.r))
         signum('tokenize', path('ids.bin'), '--ids', 'u16', '--vocab', str(self.s.vocab), '--valid', '0', '--out', path('data'))
         self.latent = {q + '.weight' for q, _, _, binary, _ in self.s.linears() if binary}
-        self.gradients = {}
-        print(f'{name}: PyTorch runs {self.r.steps} steps', flush=True)
-        self.steps = list(train(p, self.s, self.r, ids, teacher, ts, self.gradients))
-        self.final = {n: t.detach().numpy() for n, t in p.items()}
+        self.steps, self.gradients, self.final = self.reference(path('reference.pt'), p, ids, teacher, ts)
+
+    def reference(self, path, p, ids, teacher, ts):
+        """PyTorch's steps, first gradients and end; kept with the directory."""
+        if not os.path.exists(path):
+            print(f'{self.name}: PyTorch runs {self.r.steps} steps', flush=True)
+            first = {}
+            steps = list(train(p, self.s, self.r, ids, teacher, ts, first))
+            torch.save((steps, first, {n: t.detach() for n, t in p.items()}), path)
+        return torch.load(path)
 
     def run(self, out, kernels, *words):
         out = os.path.join(self.at, out)
@@ -109,10 +116,11 @@ class Comparison:
         equal = total = 0
         for name, want in self.final.items():
             if name in self.latent:
-                equal += int(((weights[name] >= 0) == (want >= 0)).sum())
-                total += want.size
+                equal += int(((weights[name] >= 0) == (want.numpy() >= 0)).sum())
+                total += want.numel()
             else:
-                off = np.linalg.norm(weights[name].ravel() - want.ravel()) / np.linalg.norm(want)
+                want = want.numpy().ravel()
+                off = np.linalg.norm(weights[name].ravel() - want) / np.linalg.norm(want)
                 self.near(f'end, {name}', 1 + off, 1, 1e-3)
         if total:
             self.worst['signs'] = 1 - equal / total
@@ -146,7 +154,7 @@ def main():
     a = argparse.ArgumentParser()
     a.add_argument('--case', default='small')
     a.add_argument('--kernels', default='auto')
-    a.add_argument('--keep', help='directory to work in, kept')
+    a.add_argument('--keep', help='directory to work in, kept with the reference for the next time')
     a = a.parse_args()
     directory = a.keep or tempfile.mkdtemp(prefix='signum-parity-')
     try:
