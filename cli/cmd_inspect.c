@@ -135,7 +135,7 @@ static sgn_status describe_model(const values *v, const char *directory, sgn_jso
     sgn_model_config config, *c = inside(directory, "config.json", &path) ? &config : NULL;
     const bool packed = c && is_packed(path.s), wants_arrays = v->arrays || v->stats;
     uint64_t bytes = 0;
-    if (c) SGN_TRY(sgn_model_load_config(directory, c, err));
+    if (c) SGN_TRY(sgn_model_load_config(directory, NULL, c, err));
     sgn_json *list = wants_arrays ? sgn_json_new_array() : NULL;
     sgn_status s = add_files(v, directory, "", ".safetensors", c, list, &bytes, &tensors, err);
     if (s == SGN_OK) s = add_files(v, directory, "shard-", ".h5", c, list, &bytes, &shards, err);
@@ -255,7 +255,7 @@ static sgn_status describe_archive(const values *v, const char *path, sgn_json *
     const sgn_path directory = directory_of(path);
     sgn_path beside;
     sgn_model_config c;
-    const bool known = inside(directory.s, "config.json", &beside) && sgn_model_load_config(directory.s, &c, NULL) == SGN_OK;
+    const bool known = inside(directory.s, "config.json", &beside) && sgn_model_load_config(directory.s, NULL, &c, NULL) == SGN_OK;
     sgn_json *list = sgn_json_new_array();
     set_text(j, "what", ends_with(path, ".h5") ? "arrays in HDF5" : ends_with(path, ".safetensors") ? "arrays in safetensors" : "arrays");
     sgn_status s = sgn_inspect_notes(path, notes, j, err);

@@ -20,7 +20,7 @@ typedef struct sgn_teacher sgn_teacher;
 
 /* What a teacher must agree with. */
 typedef struct {
-    int64_t     vocab;             /* of the student */
+    const sgn_model_config *student;
     const char *tokenizer_hash;    /* of the training data */
     int64_t     batch, seq;
 } sgn_teacher_need;

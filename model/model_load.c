@@ -7,6 +7,7 @@
 #include <string.h>
 #include "core/digest.h"
 #include "core/log.h"
+#include "model/model_infer.h"
 
 enum { CONFIG_LIMIT = 1 << 20, SHAPE_TEXT = 160 };
 
@@ -52,71 +53,33 @@ sgn_status sgn_model_resolve(const char *where, const char *what, sgn_path *out,
     return sgn_path_set(out, err, "%s", where);
 }
 
-sgn_status sgn_model_load_config(const char *directory, sgn_model_config *c, sgn_error *err) {
+/* Where the arrays cannot be read, loading them will say so. */
+static void infer(const char *directory, sgn_model_config *c) {
+    sgn_array_set set;
+    if (sgn_array_set_open(&set, directory, NULL) != SGN_OK) return;
+    sgn_model_infer(c, &set);
+    sgn_array_set_close(&set);
+}
+
+sgn_status sgn_model_load_config(const char *directory, const sgn_model_config *like, sgn_model_config *c, sgn_error *err) {
     sgn_path path;
     SGN_TRY(sgn_path_set(&path, err, "%s/config.json", directory));
-    if (!sgn_file_exists(path.s))
-        SGN_FAIL(err, SGN_IO, "%s is not there; it says what shape the model has, as Hugging Face writes it", path.s);
+    if (!sgn_file_exists(path.s)) {
+        if (!like) SGN_FAIL(err, SGN_IO, "%s is not there; it says what shape the model has, as Hugging Face writes it", path.s);
+        sgn_warn("%s is not there; the model is taken to have the student's shape, heads and rotary angles", path.s);
+        *c = *like;
+        infer(directory, c);
+        return SGN_OK;
+    }
     sgn_json *j;
     SGN_TRY(sgn_json_load(&j, path.s, CONFIG_LIMIT, err));
     const sgn_status s = sgn_model_config_from_json(c, j, path.s, err);
+    if (s == SGN_OK && sgn_json_typeof(sgn_json_get(j, "signum")) != SGN_JSON_OBJECT) infer(directory, c);
     sgn_json_free(j);
     return s;
 }
 
-/* --- the arrays of a directory ------------------------------------------------------------------- */
-
-typedef struct {
-    const char  *directory;
-    sgn_archive *at;
-    int          count;
-} archive_set;
-
-static void set_close(archive_set *set) {
-    for (int i = 0; i < set->count; i++) sgn_archive_close(&set->at[i]);
-    free(set->at);
-}
-
-static sgn_status set_open_names(archive_set *set, char *const *names, int count, sgn_error *err) {
-    set->at = calloc((size_t)count, sizeof *set->at);
-    if (!set->at) SGN_FAIL(err, SGN_NOMEM, "%s: no memory for a list of %d files", set->directory, count);
-    for (; set->count < count; set->count++) {
-        sgn_path path;
-        SGN_TRY(sgn_path_set(&path, err, "%s/%s", set->directory, names[set->count]));
-        SGN_TRY(sgn_archive_open(&set->at[set->count], path.s, err));
-    }
-    return SGN_OK;
-}
-
-/* An index with its shards, else all *.safetensors, else all shard-*.h5. */
-static sgn_status set_open(archive_set *set, const char *directory, sgn_error *err) {
-    static const char *const pattern[][2] = { { "model.safetensors.index.json", "" }, { "", ".safetensors" }, { "shard-", ".h5" } };
-    *set = (archive_set){ .directory = directory };
-    for (int i = 0; i < 3; i++) {
-        char **names;
-        int count;
-        SGN_TRY(sgn_directory_list(directory, pattern[i][0], pattern[i][1], &names, &count, err));
-        const sgn_status s = count ? set_open_names(set, names, count, err) : SGN_OK;
-        sgn_names_free(names, count);
-        if (s != SGN_OK) set_close(set);
-        if (s != SGN_OK || count) return s;
-    }
-    SGN_FAIL(err, SGN_IO, "%s holds no weights: no *.safetensors and no shard-*.h5", directory);
-}
-
-/* NAME, or weights/NAME as checkpoints call it. */
-static const sgn_array *find(const archive_set *set, const char *name, const sgn_archive **archive) {
-    char under[SGN_ARRAY_NAME];
-    snprintf(under, sizeof under, "weights/%s", name);
-    for (int i = 0; i < set->count; i++) {
-        int k = sgn_archive_find(&set->at[i], name);
-        if (k < 0) k = sgn_archive_find(&set->at[i], under);
-        if (k < 0) continue;
-        *archive = &set->at[i];
-        return &set->at[i].at[k];
-    }
-    return NULL;
-}
+/* --- one parameter ------------------------------------------------------------------------------- */
 
 static int64_t numel(const sgn_array *a) {
     return (int64_t)(a->bytes / sgn_dtype_bytes(a->dtype));
@@ -149,21 +112,19 @@ static sgn_status misfit(const sgn_archive *archive, const sgn_array *a, const s
              p->class == SGN_PARAM_SCALE ? "model.scales" : "the model's settings");
 }
 
-/* --- one parameter ------------------------------------------------------------------------------- */
-
 static sgn_status read_at(const sgn_archive *archive, const sgn_array *a, sgn_real *out, sgn_error *err) {
     return sgn_archive_read_f32(archive, (int)(a - archive->at), out, numel(a), err);
 }
 
 /* A large array of a checkpoint is stored as NAME@0, NAME@4096, ...: pieces by first row. */
-static sgn_status read_pieces(const archive_set *set, const sgn_param *p, bool *found, sgn_error *err) {
+static sgn_status read_pieces(const sgn_array_set *set, const sgn_param *p, bool *found, sgn_error *err) {
     const sgn_shape s = p->tensor.shape;
     const int64_t width = sgn_numel(s) / s.dim[0];
     for (int64_t row = 0; row < s.dim[0];) {
         char name[SGN_ARRAY_NAME];
         snprintf(name, sizeof name, "%s@%lld", p->name, (long long)row);
         const sgn_archive *archive;
-        const sgn_array *a = find(set, name, &archive);
+        const sgn_array *a = sgn_array_set_find(set, name, &archive);
         *found = a || row;
         if (!*found) return SGN_OK;
         if (!a) SGN_FAIL(err, SGN_FORMAT, "%s: '%s' is missing; the checkpoint is not whole", set->directory, name);
@@ -175,9 +136,9 @@ static sgn_status read_pieces(const archive_set *set, const sgn_param *p, bool *
     return SGN_OK;
 }
 
-static sgn_status read_param(const archive_set *set, const sgn_param *p, bool *found, sgn_error *err) {
+static sgn_status read_param(const sgn_array_set *set, const sgn_param *p, bool *found, sgn_error *err) {
     const sgn_archive *archive;
-    const sgn_array *a = find(set, p->name, &archive);
+    const sgn_array *a = sgn_array_set_find(set, p->name, &archive);
     *found = a != NULL;
     if (!a) return read_pieces(set, p, found, err);
     if (!fits(a, p->tensor.shape)) return misfit(archive, a, p, err);
@@ -185,12 +146,12 @@ static sgn_status read_param(const archive_set *set, const sgn_param *p, bool *f
 }
 
 /* Packed: X.sign U8 (out, 8 ceil(in/64)), bit j of a row is its byte j/8, bit j%8; 1 is +1. */
-static sgn_status read_signs(const archive_set *set, const sgn_param *p, bool *found, sgn_error *err) {
+static sgn_status read_signs(const sgn_array_set *set, const sgn_param *p, bool *found, sgn_error *err) {
     const int64_t rows = p->tensor.shape.dim[0], cols = p->tensor.shape.dim[1], stride = 8 * sgn_plane_stride(cols);
     char name[SGN_ARRAY_NAME];
     snprintf(name, sizeof name, "%.*s.sign", (int)(strlen(p->name) - strlen(".weight")), p->name);
     const sgn_archive *archive;
-    const sgn_array *a = find(set, name, &archive);
+    const sgn_array *a = sgn_array_set_find(set, name, &archive);
     *found = a != NULL;
     if (!a) return SGN_OK;
     if (a->dtype != SGN_DTYPE_U8 || a->rank != 2 || a->dim[0] != rows || a->dim[1] != stride)
@@ -206,7 +167,7 @@ static sgn_status read_signs(const archive_set *set, const sgn_param *p, bool *f
     return s;
 }
 
-static sgn_status check_values(const archive_set *set, const sgn_param *p, sgn_error *err) {
+static sgn_status check_values(const sgn_array_set *set, const sgn_param *p, sgn_error *err) {
     const int64_t n = sgn_numel(p->tensor.shape);
     const sgn_real *w = p->tensor.data;
     bool zero = true;
@@ -221,7 +182,7 @@ static sgn_status check_values(const archive_set *set, const sgn_param *p, sgn_e
     return SGN_OK;
 }
 
-static sgn_status missing(const archive_set *set, const sgn_param *p, sgn_error *err) {
+static sgn_status missing(const sgn_array_set *set, const sgn_param *p, sgn_error *err) {
     sgn_shape_text shape;
     SGN_FAIL(err, SGN_FORMAT, "%s has no tensor '%s' %s; %s", set->directory, p->name, sgn_shape_print(p->tensor.shape, &shape),
              p->class == SGN_PARAM_HEAD ? "if its head is the embedding, set model.tied_head: true"
@@ -233,7 +194,7 @@ static sgn_status missing(const archive_set *set, const sgn_param *p, sgn_error 
 
 typedef enum { FOUND, FROM_SIGNS, ABSENT } origin;
 
-static sgn_status fill(const sgn_transformer *m, const archive_set *set, origin *from, sgn_error *err) {
+static sgn_status fill(const sgn_transformer *m, const sgn_array_set *set, origin *from, sgn_error *err) {
     for (int i = 0; i < m->params.count; i++) {
         const sgn_param *p = &m->params.at[i];
         bool found;
@@ -250,7 +211,7 @@ static sgn_status fill(const sgn_transformer *m, const archive_set *set, origin 
 }
 
 /* Scales that are all absent are derived from the weight: that is how a full-precision model becomes a binary one. */
-static sgn_status derive(sgn_linear *l, const archive_set *set, const origin *from, sgn_error *err) {
+static sgn_status derive(sgn_linear *l, const sgn_array_set *set, const origin *from, sgn_error *err) {
     const sgn_param *absent = NULL;
     bool present = false;
     for (size_t i = 0; i < sizeof l->p / sizeof *l->p; i++) {
@@ -268,7 +229,7 @@ static sgn_status derive(sgn_linear *l, const archive_set *set, const origin *fr
 }
 
 /* Arrays of a layer that the model has no place for: it will not compute what the file's model did. */
-static void warn_unused(const sgn_transformer *m, const archive_set *set) {
+static void warn_unused(const sgn_transformer *m, const sgn_array_set *set) {
     static const char *const part[] = { "wscale", "wbias", "bias" };
     char name[SGN_ARRAY_NAME], first[SGN_ARRAY_NAME] = "";
     int unused = 0;
@@ -276,7 +237,7 @@ static void warn_unused(const sgn_transformer *m, const archive_set *set) {
         for (int i = 0; i < SGN_LINEARS * 3; i++) {
             snprintf(name, sizeof name, "%s.%s", m->blocks[n].path[i / 3], part[i % 3]);
             const sgn_archive *archive;
-            if (!find(set, name, &archive) || sgn_params_find(&m->params, name)) continue;
+            if (!sgn_array_set_find(set, name, &archive) || sgn_params_find(&m->params, name)) continue;
             if (!unused++) memcpy(first, name, sizeof first);
         }
     }
@@ -285,7 +246,7 @@ static void warn_unused(const sgn_transformer *m, const archive_set *set) {
                  set->directory, first, unused - 1);
 }
 
-static sgn_status load(sgn_transformer *m, const archive_set *set, sgn_error *err) {
+static sgn_status load(sgn_transformer *m, const sgn_array_set *set, sgn_error *err) {
     origin *from = calloc((size_t)m->params.count, sizeof *from);
     if (!from) SGN_FAIL(err, SGN_NOMEM, "no memory for a list of %d parameters", m->params.count);
     sgn_status s = fill(m, set, from, err);
@@ -302,10 +263,10 @@ sgn_status sgn_model_load_weights(sgn_transformer *m, const char *directory, sgn
     sgn_path manifest;
     SGN_TRY(sgn_path_set(&manifest, err, "%s/MANIFEST", directory));
     if (sgn_file_exists(manifest.s)) SGN_TRY(sgn_manifest_verify(directory, err));
-    archive_set set;
-    SGN_TRY(set_open(&set, directory, err));
+    sgn_array_set set;
+    SGN_TRY(sgn_array_set_open(&set, directory, err));
     const sgn_status s = load(m, &set, err);
-    set_close(&set);
+    sgn_array_set_close(&set);
     return s;
 }
 
@@ -314,7 +275,7 @@ sgn_status sgn_model_load(sgn_transformer *m, const char *where, bool train, sgn
     sgn_path directory;
     sgn_model_config c;
     SGN_TRY(sgn_model_resolve(where, "model", &directory, err));
-    SGN_TRY(sgn_model_load_config(directory.s, &c, err));
+    SGN_TRY(sgn_model_load_config(directory.s, NULL, &c, err));
     SGN_TRY(sgn_transformer_init(m, &c, train, err));
     sgn_status s = sgn_transformer_commit(m, err);
     if (s == SGN_OK) s = sgn_model_load_weights(m, directory.s, err);

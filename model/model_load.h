@@ -13,8 +13,9 @@
  * `what` names the setting in messages: "distill.teacher". */
 sgn_status sgn_model_resolve(const char *where, const char *what, sgn_path *out, sgn_error *err);
 
-/* Config of a resolved directory. */
-sgn_status sgn_model_load_config(const char *directory, sgn_model_config *c, sgn_error *err);
+/* Config of a resolved directory: config.json, and where that has no words of ours, what the arrays
+ * say is binary (model_infer.h). Without config.json the shape is that of `like`; NULL: an error. */
+sgn_status sgn_model_load_config(const char *directory, const sgn_model_config *like, sgn_model_config *c, sgn_error *err);
 
 /* Fills a committed model's parameters by name from the directory's archives: an index with its
  * shards, else *.safetensors, else shard-*.h5, where NAME is "weights/NAME" and a large one comes in

@@ -63,7 +63,7 @@ static sgn_status plan_teacher(const sgn_run_config *c, sgn_plan *p, sgn_head_lo
     sgn_transformer m;
     sgn_tape_size tape;
     SGN_TRY(sgn_model_resolve(c->distill.teacher, "distill.teacher", &directory, err));
-    SGN_TRY(sgn_model_load_config(directory.s, &shape, err));
+    SGN_TRY(sgn_model_load_config(directory.s, &c->model, &shape, err));
     SGN_TRY(sgn_transformer_init(&m, &shape, false, err));
     const sgn_status s = sgn_tape_size_of(&m, c->train.batch, c->train.seq, NULL, false, &tape, err);
     p->teacher = sgn_params_bytes(&m.params) + tape.data + tape.book;

@@ -74,7 +74,8 @@ static sgn_status data_digest(const sgn_trainer *t, char out[33], sgn_error *err
     return SGN_OK;
 }
 
-/* The MANIFEST of a checkpoint or packed directory stands for all its files; of a foreign one config.json must do. */
+/* The MANIFEST of a checkpoint or packed directory stands for all its files; of a foreign one config.json,
+ * where it has one, must do. */
 static sgn_status teacher_digest(const sgn_trainer *t, char out[33], sgn_error *err) {
     const char *where = t->config.distill.teacher;
     *out = '\0';
@@ -83,6 +84,7 @@ static sgn_status teacher_digest(const sgn_trainer *t, char out[33], sgn_error *
     SGN_TRY(sgn_model_resolve(where, "distill.teacher", &directory, err));
     SGN_TRY(sgn_path_set(&path, err, "%s/MANIFEST", directory.s));
     if (!sgn_file_exists(path.s)) SGN_TRY(sgn_path_set(&path, err, "%s/config.json", directory.s));
+    if (!sgn_file_exists(path.s)) return SGN_OK;
     sgn_digest d;
     SGN_TRY(sgn_digest_file(path.s, &d, NULL, err));
     strcpy(out, d.hex);

@@ -116,7 +116,7 @@ static sgn_status setup_model(sgn_trainer *t, sgn_error *err) {
 static sgn_status setup_teacher(sgn_trainer *t, sgn_error *err) {
     const sgn_run_config *c = &t->config;
     const sgn_teacher_need need = {
-        .vocab = c->model.vocab, .tokenizer_hash = sgn_shards_info(t->train)->tokenizer_hash,
+        .student = &c->model, .tokenizer_hash = sgn_shards_info(t->train)->tokenizer_hash,
         .batch = c->train.batch, .seq = c->train.seq,
     };
     return sgn_teacher_open(&t->teacher, c->distill.teacher, &need, err);

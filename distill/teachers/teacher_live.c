@@ -29,10 +29,10 @@ static sgn_status check_tokenizer(const char *directory, const sgn_teacher_need 
 }
 
 static sgn_status check(const sgn_model_config *c, const char *directory, const sgn_teacher_need *need, sgn_error *err) {
-    if (c->vocab != need->vocab)
+    if (c->vocab != need->student->vocab)
         SGN_FAIL(err, SGN_CONFIG, "distill.teacher: '%s' knows %lld tokens and the student %lld, so their predictions do not "
                  "compare; choose a teacher of the same vocabulary, or tokenize the text with the teacher's tokenizer",
-                 directory, (long long)c->vocab, (long long)need->vocab);
+                 directory, (long long)c->vocab, (long long)need->student->vocab);
     if (c->context < need->seq)
         SGN_FAIL(err, SGN_CONFIG, "distill.teacher: '%s' was made for %lld tokens of context, train.seq is %lld; lower train.seq",
                  directory, (long long)c->context, (long long)need->seq);
@@ -55,7 +55,7 @@ static sgn_status open_live(sgn_teacher *t, const char *where, const sgn_teacher
     sgn_model_config c;
     size_t bytes;
     SGN_TRY(sgn_model_resolve(where, "distill.teacher", &directory, err));
-    SGN_TRY(sgn_model_load_config(directory.s, &c, err));
+    SGN_TRY(sgn_model_load_config(directory.s, need->student, &c, err));
     SGN_TRY(check(&c, directory.s, need, err));
     live *l = t->state = calloc(1, sizeof *l);
     if (!l) SGN_FAIL(err, SGN_NOMEM, "no memory for the teacher");

@@ -52,7 +52,8 @@ static const char *save(const char *name, const sgn_transformer *m) {
 
 static int32_t token[TOKENS], target[TOKENS];
 static const sgn_batch batch = { BATCH, SEQ, token, target, NULL };
-static const sgn_teacher_need need = { .vocab = VOCAB, .tokenizer_hash = "", .batch = BATCH, .seq = SEQ };
+static const sgn_model_config student = { .vocab = VOCAB };
+static const sgn_teacher_need need = { .student = &student, .tokenizer_hash = "", .batch = BATCH, .seq = SEQ };
 
 /* Loss of the student under these soft targets; its gradients are in m. */
 static sgn_loss_sums distil(sgn_transformer *m, const sgn_soft *soft, double lambda, double temperature) {
@@ -135,6 +136,37 @@ static void nobody(void **state) {
     assert_null(sgn_teacher_kind_find("strict"));
 }
 
+/* Weights by themselves, as another program leaves them: the student's shape, and signs where there are scales. */
+static void without_config(void **state) {
+    (void)state;
+    sgn_error err;
+    static const char *const binary[] = { "", "attention,mlp" };
+    for (int i = 0; i < 2; i++) {
+        sgn_transformer m;
+        sgn_teacher teacher;
+        sgn_soft got;
+        make(&m, config(32, binary[i]));
+        const char *where = save("bare", &m);
+        char path[600];
+        snprintf(path, sizeof path, "%s/config.json", where);
+        assert_int_equal(unlink(path), 0);
+        const sgn_model_config like = config(32, binary[1 - i]);
+        sgn_teacher_need n = need;
+        n.student = &like;
+        check_ok(sgn_teacher_open(&teacher, where, &n, &err), &err);
+        check_ok(teacher.kind->soft(&teacher, &batch, &got, &err), &err);
+        sgn_tape t;
+        check_ok(sgn_tape_init(&t, sgn_transformer_nodes(&m), 1 << 22, &err), &err);
+        sgn_tape_begin(&t, SGN_TAPE_NOGRAD);
+        const sgn_tensor *want = sgn_transformer_hidden(&m, &t, token, BATCH, SEQ);
+        check_ok(sgn_tape_end(&t, &err), &err);
+        assert_memory_equal(got.hidden, want->data, sizeof(sgn_real) * TOKENS * 32);
+        sgn_tape_free(&t);
+        sgn_teacher_close(&teacher);
+        sgn_transformer_free(&m);
+    }
+}
+
 static void misfits(void **state) {
     (void)state;
     sgn_error err;
@@ -143,7 +175,8 @@ static void misfits(void **state) {
     make(&m, config(32, ""));
     const char *where = save("misfit", &m);
     sgn_teacher_need n = need;
-    n.vocab = 300;
+    const sgn_model_config larger = { .vocab = 300 };
+    n.student = &larger;
     check_fails(sgn_teacher_open(&teacher, where, &n, &err), SGN_CONFIG, &err, "knows 257 tokens and the student 300");
     sgn_teacher_close(&teacher);                               /* as after any failure */
     n = need, n.seq = 17;
@@ -175,7 +208,7 @@ static int begin(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(itself), cmocka_unit_test(another), cmocka_unit_test(nobody), cmocka_unit_test(misfits),
+        cmocka_unit_test(itself), cmocka_unit_test(another), cmocka_unit_test(nobody), cmocka_unit_test(without_config), cmocka_unit_test(misfits),
     };
     return cmocka_run_group_tests(tests, begin, check_end);
 }

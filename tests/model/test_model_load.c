@@ -334,6 +334,33 @@ static void newest_that_verifies(void **state) {
     sgn_transformer_free(&m);
 }
 
+/* FBI-LLM's names beside a config.json of LlamaForCausalLM: what is binary is read off the arrays. */
+static void inferred(void **state) {
+    (void)state;
+    static const struct { const char *binary, *scales; bool shift; } cases[] = {
+        { "attention,mlp", "column", true }, { "q,up", "column", false }, { "attention", "row", true },
+        { "mlp", "tensor", true }, { "attention,mlp", "group128", false }, { "", "column", false },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        sgn_error err;
+        sgn_transformer m;
+        sgn_model_config c = config(cases[i].binary);
+        strcpy(c.scales, cases[i].scales);
+        c.shift = cases[i].shift;
+        c.ffn = 136;                                           /* two groups */
+        make(&m, c, 3);
+        const arrays a = collect(&m, "");
+        const char *where = directory("inferred", &m);
+        write_arrays(&a, "safetensors", in(where, "model.safetensors"));
+        sgn_json *j = sgn_model_config_to_json(&m.config);
+        sgn_json_set(j, "signum", sgn_json_new_null());
+        check_ok(sgn_json_save(j, 2, in(where, "config.json"), &err), &err);
+        sgn_json_free(j);
+        loads_as(where, &m);
+        sgn_transformer_free(&m);
+    }
+}
+
 /* --- what is said but not refused -------------------------------------------------------------------------------------- */
 
 static void warned(void **state) {
@@ -371,7 +398,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(whole), cmocka_unit_test(shards), cmocka_unit_test(pieces), cmocka_unit_test(warm_start),
         cmocka_unit_test(packed), cmocka_unit_test(damaged), cmocka_unit_test(no_model), cmocka_unit_test(newest_that_verifies),
-        cmocka_unit_test(warned),
+        cmocka_unit_test(inferred), cmocka_unit_test(warned),
     };
     return cmocka_run_group_tests(tests, begin, check_end);
 }
