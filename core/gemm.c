@@ -43,6 +43,12 @@ void sgn_gemm_serial(const sgn_gemm_args *g) {
                (int)g->m, (int)g->n, (int)g->k, g->a, g->A, (int)g->lda, g->B, (int)g->ldb, g->b, g->C, (int)g->ldc);
 }
 
+void sgn_gemm_whole(const sgn_gemm_args *g) {
+    openblas_set_num_threads(sgn_threads());
+    sgn_gemm_serial(g);
+    openblas_set_num_threads(1);
+}
+
 typedef struct { const sgn_gemm_args *whole; int64_t high, wide, across; } tiling;
 
 static int64_t parts(int64_t n, int64_t most) { return (n + most - 1) / most; }

@@ -33,6 +33,8 @@ sgn_status  sgn_gemm_check(const char *config, sgn_error *err);
 const char *sgn_gemm_library(void);               /* "OpenBLAS 0.3.21 Zen", for the start line */
 void        sgn_gemm(const sgn_gemm_args *g);     /* over all threads */
 void        sgn_gemm_serial(const sgn_gemm_args *g);  /* inside a task */
+/* In one piece, with OpenBLAS's own threads: what a measurement compares with, whose bits may depend on their number. */
+void        sgn_gemm_whole(const sgn_gemm_args *g);
 
 /* y = x W^T, the three products of a dense layer: x (tokens, in), W (out, in). */
 void sgn_gemm_forward(sgn_real *y, const sgn_real *x, const sgn_real *w, int64_t tokens, int64_t out, int64_t in);

@@ -39,6 +39,8 @@ struct sgn_teacher { const sgn_teacher_kind *kind; void *state; };
 const sgn_teacher_kind *sgn_teacher_kind_find(const char *name);        /* none, live */
 /* Chooses the kind from what `where` is. */
 sgn_status sgn_teacher_open(sgn_teacher *t, const char *where, const sgn_teacher_need *need, sgn_error *err);
+/* A live teacher of this shape with random weights: costs what a trained one costs. */
+sgn_status sgn_teacher_open_random(sgn_teacher *t, const sgn_model_config *c, const sgn_teacher_need *need, sgn_error *err);
 void       sgn_teacher_close(sgn_teacher *t);
 
 #endif

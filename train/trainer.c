@@ -17,21 +17,40 @@ double sgn_trainer_clock(void) {
 
 /* --- one step -------------------------------------------------------------------------------------- */
 
+/* Seconds since *from, which moves on. */
+static double lap(double *from) {
+    const double now = sgn_trainer_clock(), passed = now - *from;
+    *from = now;
+    return passed;
+}
+
+static sgn_status next_batch(sgn_trainer *t, sgn_batch *b, sgn_error *err) {
+    if (t->loader) return sgn_loader_next(t->loader, b, err);
+    *b = *t->fixed;
+    return SGN_OK;
+}
+
 /* Gradients of micro-batch k of the step are added, its losses too. */
 static sgn_status micro_step(sgn_trainer *t, int64_t k, sgn_loss_sums *sums, sgn_error *err) {
     const sgn_run_config *c = &t->config;
     sgn_batch b;
     sgn_head_loss_args loss = { .temperature = c->distill.temperature, .sums = sums };
-    SGN_TRY(sgn_loader_next(t->loader, &b, err));
+    double at = sgn_trainer_clock();
+    SGN_TRY(next_batch(t, &b, err));
     memcpy(t->window + k * c->train.batch, b.window, (size_t)b.batch * sizeof *b.window);
+    t->times.data += lap(&at);
     SGN_TRY(t->teacher.kind->soft(&t->teacher, &b, &loss.soft, err));
+    t->times.teacher += lap(&at);
     loss.target = b.targets;
     loss.lambda = loss.soft.kind == SGN_SOFT_NONE ? 0 : c->distill.lambda;
     loss.scale = 1 / (double)t->plan.tokens_per_step;
     sgn_tape_begin(&t->tape, SGN_TAPE_TRAIN);
     sgn_tensor *hidden = sgn_transformer_hidden(&t->model, &t->tape, b.tokens, b.batch, b.seq);
     sgn_tensor *out = sgn_head_loss(&t->tape, hidden, sgn_transformer_head(&t->model), &loss);
-    return sgn_tape_backward(&t->tape, out, err);
+    t->times.forward += lap(&at);
+    const sgn_status s = sgn_tape_backward(&t->tape, out, err);
+    t->times.backward += lap(&at);
+    return s;
 }
 
 static void mean_losses(const sgn_trainer *t, const sgn_loss_sums *sums, sgn_progress *p) {
@@ -57,11 +76,15 @@ static sgn_status not_finite(const sgn_trainer *t, const sgn_progress *p, sgn_er
 }
 
 /* losses, gradient -> clip -> weights. A step whose numbers are not finite leaves the weights alone. */
-static sgn_status step(sgn_trainer *t, sgn_progress *p, sgn_error *err) {
+sgn_status sgn_trainer_step(sgn_trainer *t, sgn_progress *p, sgn_error *err) {
     const sgn_run_config *c = &t->config;
     sgn_loss_sums sums = { 0 };
+    double at = sgn_trainer_clock();
+    t->times = (sgn_step_times){ 0 };
     sgn_params_zero_grad(&t->model.params);
+    t->times.optimizer = lap(&at);
     for (int64_t k = 0; k < c->train.accumulate; k++) SGN_TRY(micro_step(t, k, &sums, err));
+    at = sgn_trainer_clock();
     mean_losses(t, &sums, p);
     p->grad_norm = sgn_grad_norm(&t->model.params);
     if (!isfinite(p->loss) || !isfinite(p->grad_norm)) return not_finite(t, p, err);
@@ -70,6 +93,7 @@ static sgn_status step(sgn_trainer *t, sgn_progress *p, sgn_error *err) {
         .lr = p->lr, .weight_decay = sgn_schedule_weight_decay(&c->optim, t->at.step, c->train.steps),
         .grad_scale = sgn_clip_scale(p->grad_norm, c->optim.clip), .step = t->at.step + 1 });
     if (t->plan.binary_weights) p->flip_rate = (double)t->optimizer.flips / (double)t->plan.binary_weights;
+    t->times.optimizer += lap(&at);
     t->at.step++;
     t->at.tokens += sums.tokens;
     return SGN_OK;
@@ -115,7 +139,7 @@ static sgn_status whole_step(sgn_trainer *t, sgn_error *err) {
     const sgn_train_config *c = &t->config.train;
     sgn_progress p = { .step = t->at.step + 1, .steps = c->steps, .valid = -1, .valid_bpb = -1 };
     const double from = sgn_trainer_clock(), waited = sgn_loader_waited(t->loader);
-    SGN_TRY(step(t, &p, err));
+    SGN_TRY(sgn_trainer_step(t, &p, err));
     p.tokens = t->at.tokens;
     measure(t, from, waited, &p);
     if (t->valid && due(p.step, c->eval_every, c->steps)) SGN_TRY(sgn_trainer_evaluate(t, &p.valid, &p.valid_bpb, err));

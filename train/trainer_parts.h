@@ -20,6 +20,7 @@ typedef struct {
     sgn_shards              *train, *valid;
     sgn_sampler              sampler;
     sgn_loader              *loader;
+    const sgn_batch         *fixed;        /* what every micro-step reads where there is no loader */
     sgn_teacher              teacher;
     sgn_transformer          model;
     sgn_optimizer            optimizer;
@@ -33,6 +34,7 @@ typedef struct {
     double                   peak;         /* SGEMM FLOP/s; 0: not measured */
     double                   began;        /* clock at the first step of this process */
     int64_t                  began_at;     /* its step */
+    sgn_step_times           times;        /* of the last step */
     uint64_t                *window;       /* (accumulate, batch): windows of the step, for messages */
     int32_t                 *eval_tokens;  /* (batch, seq) tokens, then (batch, seq) targets, then seq + 1 read ids */
 } sgn_trainer;
@@ -40,6 +42,16 @@ typedef struct {
 /* trainer_setup.c: everything up to the first step; free also after a failure. */
 sgn_status sgn_trainer_setup(sgn_trainer *t, const sgn_run_config *c, const sgn_train_options *o, sgn_error *err);
 void       sgn_trainer_free(sgn_trainer *t);
+
+/* Parts of it that a measurement wants alone: kernels, BLAS and threads; shards and order; random
+ * weights and the optimizer; activations. */
+sgn_status sgn_trainer_setup_machine(const sgn_train_config *c, sgn_error *err);
+sgn_status sgn_trainer_setup_data(sgn_trainer *t, sgn_error *err);
+sgn_status sgn_trainer_setup_model(sgn_trainer *t, sgn_error *err);
+sgn_status sgn_trainer_setup_tape(sgn_trainer *t, sgn_error *err);
+
+/* trainer.c: one step, data to weights; p->step is given, losses, norm, lr and flips are answered, t->times measured. */
+sgn_status sgn_trainer_step(sgn_trainer *t, sgn_progress *p, sgn_error *err);
 
 /* trainer_run.c: the run's directory. begin: refuses or finds what to continue from (t->from);
  * restore: weights, moments and position of t->from; create: the directory, not before everything

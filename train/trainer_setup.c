@@ -14,7 +14,7 @@
 
 /* --- machine ------------------------------------------------------------------------------------- */
 
-static sgn_status setup_machine(const sgn_train_config *c, sgn_error *err) {
+sgn_status sgn_trainer_setup_machine(const sgn_train_config *c, sgn_error *err) {
     const char *forced = getenv("SIGNUM_KERNELS");
     SGN_TRY(sgn_kernels_use(forced && *forced ? NULL : c->kernels, err));
     SGN_TRY(sgn_gemm_init(err));
@@ -51,7 +51,7 @@ static sgn_status check_windows(const sgn_shards *s, const char *key, int64_t se
     return SGN_OK;
 }
 
-static sgn_status setup_data(sgn_trainer *t, sgn_error *err) {
+sgn_status sgn_trainer_setup_data(sgn_trainer *t, sgn_error *err) {
     sgn_run_config *c = &t->config;
     if (!*c->data.train)
         SGN_FAIL(err, SGN_CONFIG, "data.train is empty; name the shards to learn from: data.train=DIR, made by 'signum tokenize'");
@@ -102,7 +102,7 @@ static sgn_status load_init(sgn_trainer *t, sgn_error *err) {
     return sgn_model_load_weights(&t->model, directory.s, err);
 }
 
-static sgn_status setup_model(sgn_trainer *t, sgn_error *err) {
+sgn_status sgn_trainer_setup_model(sgn_trainer *t, sgn_error *err) {
     SGN_TRY(sgn_transformer_init(&t->model, &t->config.model, true, err));
     t->config.model = t->model.config;
     SGN_TRY(sgn_transformer_commit(&t->model, err));
@@ -122,7 +122,7 @@ static sgn_status setup_teacher(sgn_trainer *t, sgn_error *err) {
     return sgn_teacher_open(&t->teacher, c->distill.teacher, &need, err);
 }
 
-static sgn_status setup_tape(sgn_trainer *t, sgn_error *err) {
+sgn_status sgn_trainer_setup_tape(sgn_trainer *t, sgn_error *err) {
     const sgn_run_config *c = &t->config;
     const bool taught = *c->distill.teacher;
     const sgn_head_loss_args loss = {
@@ -187,13 +187,13 @@ static sgn_status setup_loop(sgn_trainer *t, sgn_error *err) {
 sgn_status sgn_trainer_setup(sgn_trainer *t, const sgn_run_config *c, const sgn_train_options *o, sgn_error *err) {
     *t = (sgn_trainer){ .config = *c, .options = o, .lock = -1, .saved_step = -1 };
     SGN_TRY(sgn_run_config_check(&t->config, err));
-    SGN_TRY(setup_machine(&t->config.train, err));
-    SGN_TRY(setup_data(t, err));
+    SGN_TRY(sgn_trainer_setup_machine(&t->config.train, err));
+    SGN_TRY(sgn_trainer_setup_data(t, err));
     SGN_TRY(sgn_plan_make(&t->config, &t->plan, err));
     SGN_TRY(sgn_trainer_run_begin(t, err));
-    SGN_TRY(setup_model(t, err));
+    SGN_TRY(sgn_trainer_setup_model(t, err));
     SGN_TRY(setup_teacher(t, err));
-    SGN_TRY(setup_tape(t, err));
+    SGN_TRY(sgn_trainer_setup_tape(t, err));
     SGN_TRY(sgn_trainer_run_restore(t, err));
     SGN_TRY(sgn_trainer_run_create(t, err));
     SGN_TRY(check_disk(t, err));

@@ -50,20 +50,25 @@ static sgn_status size_tape(live *l, const sgn_teacher_need *need, size_t *bytes
     return s;
 }
 
+/* The model, its weights still zero, and its tape. */
+static sgn_status build(sgn_teacher *t, const sgn_model_config *c, const sgn_teacher_need *need, sgn_error *err) {
+    size_t bytes;
+    live *l = t->state = calloc(1, sizeof *l);
+    if (!l) SGN_FAIL(err, SGN_NOMEM, "no memory for the teacher");
+    SGN_TRY(sgn_transformer_init(&l->model, c, false, err));
+    SGN_TRY(sgn_transformer_commit(&l->model, err));
+    SGN_TRY(size_tape(l, need, &bytes, err));
+    return sgn_tape_init(&l->tape, sgn_transformer_nodes(&l->model), bytes, err);
+}
+
 static sgn_status open_live(sgn_teacher *t, const char *where, const sgn_teacher_need *need, sgn_error *err) {
     sgn_path directory;
     sgn_model_config c;
-    size_t bytes;
     SGN_TRY(sgn_model_resolve(where, "distill.teacher", &directory, err));
     SGN_TRY(sgn_model_load_config(directory.s, need->student, &c, err));
     SGN_TRY(check(&c, directory.s, need, err));
-    live *l = t->state = calloc(1, sizeof *l);
-    if (!l) SGN_FAIL(err, SGN_NOMEM, "no memory for the teacher");
-    SGN_TRY(sgn_transformer_init(&l->model, &c, false, err));
-    SGN_TRY(sgn_transformer_commit(&l->model, err));
-    SGN_TRY(sgn_model_load_weights(&l->model, directory.s, err));
-    SGN_TRY(size_tape(l, need, &bytes, err));
-    return sgn_tape_init(&l->tape, sgn_transformer_nodes(&l->model), bytes, err);
+    SGN_TRY(build(t, &c, need, err));
+    return sgn_model_load_weights(&((live *)t->state)->model, directory.s, err);
 }
 
 static sgn_status soft(sgn_teacher *t, const sgn_batch *b, sgn_soft *out, sgn_error *err) {
@@ -93,3 +98,11 @@ const sgn_teacher_kind sgn_teacher_live = {
     .name = "live", .summary = "a frozen model of the same vocabulary, run on every batch",
     .open = open_live, .soft = soft, .bytes = bytes, .close = close_live,
 };
+
+sgn_status sgn_teacher_open_random(sgn_teacher *t, const sgn_model_config *c, const sgn_teacher_need *need, sgn_error *err) {
+    *t = (sgn_teacher){ .kind = &sgn_teacher_live };
+    const sgn_status s = build(t, c, need, err);
+    if (s != SGN_OK) sgn_teacher_close(t);
+    else sgn_transformer_randomize(&((live *)t->state)->model, 1);
+    return s;
+}

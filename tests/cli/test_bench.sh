@@ -1,0 +1,56 @@
+#!/bin/bash
+# test_bench.sh - signum bench: its JSON has the fields that others rely on, and they belong together. No speed is judged.
+# SPDX-License-Identifier: MIT
+set -eu
+cd "$(dirname "$0")/../.."
+S=${SIGNUM:-./signum}
+D=$(mktemp -d "${TMPDIR:-/tmp}/signum-bench-XXXXXX")
+trap 'rm -rf "$D"' EXIT
+fail() { echo "FAIL: $*" >&2; exit 1; }
+ok() { echo "  ok   $*"; }
+
+$S bench gemm --m 5 --n 70 --k 131 --threads 2 --json >"$D/gemm"
+$S bench gemm --m 1 --n 1 --k 1 --threads 1 >/dev/null
+small="model.dim=32 model.layers=1 model.heads=2 model.ffn=48 model.vocab=300 model.context=64"
+for teacher in none same; do
+    $S bench step --preset tiny $small --batch 2 --seq 16 --steps 3 --threads 1 --teacher $teacher --json >"$D/$teacher"
+done
+python3 - "$D" <<'PY'
+import json, sys
+def line(name):
+    text = open(f'{sys.argv[1]}/{name}').read()
+    assert text.endswith('\n') and text.count('\n') == 1, (name, text)
+    return json.loads(text)
+g = line('gemm')
+for key in 'binary_gflops sgemm_gflops ratio_forward ratio_dx refresh_s'.split():
+    assert g[key] > 0, (key, g)
+for key, (low, high) in g['spread'].items():
+    assert low <= g[key] <= high, (key, g)
+assert (g['m'], g['n'], g['k'], g['threads']) == (5, 70, 131, 2) and g['isa'] and 'OpenBLAS' in g['blas'], g
+assert 0 <= g['rel_error'] <= 1e-6, g
+for name in 'none', 'same':
+    s = line(name)
+    parts = s['step_s']
+    assert list(parts) == ['teacher', 'forward', 'backward', 'optimizer', 'data'], s
+    assert all(parts[k] > 0 for k in ('forward', 'backward', 'optimizer')) and parts['data'] >= 0, s
+    assert 0 < s['tok_s_min'] <= s['tok_s'] <= s['tok_s_max'], s
+    # 6 x (4 x 32^2 + 3 x 32 x 48 binary + 300 x 32 head), the teacher not counted
+    assert abs(s['model_gflops'] / (s['tok_s'] * 6 * (4 * 32**2 + 3 * 32 * 48 + 300 * 32) * 1e-9) - 1) < 1e-9, s
+    assert abs(s['sgemm_ratio'] * s['sgemm_gflops'] / s['model_gflops'] - 1) < 1e-9, s
+    assert s['rss_mb'] > 1 and s['threads'] == 1 and s['isa'] and s['refresh_s'] > 0, s
+assert line('same')['step_s']['teacher'] > line('none')['step_s']['teacher'], 'the teacher takes no time'
+PY
+ok "fields of gemm and step"
+
+refuse() {   # pattern, command ...
+    local pattern=$1 code=0
+    shift
+    "$@" >"$D/out" 2>"$D/err" || code=$?
+    [ "$code" -eq 2 ] || fail "'$*' ended with $code: $(cat "$D/err")"
+    grep -qE -- "$pattern" "$D/err" || fail "'$*' does not say /$pattern/: $(cat "$D/err")"
+}
+refuse "'gemm' or 'step'" $S bench speed
+refuse "--m is 0" $S bench gemm --m 0
+refuse "--steps is 0" $S bench step --steps 0
+refuse "model.vocab" $S bench step --preset tiny model.vocab=0 --steps 1
+ok "what it refuses"
