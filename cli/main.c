@@ -3,6 +3,7 @@
  * SPDX-License-Identifier: MIT */
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 #include "cli/command.h"
 #include "cli/terminal.h"
 
@@ -37,5 +38,7 @@ int main(int argc, char **argv) {
         if (s == SGN_OK) s = lost;
     }
     if (s != SGN_OK) fprintf(stderr, "signum: %s\n", *err.text ? err.text : sgn_status_text(s));
+    /* Without memory OpenBLAS's own threads never end, and leaving through it would wait for them. */
+    if (s == SGN_NOMEM) _exit(sgn_status_exit_code(s));
     return sgn_status_exit_code(s);
 }

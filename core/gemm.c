@@ -4,6 +4,7 @@
 #include <cblas.h>
 #include <stdio.h>
 #include <string.h>
+#include "core/arena.h"
 #include "core/parallel.h"
 
 #ifdef SGN_DOUBLE
@@ -16,6 +17,9 @@
  * 256 x 256 90 %; the smaller where the larger would leave threads idle. */
 enum { LARGE_TILE = 384, SMALL_TILE = 256, ENOUGH_TILES = 12, TILE_UNIT = 16 };
 
+/* What OpenBLAS takes per thread, and a little: seen in 0.3.21 for x86-64. */
+enum { BLAS_BUFFER = (128 << 20) + (64 << 10) };
+
 static char library[128] = "OpenBLAS";
 
 sgn_status sgn_gemm_check(const char *config, sgn_error *err) {
@@ -26,9 +30,18 @@ sgn_status sgn_gemm_check(const char *config, sgn_error *err) {
     return SGN_OK;
 }
 
+sgn_status sgn_gemm_probe(sgn_error *err) {
+    const size_t bytes = (size_t)sgn_threads() * BLAS_BUFFER;
+    void *p;
+    SGN_TRY(sgn_memory_alloc(&p, bytes, "OpenBLAS's buffers (128 MiB of address space for each thread)", err));
+    sgn_memory_free(p, bytes);
+    return SGN_OK;
+}
+
 sgn_status sgn_gemm_init(sgn_error *err) {
     const char *config = openblas_get_config();
     SGN_TRY(sgn_gemm_check(config, err));
+    SGN_TRY(sgn_gemm_probe(err));
     openblas_set_num_threads(1);
     char version[32] = "";
     (void)sscanf(config, "OpenBLAS %31s", version);

@@ -87,6 +87,7 @@ static sgn_status prepare(sgn_runtime *r, sgn_error *err) {
     const size_t bytes = r->arena.peak;
     SGN_TRY(sgn_arena_init(&r->arena, bytes, err));
     SGN_TRY(lay_out(r, err));
+    SGN_TRY(sgn_gemm_probe(err));
     sgn_rope_tables(&r->c, r->context, r->cosine, r->sine);
     return SGN_OK;
 }

@@ -22,22 +22,25 @@ sgn_status sgn_trainer_setup_machine(const sgn_train_config *c, sgn_error *err) 
     return SGN_OK;
 }
 
-/* Best of a few products over all threads: what the machine can do with dense arithmetic. */
+/* Best of a few products of one thread, times the threads: what the cores can do with dense
+ * arithmetic, whoever else keeps them busy just now. */
 static sgn_status measure_peak(double *peak, sgn_error *err) {
-    enum { N = 1024 };
+    enum { N = 768 };
     const double budget = 0.2, start = sgn_trainer_clock();
     float *x = calloc((size_t)3 * N * N, sizeof *x);
     if (!x) SGN_FAIL(err, SGN_NOMEM, "no memory to measure the SGEMM peak");
     for (int i = 0; i < 2 * N * N; i++) x[i] = (float)(i % 7) - 3;
+    const sgn_gemm_args product = { .trans_b = true, .m = N, .n = N, .k = N, .a = 1, .A = x, .lda = N,
+                                    .B = x + N * N, .ldb = N, .C = x + 2 * N * N, .ldc = N };
     double best = 0;
     for (double last = start; last - start < budget;) {
-        sgn_gemm_forward(x + 2 * N * N, x, x + N * N, N, N, N);
+        sgn_gemm_serial(&product);
         const double now = sgn_trainer_clock();
         if (1 / (now - last) > best) best = 1 / (now - last);
         last = now;
     }
     free(x);
-    *peak = best * 2.0 * N * N * N;
+    *peak = best * 2.0 * N * N * N * sgn_threads();
     return SGN_OK;
 }
 
@@ -180,6 +183,7 @@ static sgn_status setup_loop(sgn_trainer *t, sgn_error *err) {
     if (!t->window) SGN_FAIL(err, SGN_NOMEM, "no memory for the list of a step's windows; lower train.batch or train.accumulate");
     SGN_TRY(sgn_metrics_open(&t->metrics, t->options->out, t->at.metrics_bytes, err));
     if (t->at.step >= c->steps) return SGN_OK;
+    SGN_TRY(sgn_gemm_probe(err));
     if (t->options->measure_peak) SGN_TRY(measure_peak(&t->peak, err));
     return sgn_loader_open(&t->loader, t->train, &t->sampler, (uint64_t)(t->at.step * c->accumulate), err);
 }

@@ -117,6 +117,14 @@ no_space() (trap '' XFSZ; ulimit -f 4; "$@")      # files of at most 4 KiB: writ
 refuse 4 "$D/x" "$D/x" no_space $S export "$D/run" --format packed --out "$D/x"
 refuse 4 "$D/x" "$D/x" no_space $S tokenize "$D/text.txt" --tokenizer "$D/tok.json" --out "$D/x"
 no_memory() (ulimit -v 3000000; "$@")
+# Whatever the limit: it runs or says why not, and never waits for memory that does not come.
+for kib in 150000 250000 350000 450000 600000; do
+    rm -rf "$D/x"
+    code=0
+    (ulimit -v $kib; exec timeout -s KILL 60 $S train "$D/c.yaml" data.train="$D/data" train.threads=2 train.steps=2 --out "$D/x") >"$D/log" 2>&1 || code=$?
+    [ $code -eq 0 ] || [ $code -eq 3 ] || [ $code -eq 127 ] || fail "with $kib KiB of address space: exit code $code: $(cat "$D/log")"
+done
+rm -rf "$D/x"
 refuse 3 'memory' - no_memory cfg model.dim=8192 model.ffn=32768 model.layers=4 --out "$D/x"
 rm -rf "$D/x"
 
