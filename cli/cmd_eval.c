@@ -106,14 +106,14 @@ static void print_one(const result *r, const values *v) {
 
 static void print_table(const result *r, int count) {
     sgn_size_text size;
-    printf("%-28s %-10s %12s %12s %9s %10s %10s %10s %9s\n", "model", "kind", "parameters", "file", "bits/par.", "nats/token", "perplexity",
-           "bits/byte", "tokens/s");
+    printf("%-22s %-10s %12s %11s %9s %10s %10s %9s %8s %9s\n", "model", "kind", "parameters", "file", "bits/par.", "nats/token", "perplexity",
+           "bits/byte", "to first", "tokens/s");
     for (int i = 0; i < count; i++) {
         char bpb[24] = "-";
         if (r[i].p.bits_per_byte >= 0) snprintf(bpb, sizeof bpb, "%.4f", r[i].p.bits_per_byte);
-        printf("%-28s %-10s %12lld %12s %9.2f %10.4f %10.3f %10s %9.0f\n", r[i].model, r[i].kind, (long long)parameters(&r[i]),
+        printf("%-22s %-10s %12lld %11s %9.2f %10.4f %10.3f %9s %8.4f %9.0f\n", r[i].model, r[i].kind, (long long)parameters(&r[i]),
                sgn_size_print(r[i].bytes, &size), bits_per_weight(&r[i]), r[i].p.nats_per_token, r[i].p.perplexity, bpb,
-               r[i].p.tokens_per_s);
+               r[i].p.nats_per_token / r[0].p.nats_per_token, r[i].p.tokens_per_s);
     }
 }
 

@@ -6,7 +6,8 @@
 set -eu
 S=./signum
 D=demo
-say() { printf '\n\033[1m== %s\033[0m\n' "$*"; }
+if [ -t 1 ]; then bold=$(printf '\033[1m') plain=$(printf '\033[0m'); else bold='' plain=''; fi
+say() { printf '\n%s== %s%s\n' "$bold" "$*" "$plain"; }
 
 say "1. text"
 mkdir -p $D
@@ -42,10 +43,9 @@ for run in teacher student alone; do
 done
 $S plot $D/teacher $D/student $D/alone --out $D/curves.svg
 
-say "8. the packed student speaks"
-$S generate $D/packed/student --prompt "And it came to pass" --tokens 80 --temperature 0.7 --seed 1
-
-say "9. the three, as they were packed, on text they have not seen"
+say "8. the three as they were packed, on text that none has seen"
 $S eval $D/packed/teacher $D/packed/student $D/packed/alone --data $D/data
-echo
-echo "loss curves: $D/curves.svg    go on: $S generate $D/packed/student --prompt \"In the beginning\""
+
+say "9. the packed student speaks"
+$S generate $D/packed/student --prompt "And it came to pass" --tokens 80 --temperature 0.7 --seed 1
+printf '\nloss curves: %s\nanother: %s generate %s --prompt "In the beginning"\n' $D/curves.svg $S $D/packed/student
