@@ -93,7 +93,7 @@ PACKAGES_check := $(PACKAGES) gcc libcmocka-dev zstd hdf5-tools python3 python3-
 PACKAGES_check-long := $(PACKAGES_check) libclang-rt-14-dev python3-torch
 
 .PHONY: packages-demo packages-check packages-check-long
-packages-%:
+packages-demo packages-check packages-check-long: packages-%:
 	@sh tests/packages.sh $(PACKAGES_$*)
 
 # --- the main job -------------------------------------------------------------------------------
