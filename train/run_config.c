@@ -95,18 +95,20 @@ static void list(const sgn_path *at, int count, char *out, size_t room) {
 }
 
 static sgn_status find_preset(const char *preset, sgn_path *out, sgn_error *err) {
-    if (sgn_is_directory(preset)) {
+    const bool directory = sgn_is_directory(preset);
+    if (directory) {
         SGN_TRY(sgn_path_set(out, err, "%s/config.yaml", preset));
         if (sgn_file_exists(out->s)) return SGN_OK;
-        SGN_FAIL(err, SGN_CONFIG, "%s is a directory without config.yaml; a preset is a YAML file, a name, or a run", preset);
-    }
-    if (strchr(preset, '/') || strstr(preset, ".yaml") || sgn_file_exists(preset)) return sgn_path_set(out, err, "%s", preset);
+    } else if (strchr(preset, '/') || strstr(preset, ".yaml") || sgn_file_exists(preset))
+        return sgn_path_set(out, err, "%s", preset);
     sgn_path at[PLACES];
     const int count = places(at);
     for (int i = 0; i < count; i++) {
         SGN_TRY(sgn_path_set(out, err, "%s/%s.yaml", at[i].s, preset));
-        if (sgn_file_exists(out->s)) return SGN_OK;
+        if (sgn_file_exists(out->s)) return SGN_OK;       /* though a directory may have the name of a preset */
     }
+    if (directory)
+        SGN_FAIL(err, SGN_CONFIG, "%s is a directory without config.yaml; a preset is a YAML file, a name, or a run", preset);
     char known[256];
     list(at, count, known, sizeof known);
     SGN_FAIL(err, SGN_CONFIG, "there is no preset '%s'; give the path of a YAML file or one of: %s", preset, known);

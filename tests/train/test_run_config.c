@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "tests/check.h"
 
+#include <sys/stat.h>
+#include <unistd.h>
 #include "train/run_config.h"
 
 static sgn_run_config c, d;
@@ -95,6 +97,19 @@ static void refusals(void **state) {
     check_fails(sgn_run_config_load(&c, "configs", NULL, 0, &err), SGN_CONFIG, &err, "config.yaml");
 }
 
+/* A directory may bear the name of a preset, as the demo's does. */
+static void a_directory_of_that_name(void **state) {
+    (void)state;
+    char here[SGN_PATH_MAX];
+    assert_non_null(getcwd(here, sizeof here));
+    assert_int_equal(chdir(check_directory), 0);
+    assert_int_equal(mkdir("mine", 0700) + mkdir("configs", 0700), 0);
+    check_ok(sgn_file_write("configs/mine.yaml", "train: {steps: 3}\n", 18, &err), &err);
+    check_ok(sgn_run_config_load(&c, "mine", NULL, 0, &err), &err);
+    assert_int_equal(chdir(here), 0);
+    assert_int_equal(c.train.steps, 3);
+}
+
 /* A setting that decides the bits is refused by name with both values; the others may change. */
 static void what_a_resume_may_change(void **state) {
     (void)state;
@@ -118,7 +133,7 @@ static void what_a_resume_may_change(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(presets_load), cmocka_unit_test(paper_presets), cmocka_unit_test(refusals),
-        cmocka_unit_test(what_a_resume_may_change),
+        cmocka_unit_test(a_directory_of_that_name), cmocka_unit_test(what_a_resume_may_change),
     };
     return check_run(tests);
 }
