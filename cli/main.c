@@ -1,6 +1,7 @@
 /* main.c - words to calls. Errors end here: one line on stderr and an exit code by kind.
  *
  * SPDX-License-Identifier: MIT */
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -29,6 +30,7 @@ static sgn_status run(int argc, char **argv, sgn_error *err) {
 }
 
 int main(int argc, char **argv) {
+    signal(SIGXFSZ, SIG_IGN);                  /* a file past `ulimit -f` is a failed write, with a sentence, not the end */
     sgn_log_to(sgn_terminal_log, NULL);
     sgn_error err = { 0 };
     sgn_status s = run(argc, argv, &err);
