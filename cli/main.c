@@ -7,6 +7,7 @@
 #include <unistd.h>
 #include "cli/command.h"
 #include "cli/terminal.h"
+#include "core/gemm.h"
 
 static bool is_help(const char *word) { return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0; }
 
@@ -41,6 +42,6 @@ int main(int argc, char **argv) {
     }
     if (s != SGN_OK) fprintf(stderr, "signum: %s\n", *err.text ? err.text : sgn_status_text(s));
     /* Without memory OpenBLAS's own threads never end, and leaving through it would wait for them. */
-    if (s == SGN_NOMEM) _exit(sgn_status_exit_code(s));
+    if (s == SGN_NOMEM || sgn_gemm_probe(NULL) != SGN_OK) _exit(sgn_status_exit_code(s));
     return sgn_status_exit_code(s);
 }
