@@ -37,6 +37,7 @@ const char *sgn_nearest(const char *word, const char *const *known, int count) {
     const char *best = NULL;
     size_t least = (strlen(word) + 2) / 3 + 1;      /* a third of the letters may differ */
     for (int i = 0; i < count; i++) {
+        if (*word && strncmp(word, known[i], strlen(word)) == 0) return known[i];
         const size_t d = distance(word, known[i]);
         if (d < least) least = d, best = known[i];
     }

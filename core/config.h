@@ -57,7 +57,7 @@ sgn_status sgn_config_document(const sgn_section *sections, char **out, sgn_erro
 
 /* Does YAML 1.1 take this bare word for a truth value or null? */
 bool sgn_config_implicit(const char *word);
-/* The known word nearest to `word` (edit distance), NULL if none is near. */
+/* The known word that begins with `word`, else the nearest (edit distance); NULL if none is near. */
 const char *sgn_nearest(const char *word, const char *const *known, int count);
 
 #endif

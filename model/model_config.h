@@ -27,7 +27,7 @@ extern const sgn_field sgn_model_fields[];
 sgn_status sgn_model_config_resolve(sgn_model_config *c, sgn_error *err);
 
 /* config.json as Hugging Face writes it for LlamaForCausalLM, plus our own object under
- * "signum" {linear, scales, shift, binary}. Without that object all linears are full. */
+ * "signum" {linear, scales, shift, binary}. Without that object all linears are full; model_infer.h asks the arrays. */
 sgn_status sgn_model_config_from_json(sgn_model_config *c, const sgn_json *j, const char *where, sgn_error *err);
 sgn_json  *sgn_model_config_to_json(const sgn_model_config *c);         /* owned; NULL: no memory */
 

@@ -251,6 +251,7 @@ static void nearest_word(void **state) {
     assert_string_equal(sgn_nearest("hiden_dim", known, 4), "hidden_dim");
     assert_string_equal(sgn_nearest("layer", known, 4), "layers");
     assert_string_equal(sgn_nearest("head", known, 4), "heads");
+    assert_string_equal(sgn_nearest("hid", known, 4), "hidden_dim");   /* its beginning, however far the rest */
     assert_null(sgn_nearest("optimizer", known, 4));
     assert_null(sgn_nearest("", known, 4));
     assert_null(sgn_nearest("dim", known, 0));
