@@ -6,6 +6,7 @@
 #include "data/corpus.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -62,10 +63,10 @@ static bool is_valid(uint64_t d, double f) { return (uint64_t)((double)(d + 1) *
 static sgn_status check_given(const corpus *c, const sgn_text_part *p, sgn_error *err) {
     for (size_t i = 0; i < p->count; i++) {
         if ((uint32_t)p->ids[i] < c->vocab) continue;
-        if (p->line)
-            SGN_FAIL(err, SGN_FORMAT, "%s: line %" PRIu64 ": id %" PRId32 " is outside the vocabulary of %" PRIu32, p->file, p->line,
-                     p->ids[i], c->vocab);
-        SGN_FAIL(err, SGN_FORMAT, "%s: id %" PRId32 " is outside the vocabulary of %" PRIu32, p->file, p->ids[i], c->vocab);
+        char line[40] = "";
+        if (p->line) snprintf(line, sizeof line, "line %" PRIu64 ": ", p->line);
+        SGN_FAIL(err, SGN_FORMAT, "%s: %sid %" PRId32 " is outside the vocabulary of %" PRIu32 "; give the tokenizer or --vocab that "
+                 "the ids were made with, and their true width to --ids", p->file, line, p->ids[i], c->vocab);
     }
     return SGN_OK;
 }
