@@ -90,7 +90,7 @@ PACKAGES      := make clang libomp-dev libopenblas-pthread-dev libhdf5-dev libzs
                  libyaml-dev libjansson-dev libxxhash-dev libpcre2-dev
 PACKAGES_demo  := $(PACKAGES) bible-kjv
 PACKAGES_check := $(PACKAGES) gcc libcmocka-dev zstd hdf5-tools python3 python3-numpy python3-h5py
-PACKAGES_check-long := $(PACKAGES_check) libclang-rt-14-dev python3-torch
+PACKAGES_check-long := $(PACKAGES_check) libclang-rt-dev python3-torch
 
 .PHONY: packages-demo packages-check packages-check-long
 packages-demo packages-check packages-check-long: packages-%:

@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "train/trainer_parts.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -97,11 +98,34 @@ static sgn_status check_tokenizer(const sgn_trainer *t, const char *directory, s
     return SGN_OK;
 }
 
+/* What shapes cannot tell: the settings decide, but not in silence. */
+static sgn_status check_init_config(const sgn_model_config *mine, const char *directory, sgn_error *err) {
+    sgn_model_config c;
+    sgn_path path;
+    SGN_TRY(sgn_path_set(&path, err, "%s/config.json", directory));
+    if (!sgn_file_exists(path.s)) return SGN_OK;
+    sgn_error unread = { 0 };
+    if (sgn_model_load_config(directory, mine, &c, &unread) != SGN_OK) {
+        sgn_warn("init: the settings of this run decide the shape, for %s", unread.text);
+        return SGN_OK;
+    }
+    const struct { const char *name; double mine, its; } pair[] = {
+        { "heads", (double)mine->heads, (double)c.heads }, { "kv_heads", (double)mine->kv_heads, (double)c.kv_heads },
+        { "rms_eps", mine->rms_eps, c.rms_eps }, { "rope_theta", mine->rope_theta, c.rope_theta },
+        { "rope_scaling", mine->rope_scaling, c.rope_scaling } };
+    for (size_t i = 0; i < sizeof pair / sizeof *pair; i++)
+        if (fabs(pair[i].mine - pair[i].its) > 1e-9 * fabs(pair[i].its))
+            sgn_warn("init: %s was made with model.%s = %g, this run has %g; set it to go on as it was", path.s, pair[i].name,
+                     pair[i].its, pair[i].mine);
+    return SGN_OK;
+}
+
 static sgn_status load_init(sgn_trainer *t, sgn_error *err) {
     const char *init = t->config.start.init;
     sgn_path directory;
     SGN_TRY(sgn_model_resolve(init, "init", &directory, err));
     SGN_TRY(check_tokenizer(t, directory.s, err));
+    SGN_TRY(check_init_config(&t->model.config, directory.s, err));
     return sgn_model_load_weights(&t->model, directory.s, err);
 }
 

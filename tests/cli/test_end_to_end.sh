@@ -149,6 +149,8 @@ greedy() { $S generate "$1" --prompt "laven mute" --tokens 20 --temperature 0 --
 ok "generation: by seed, and greedily alike from packed file and checkpoint"
 
 quiet train init="$D/latent" train.steps=3 optim.lr=0 optim.min_lr=0 --out "$D/continued"
+quiet train init="$D/latent" model.rope_theta=500 train.steps=1 --out "$D/turned"
+grep -q 'model.rope_theta = 10000, this run has 500' "$D/log" || fail "another rope_theta than init's went unsaid"
 near "$(nats "$D/continued")" "$run" "a run that starts from exported latents"
 quiet $S inspect "$D/packed/model.safetensors"
 quiet $S inspect "$checkpoint"
