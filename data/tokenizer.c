@@ -144,10 +144,6 @@ const char *sgn_tokenizer_piece(const sgn_tokenizer *t, int32_t id, size_t *n) {
 
 bool sgn_tokenizer_is_special(const sgn_tokenizer *t, int32_t id) { return has(t, id) && t->vocabulary.special[id]; }
 
-int32_t sgn_tokenizer_find(const sgn_tokenizer *t, const char *bytes, size_t n) {
-    return sgn_vocabulary_find(&t->vocabulary, bytes, n);
-}
-
 uint64_t sgn_tokenizer_text_bytes(const sgn_tokenizer *t, const int32_t *ids, size_t count) {
     uint64_t sum = 0;
     for (size_t i = 0; i < count; i++) {

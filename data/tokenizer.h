@@ -41,8 +41,6 @@ sgn_status  sgn_tokenizer_encode(const sgn_tokenizer *t, const char *text, size_
  * NULL and 0 for an id outside the vocabulary. */
 const char *sgn_tokenizer_piece(const sgn_tokenizer *t, int32_t id, size_t *n);
 bool        sgn_tokenizer_is_special(const sgn_tokenizer *t, int32_t id);
-/* The id of exactly these bytes (specials: their name), -1 if no piece has them. */
-int32_t     sgn_tokenizer_find(const sgn_tokenizer *t, const char *bytes, size_t n);
 /* Bytes of text that `count` ids stand for; specials count 0. */
 uint64_t    sgn_tokenizer_text_bytes(const sgn_tokenizer *t, const int32_t *ids, size_t count);
 
