@@ -76,7 +76,7 @@ static void set_finite(sgn_json *out, const char *key, double value) {
 }
 
 static sgn_status describe_numbers(const sgn_archive *a, int i, bool latent, bool stats, sgn_json *out, sgn_error *err) {
-    const int64_t n = (int64_t)(a->at[i].bytes / sgn_dtype_bytes(a->at[i].dtype));
+    const int64_t n = (int64_t)sgn_array_numel(&a->at[i]);
     if (n == 0) return SGN_OK;
     float *x = malloc((size_t)n * sizeof *x);
     if (!x) SGN_FAIL(err, SGN_NOMEM, "%s: no memory for '%s'", a->path, a->at[i].name);

@@ -13,85 +13,21 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "archives hold little-
 
 enum { HEAD = 64, KINDS = 16 };
 
-/* --- types ------------------------------------------------------------------------------------ */
-
-static const struct { size_t bytes; const char *name; } types[] = {
-#define X(name, bytes, text) { bytes, text },
-    SGN_DTYPE_LIST(X)
-#undef X
-};
-
-size_t sgn_dtype_bytes(sgn_dtype t) { return types[t].bytes; }
-const char *sgn_dtype_name(sgn_dtype t) { return types[t].name; }
-
-bool sgn_dtype_parse(const char *name, sgn_dtype *out) {
-    for (int i = 0; i < SGN_DTYPE_COUNT; i++)
-        if (strcmp(name, types[i].name) == 0) {
-            *out = (sgn_dtype)i;
-            return true;
-        }
-    return false;
-}
-
-static uint32_t bits_of(float f) {
-    uint32_t u;
-    memcpy(&u, &f, sizeof u);
-    return u;
-}
-static float float_of(uint32_t u) {
-    float f;
-    memcpy(&f, &u, sizeof f);
-    return f;
-}
-
-/* u >> n, to the nearest, ties to the even one. */
-static uint32_t shift_to_even(uint32_t u, uint32_t n) {
-    return (u + (1u << (n - 1)) - 1 + (u >> n & 1)) >> n;
-}
-
-/* half: 1 sign, 5 exponent (bias 15), 10 fraction; exponent 0 counts in steps of 2^-24. */
-float sgn_f16_to_f32(uint16_t h) {
-    const uint32_t sign = (uint32_t)(h & 0x8000) << 16, exponent = h >> 10 & 31, fraction = h & 0x3ff;
-    if (exponent == 0) return float_of(sign | bits_of((float)fraction * 0x1p-24f));
-    if (exponent == 31) return float_of(sign | 0x7f800000 | fraction << 13);
-    return float_of(sign | (exponent + 112) << 23 | fraction << 13);
-}
-
-uint16_t sgn_f32_to_f16(float f) {
-    const uint32_t u = bits_of(f), sign = u >> 16 & 0x8000, a = u & 0x7fffffff;
-    uint32_t h;
-    if (a > 0x7f800000) {                           /* not a number: what fits of its payload */
-        h = 0x7c00 | (a >> 13 & 0x3ff);
-        if (h == 0x7c00) h |= 0x200;
-    } else if (a >= 0x47800000) {                   /* 2^16 and more */
-        h = 0x7c00;
-    } else if (a >= 0x38800000) {                   /* normal halves; a carry ends at infinity */
-        h = shift_to_even(a - (112u << 23), 13);
-    } else if (a >= 0x33000000) {                   /* 2^-25 and more: fraction in steps of 2^-24 */
-        h = shift_to_even((a & 0x7fffff) | 0x800000, 126 - (a >> 23));
-    } else {
-        h = 0;
-    }
-    return (uint16_t)(sign | h);
-}
-
-float sgn_bf16_to_f32(uint16_t h) { return float_of((uint32_t)h << 16); }
-
-uint16_t sgn_f32_to_bf16(float f) {
-    const uint32_t u = bits_of(f);
-    if ((u & 0x7fffffff) <= 0x7f800000) return (uint16_t)shift_to_even(u, 16);
-    return (uint16_t)(u >> 16 | (u >> 16 & 0x7f ? 0 : 0x40));
-}
-
 /* --- arrays ----------------------------------------------------------------------------------- */
 
 bool sgn_array_size(const sgn_array *a, uint64_t *bytes) {
     if (a->rank < 0 || a->rank > SGN_ARRAY_RANK) return false;
+    const int64_t block = sgn_dtype_block(a->dtype);
     uint64_t n = sgn_dtype_bytes(a->dtype);
+    if (block > 1 && (a->rank == 0 || a->dim[a->rank - 1] % block != 0)) return false;
     for (int i = 0; i < a->rank; i++)
-        if (a->dim[i] < 0 || !sgn_mul_fits(n, (uint64_t)a->dim[i], &n)) return false;
+        if (a->dim[i] < 0 || !sgn_mul_fits(n, (uint64_t)(i + 1 < a->rank ? a->dim[i] : a->dim[i] / block), &n)) return false;
     *bytes = n;
     return true;
+}
+
+uint64_t sgn_array_numel(const sgn_array *a) {
+    return a->bytes / sgn_dtype_bytes(a->dtype) * (uint64_t)sgn_dtype_block(a->dtype);
 }
 
 sgn_array sgn_array_make(const char *name, sgn_dtype dtype, int rank, const int64_t *dim) {
@@ -189,7 +125,7 @@ static void to_f32(sgn_dtype type, const void *from, float *out, int64_t count) 
 
 sgn_status sgn_archive_read_f32(const sgn_archive *a, int index, float *out, int64_t count, sgn_error *err) {
     const sgn_array *x = &a->at[index];
-    const uint64_t have = x->bytes / sgn_dtype_bytes(x->dtype);
+    const uint64_t have = sgn_array_numel(x);
     if (count < 0 || have != (uint64_t)count)
         SGN_FAIL(err, SGN_SHAPE, "%s: %s: %" PRIu64 " numbers, but %" PRId64 " are wanted", a->path, x->name, have, count);
     if (x->dtype == SGN_DTYPE_F32) return a->kind->read(a, index, out, err);

@@ -7,24 +7,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "core/dtype.h"
 #include "core/status.h"
-
-/* type, bytes of one element, safetensors' name */
-#define SGN_DTYPE_LIST(X) \
-    X(F64, 8, "F64") X(F32, 4, "F32") X(F16, 2, "F16") X(BF16, 2, "BF16") \
-    X(I64, 8, "I64") X(I32, 4, "I32") X(I16, 2, "I16") X(I8, 1, "I8")    \
-    X(U16, 2, "U16") X(U8, 1, "U8") X(BOOL, 1, "BOOL")
-
-typedef enum {
-#define X(name, bytes, text) SGN_DTYPE_##name,
-    SGN_DTYPE_LIST(X)
-#undef X
-    SGN_DTYPE_COUNT
-} sgn_dtype;
-
-size_t      sgn_dtype_bytes(sgn_dtype t);
-const char *sgn_dtype_name(sgn_dtype t);
-bool        sgn_dtype_parse(const char *name, sgn_dtype *out);
 
 enum { SGN_ARRAY_NAME = 192, SGN_ARRAY_RANK = 8 };
 
@@ -81,14 +65,9 @@ const sgn_archive_kind *sgn_archive_kind_at(int i);                      /* NULL
 /* A filled-in description; bytes from dtype and dims. sgn_archive_write refuses what does not
  * fit: a name too long is left empty here, and bytes past 2^64 are UINT64_MAX. */
 sgn_array  sgn_array_make(const char *name, sgn_dtype dtype, int rank, const int64_t *dim);
-/* bytes = size of the type * dims, noticing overflow and negative dims. */
+/* bytes = size of the type * dims, noticing overflow, negative dims and rows (the last dim) that are not whole blocks. */
 bool       sgn_array_size(const sgn_array *a, uint64_t *bytes);
+uint64_t   sgn_array_numel(const sgn_array *a);
 int        sgn_array_by_name(const void *a, const void *b);             /* for qsort */
-
-/* IEEE half and bfloat16, round to nearest even. */
-float    sgn_f16_to_f32(uint16_t h);
-uint16_t sgn_f32_to_f16(float f);
-float    sgn_bf16_to_f32(uint16_t h);
-uint16_t sgn_f32_to_bf16(float f);
 
 #endif

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "core/arena.h"
+#include "core/kernels/kernels.h"
 #include "core/parallel.h"
 
 #ifdef SGN_DOUBLE
@@ -85,17 +86,75 @@ static void run_tiles(void *ctx, int64_t begin, int64_t end) {
     }
 }
 
-void sgn_gemm(const sgn_gemm_args *g) {
-    if (g->m <= 0 || g->n <= 0) return;
+static tiling cut(const sgn_gemm_args *g) {
     const int64_t most = parts(g->m, LARGE_TILE) * parts(g->n, LARGE_TILE) >= ENOUGH_TILES ? LARGE_TILE : SMALL_TILE;
     tiling c = { g, part_size(g->m, most), part_size(g->n, most), 0 };
     c.across = parts(g->n, c.wide);
+    return c;
+}
+
+void sgn_gemm(const sgn_gemm_args *g) {
+    if (g->m <= 0 || g->n <= 0) return;
+    tiling c = cut(g);
     sgn_parallel(parts(g->m, c.high) * c.across, 1, run_tiles, &c);
 }
 
 void sgn_gemm_forward(sgn_real *y, const sgn_real *x, const sgn_real *w, int64_t tokens, int64_t out, int64_t in) {
     sgn_gemm(&(sgn_gemm_args){ .trans_b = true, .m = tokens, .n = out, .k = in, .a = 1, .A = x, .lda = in,
                                .B = w, .ldb = in, .b = 0, .C = y, .ldc = out });
+}
+
+/* --- a stored W ------------------------------------------------------------------------------------ */
+
+typedef struct {
+    tiling     tiles;
+    sgn_stored w;
+    int64_t    groups;         /* of tiles one below the other, which share a converted strip */
+} stored_job;
+
+static bool in_place(sgn_stored w) {
+    return w.dtype == SGN_DTYPE_F32 && sizeof(sgn_real) == sizeof(float) && (uintptr_t)w.data % sizeof(float) == 0;
+}
+
+/* Tiles of sgn_gemm, all of k at once, so that OpenBLAS sees what it sees there. */
+static void run_strips(void *ctx, int64_t begin, int64_t end) {
+    const stored_job *job = ctx;
+    const sgn_gemm_args *whole = job->tiles.whole;
+    const int64_t high = job->tiles.high, wide = job->tiles.wide, down = parts(whole->m, high);
+    sgn_real *strip = sgn_scratch(SGN_SCRATCH_KERNEL);
+    for (int64_t t = begin; t < end; t++) {
+        const int64_t j = t / job->groups * wide, group = t % job->groups, rows = whole->n - j < wide ? whole->n - j : wide;
+        sgn_kernels_get()->to_real[job->w.dtype](strip, sgn_stored_row(job->w, whole->k, j), rows * whole->k);
+        for (int64_t i = group * down / job->groups; i < (group + 1) * down / job->groups; i++) {
+            sgn_gemm_args g = *whole;
+            g.m = whole->m - i * high < high ? whole->m - i * high : high;
+            g.n = rows;
+            g.A += i * high * g.lda;
+            g.B = strip;
+            g.C += i * high * g.ldc + j;
+            sgn_gemm_serial(&g);
+        }
+    }
+}
+
+void sgn_gemm_forward_stored(sgn_real *y, const sgn_real *x, sgn_stored w, int64_t tokens, int64_t out, int64_t in) {
+    if (in_place(w)) {
+        sgn_gemm_forward(y, x, w.data, tokens, out, in);
+        return;
+    }
+    if (tokens <= 0 || out <= 0) return;
+    const sgn_gemm_args g = { .trans_b = true, .m = tokens, .n = out, .k = in, .a = 1, .A = x, .lda = in,
+                              .ldb = in, .b = 0, .C = y, .ldc = out };
+    stored_job job = { cut(&g), w, 0 };
+    const int64_t down = parts(tokens, job.tiles.high), wanted = parts(ENOUGH_TILES, job.tiles.across);
+    job.groups = wanted < down ? wanted : down;
+    sgn_parallel(job.tiles.across * job.groups, 1, run_strips, &job);
+}
+
+sgn_status sgn_gemm_stored_reserve(sgn_stored w, int64_t out, int64_t in, sgn_error *err) {
+    if (in_place(w)) return SGN_OK;
+    const int64_t rows = out < LARGE_TILE ? out : LARGE_TILE;
+    return sgn_scratch_reserve(SGN_SCRATCH_KERNEL, (size_t)(rows * in) * sizeof(sgn_real), err);
 }
 
 void sgn_gemm_dx(sgn_real *dx, const sgn_real *dy, const sgn_real *w, int64_t tokens, int64_t out, int64_t in) {

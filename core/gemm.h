@@ -41,6 +41,10 @@ void        sgn_gemm_whole(const sgn_gemm_args *g);
 
 /* y = x W^T, the three products of a dense layer: x (tokens, in), W (out, in). */
 void sgn_gemm_forward(sgn_real *y, const sgn_real *x, const sgn_real *w, int64_t tokens, int64_t out, int64_t in);
+/* The same with W as its file has it: each strip of rows becomes reals once for many tokens. The bits are those of
+ * sgn_gemm_forward with all of W as reals. Reserve outside loops, before. */
+void sgn_gemm_forward_stored(sgn_real *y, const sgn_real *x, sgn_stored w, int64_t tokens, int64_t out, int64_t in);
+sgn_status sgn_gemm_stored_reserve(sgn_stored w, int64_t out, int64_t in, sgn_error *err);
 void sgn_gemm_dx(sgn_real *dx, const sgn_real *dy, const sgn_real *w, int64_t tokens, int64_t out, int64_t in);  /* += */
 void sgn_gemm_dw(sgn_real *dw, const sgn_real *dy, const sgn_real *x, int64_t tokens, int64_t out, int64_t in);  /* += */
 

@@ -46,6 +46,7 @@ typedef struct {
     const sgn_real *hidden;    /* (tokens, width), after the teacher's final norm */
     const sgn_real *head;      /* (vocab, width) */
     int64_t         width;
+    sgn_stored      stored;    /* the head where `head` is NULL */
 } sgn_soft;
 
 /* Sums over the positions of one call, in nats. Added to, not set. */

@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include "core/dtype.h"
 
 /* float; double in the `double` build flavour, where gradients are checked by
  * finite differences. Files always hold the type they say. */
@@ -29,6 +30,7 @@ typedef struct {
     sgn_real  *data;
     sgn_real  *grad;           /* NULL: no gradient wanted */
     sgn_signs *signs;          /* latent weights only: what forward and backward read */
+    sgn_stored stored;         /* matrices that stay in their file: read where data is NULL */
     bool       needs_grad;     /* backward must reach it */
     bool       leaf;           /* data and grad belong to the caller; else to the tape,
                                   whose grads appear when backward reaches them */

@@ -9,7 +9,7 @@ static const char *const pattern_name[PATTERNS] = { "column", "row", "group128",
 
 /* One bit per pattern that a scale of this shape can be, for a weight (out, in). */
 static unsigned patterns_of(const sgn_array *a, int64_t out, int64_t in) {
-    const int64_t n = (int64_t)(a->bytes / sgn_dtype_bytes(a->dtype));
+    const int64_t n = (int64_t)sgn_array_numel(a);
     const bool matrix = a->rank == 2 && n > 1, tall = matrix && a->dim[1] == 1, flat = matrix && a->dim[0] == 1;
     const bool fits[PATTERNS] = { n == in && !tall, n == out && !flat,
                                   a->rank == 2 && a->dim[0] == out && a->dim[1] == (in + 127) / 128, n == 1 };

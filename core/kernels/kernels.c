@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "core/kernels/kernels.h"
 
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -11,8 +14,12 @@ extern const sgn_kernels sgn_kernels_ref;
 #ifndef SGN_DOUBLE
 #if defined(__x86_64__)
 extern const sgn_kernels sgn_kernels_avx2, sgn_kernels_avx512;
+static bool runs_f16c(void) {          /* not every compiler's __builtin_cpu_supports knows it */
+    unsigned a, b, c, d;
+    return __get_cpuid(1, &a, &b, &c, &d) && c & bit_F16C;
+}
 static bool runs_avx2(void) {
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && runs_f16c();
 }
 static bool runs_avx512(void) {
     return runs_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
@@ -59,6 +66,8 @@ static void fill(void) {
         FILL(pack_signs); FILL(dot); FILL(axpy); FILL(sum_squares); FILL(max); FILL(exp_sum); FILL(swiglu);
         FILL(swiglu_back); FILL(rmsnorm); FILL(rmsnorm_back); FILL(rope); FILL(adamw);
 #undef FILL
+        for (int t = 0; t < SGN_DTYPE_COUNT; t++)
+            if (!k->to_real[t]) k->to_real[t] = ref->to_real[t];
     }
 }
 

@@ -11,6 +11,7 @@
 
 #include <stdbool.h>
 #include "core/bits.h"
+#include "core/dtype.h"
 
 /* Y = (X . in_scale) S^T . out_scale + row_add 1^T, or Y += that.
  * Additions only, but for the scales. */
@@ -74,6 +75,9 @@ typedef struct {
     void (*rope)(sgn_real *y, const sgn_real *x, const sgn_real *cosine, const sgn_real *sine,
                  int64_t half, bool back);
     void (*adamw)(sgn_real *w, const sgn_real *g, sgn_real *m, sgn_real *v, int64_t n, const sgn_adamw *c);
+    /* y = the n numbers at x, whole blocks of a stored type at any address; NULL for types that are not used as
+     * they lie. Every number that the type has is exact; not a number stays one. */
+    void (*to_real[SGN_DTYPE_COUNT])(sgn_real *y, const void *x, int64_t n);
 } sgn_kernels;
 
 /* The set in use: the best this machine runs, or the one forced. Never NULL. */

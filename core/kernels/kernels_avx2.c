@@ -4,6 +4,7 @@
 #if defined(__x86_64__) && !defined(SGN_DOUBLE)
 #include <immintrin.h>
 #include <math.h>
+#include <string.h>
 
 #define WIDTH 8
 #define ROWS_TYPES
@@ -14,6 +15,7 @@ static inline vreal v_sqrt(vreal x) { return (vreal)_mm256_sqrt_ps((__m256)x); }
 static inline uint64_t v_signs(vreal x) {
     return (uint64_t)_mm256_movemask_ps(_mm256_cmp_ps((__m256)x, _mm256_setzero_ps(), _CMP_GE_OQ));
 }
+static inline vreal v_from_f16(const void *p) { return (vreal)_mm256_cvtph_ps(_mm_loadu_si128(p)); }
 #define ROWS_KERNELS
 #include "core/kernels/kernels_rows.inc"
 

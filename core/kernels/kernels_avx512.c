@@ -12,6 +12,7 @@
 #if defined(__x86_64__) && !defined(SGN_DOUBLE)
 #include <immintrin.h>
 #include <math.h>
+#include <string.h>
 #include "core/checked.h"
 
 #define WIDTH 16
@@ -21,6 +22,7 @@ static inline vreal v_splat(float x) { return (vreal)_mm512_set1_ps(x); }
 static inline vreal v_fma(vreal a, vreal b, vreal c) { return (vreal)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c); }
 static inline vreal v_sqrt(vreal x) { return (vreal)_mm512_sqrt_ps((__m512)x); }
 static inline uint64_t v_signs(vreal x) { return _mm512_cmp_ps_mask((__m512)x, _mm512_setzero_ps(), _CMP_GE_OQ); }
+static inline vreal v_from_f16(const void *p) { return (vreal)_mm512_cvtph_ps(_mm256_loadu_si256(p)); }
 #define ROWS_KERNELS
 #include "core/kernels/kernels_rows.inc"
 

@@ -4,6 +4,7 @@
 #if defined(__aarch64__) && !defined(SGN_DOUBLE)
 #include <arm_neon.h>
 #include <math.h>
+#include <string.h>
 
 #define WIDTH 4
 #define ROWS_TYPES
@@ -16,6 +17,9 @@ static inline vreal v_sqrt(vreal x) { return (vreal)vsqrtq_f32((float32x4_t)x); 
 static inline uint64_t v_signs(vreal x) {
     static const uint32_t weight[4] = { 1, 2, 4, 8 };
     return vaddvq_u32(vandq_u32(vcgezq_f32((float32x4_t)x), vld1q_u32(weight)));
+}
+static inline vreal v_from_f16(const void *p) {
+    return (vreal)vcvt_f32_f16(vreinterpret_f16_u8(vld1_u8(p)));
 }
 #define ROWS_KERNELS
 #include "core/kernels/kernels_rows.inc"

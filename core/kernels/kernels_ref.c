@@ -2,6 +2,7 @@
  *
  * SPDX-License-Identifier: MIT */
 #include <math.h>
+#include <string.h>
 #include "core/kernels/kernels.h"
 
 /* bit j = w_j >= 0 */
@@ -143,6 +144,29 @@ static void adamw(sgn_real *w, const sgn_real *g, sgn_real *m, sgn_real *v, int6
     }
 }
 
+/* y_j = x_j */
+static void from_f32(sgn_real *y, const void *x, int64_t n) {
+    for (int64_t j = 0; j < n; j++) {
+        float f;
+        memcpy(&f, (const char *)x + 4 * j, sizeof f);
+        y[j] = (sgn_real)f;
+    }
+}
+static void from_f16(sgn_real *y, const void *x, int64_t n) {
+    for (int64_t j = 0; j < n; j++) {
+        uint16_t h;
+        memcpy(&h, (const char *)x + 2 * j, sizeof h);
+        y[j] = (sgn_real)sgn_f16_to_f32(h);
+    }
+}
+static void from_bf16(sgn_real *y, const void *x, int64_t n) {
+    for (int64_t j = 0; j < n; j++) {
+        uint16_t h;
+        memcpy(&h, (const char *)x + 2 * j, sizeof h);
+        y[j] = (sgn_real)sgn_bf16_to_f32(h);
+    }
+}
+
 const sgn_kernels sgn_kernels_ref = {
     .name = "ref",
     .pack_signs = pack_signs,
@@ -151,4 +175,5 @@ const sgn_kernels sgn_kernels_ref = {
     .dot = dot, .axpy = axpy, .sum_squares = sum_squares, .max = max, .exp_sum = exp_sum,
     .swiglu = swiglu, .swiglu_back = swiglu_back, .rmsnorm = rmsnorm, .rmsnorm_back = rmsnorm_back,
     .rope = rope, .adamw = adamw,
+    .to_real = { [SGN_DTYPE_F32] = from_f32, [SGN_DTYPE_F16] = from_f16, [SGN_DTYPE_BF16] = from_bf16 },
 };

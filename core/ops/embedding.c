@@ -22,6 +22,12 @@ static sgn_status infer(const sgn_node *n, sgn_shape *out, size_t *saved, sgn_er
 
 static bool known(const sgn_node *n, int32_t id) { return id >= 0 && id < sgn_rows(n->in[0]); }
 
+static void read_row(const sgn_tensor *table, int32_t id, sgn_real *y) {
+    const int64_t width = sgn_cols(table);
+    if (table->data) memcpy(y, table->data + id * width, (size_t)width * sizeof *y);
+    else sgn_kernels_get()->to_real[table->stored.dtype](y, sgn_stored_row(table->stored, width, id), width);
+}
+
 /* An id outside the table gives NaN: it shows in the loss and reads no foreign memory. */
 static void forward_rows(void *ctx, int64_t begin, int64_t end) {
     const sgn_node *n = ctx;
@@ -29,7 +35,7 @@ static void forward_rows(void *ctx, int64_t begin, int64_t end) {
     for (int64_t t = begin; t < end; t++) {
         const int32_t id = ((const args *)n->args)->id[t];
         sgn_real *y = n->out->data + t * width;
-        if (known(n, id)) memcpy(y, n->in[0]->data + id * width, (size_t)width * sizeof *y);
+        if (known(n, id)) read_row(n->in[0], id, y);
         else for (int64_t j = 0; j < width; j++) y[j] = (sgn_real)NAN;
     }
 }

@@ -72,6 +72,8 @@ static sgn_status infer(const sgn_node *n, sgn_shape *out, size_t *saved, sgn_er
         SGN_FAIL(err, SGN_CONFIG, "head_loss wants a teacher where lambda is %g; give one or set lambda to 0", a->lambda);
     *out = sgn_shape1(1);
     SGN_TRY(sgn_scratch_reserve(SGN_SCRATCH_SHARED, lay_out(n, &(chunk){ 0 }), err));
+    if (taught(n) && a->soft.stored.data)
+        SGN_TRY(sgn_gemm_stored_reserve(a->soft.stored, sgn_rows(head), a->soft.width, err));
     return taught(n) ? sgn_scratch_reserve(SGN_SCRATCH_OP, 2 * (size_t)sgn_rows(head) * sizeof(sgn_real), err) : SGN_OK;
 }
 
@@ -171,7 +173,9 @@ static void run_chunk(chunk *c, sgn_loss_sums *to) {
     const int64_t width = sgn_cols(h);
     const sgn_real *x = h->data + c->from * width;
     sgn_gemm_forward(c->z, x, head->data, c->rows, c->vocab, width);
-    if (c->zt) sgn_gemm_forward(c->zt, soft->hidden + c->from * soft->width, soft->head, c->rows, c->vocab, soft->width);
+    const sgn_real *xt = c->zt ? soft->hidden + c->from * soft->width : NULL;
+    if (c->zt && soft->head) sgn_gemm_forward(c->zt, xt, soft->head, c->rows, c->vocab, soft->width);
+    else if (c->zt) sgn_gemm_forward_stored(c->zt, xt, soft->stored, c->rows, c->vocab, soft->width);
     sgn_parallel(c->rows, 1, tokens, c);
     add_terms(c, to);
     if (c->gradient == 0) return;

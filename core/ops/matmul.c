@@ -10,12 +10,15 @@ static sgn_status infer(const sgn_node *n, sgn_shape *out, size_t *saved, sgn_er
     if (!sgn_is_rank(x, 2) || !sgn_is_rank(w, 2) || sgn_cols(x) != sgn_cols(w))
         return sgn_misfit(n, "x (tokens, in) and W (out, in)", x, w, err);
     *out = sgn_shape2(sgn_rows(x), sgn_rows(w));
-    return SGN_OK;
+    if (!w->stored.data) return SGN_OK;
+    if (n->train) SGN_FAIL(err, SGN_UNSUPPORTED, "matmul: a matrix that stays in its file gives no gradients; load it");
+    return sgn_gemm_stored_reserve(w->stored, sgn_rows(w), sgn_cols(w), err);
 }
 
 static void forward(const sgn_node *n) {
     const sgn_tensor *x = n->in[0], *w = n->in[1];
-    sgn_gemm_forward(n->out->data, x->data, w->data, sgn_rows(x), sgn_rows(w), sgn_cols(w));
+    if (w->data) sgn_gemm_forward(n->out->data, x->data, w->data, sgn_rows(x), sgn_rows(w), sgn_cols(w));
+    else sgn_gemm_forward_stored(n->out->data, x->data, w->stored, sgn_rows(x), sgn_rows(w), sgn_cols(w));
 }
 
 static void backward(const sgn_node *n) {

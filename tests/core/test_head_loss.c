@@ -28,7 +28,7 @@ static void open_fixture(fixture *f, sgn_tape_mode mode, sgn_head_loss_args args
     f->h.grad = f->grads[0];
     f->head.grad = f->grads[1];
     args.sums = &f->sums;
-    args.soft = (sgn_soft){ SGN_SOFT_HIDDEN, teacher_data, head_data, WIDTH };
+    args.soft = (sgn_soft){ .kind = SGN_SOFT_HIDDEN, .hidden = teacher_data, .head = head_data, .width = WIDTH };
     check_ok(sgn_tape_init(&f->tape, 4, 4096, &err), &err);
     sgn_tape_begin(&f->tape, mode);
     f->loss = sgn_head_loss(&f->tape, &f->h, &f->head, &args);

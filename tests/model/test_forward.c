@@ -133,7 +133,8 @@ static void loss_mixes(void **state) {
     const windows w = read_windows(golden, "mixes", m.config.vocab);
     sgn_tape t;
     const sgn_tensor *h = hidden(&teacher, &t, &w);
-    const sgn_soft soft = { SGN_SOFT_HIDDEN, h->data, sgn_transformer_head(&teacher)->data, teacher.config.dim };
+    const sgn_soft soft = { .kind = SGN_SOFT_HIDDEN, .hidden = h->data, .head = sgn_transformer_head(&teacher)->data,
+                            .width = teacher.config.dim };
     for (size_t i = 0; i < sgn_json_size(sgn_json_get(g, "rows")); i++)
         mix(&m, w, &soft, sgn_json_at(sgn_json_get(g, "rows"), i));
     sgn_tape_free(&t);

@@ -62,7 +62,7 @@ static double loss(fixture *f, sgn_tape_mode mode) {
     sgn_tape *t = &f->tape;
     sgn_tape_begin(t, mode);
     const sgn_head_loss_args a = {
-        .target = f->target, .soft = { SGN_SOFT_HIDDEN, f->teacher, f->head, TEACHER },
+        .target = f->target, .soft = { .kind = SGN_SOFT_HIDDEN, .hidden = f->teacher, .head = f->head, .width = TEACHER },
         .lambda = 0.5, .temperature = 2, .scale = 1.0 / (BATCH * SEQ) };
     sgn_tensor *h = sgn_transformer_hidden(&f->m, t, f->token, BATCH, SEQ);
     sgn_tensor *l = sgn_head_loss(t, h, sgn_transformer_head(&f->m), &a);

@@ -26,8 +26,8 @@ static sgn_head_loss_args arguments(const op_case *c) {
     sgn_head_loss_args a = { .target = case_ids(0, tokens, vocab, c->n[0]),
                              .lambda = c->r[0], .temperature = c->r[1], .scale = c->r[2] };
     if (c->n[1])
-        a.soft = (sgn_soft){ SGN_SOFT_HIDDEN, case_reals(1, tokens * c->n[1], case_normal, c),
-                             case_reals(2, vocab * c->n[1], lower, c), c->n[1] };
+        a.soft = (sgn_soft){ .kind = SGN_SOFT_HIDDEN, .hidden = case_reals(1, tokens * c->n[1], case_normal, c),
+                             .head = case_reals(2, vocab * c->n[1], lower, c), .width = c->n[1] };
     return a;
 }
 static sgn_tensor *apply(sgn_tape *t, sgn_tensor *const in[], const op_case *c) {

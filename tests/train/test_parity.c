@@ -72,7 +72,8 @@ static sgn_loss_sums backward(fixture *f) {
     check_ok(sgn_tape_end(&f->teacher_tape, &err), &err);
     const sgn_head_loss_args a = {
         .target = f->targets, .lambda = 1, .temperature = 1, .scale = 1.0 / (double)n, .sums = &sums,
-        .soft = { SGN_SOFT_HIDDEN, th->data, sgn_transformer_head(&f->teacher)->data, f->teacher.config.dim },
+        .soft = { .kind = SGN_SOFT_HIDDEN, .hidden = th->data, .head = sgn_transformer_head(&f->teacher)->data,
+                  .width = f->teacher.config.dim },
     };
     sgn_params_zero_grad(&f->student.params);
     sgn_tape_begin(&f->tape, SGN_TAPE_TRAIN);
