@@ -3,6 +3,7 @@
 #include "core/arena.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include "core/checked.h"
 
@@ -73,7 +74,18 @@ void *sgn_arena_alloc(sgn_arena *a, size_t bytes) {
     return p;
 }
 
-void sgn_arena_reset(sgn_arena *a) {
-    if (a->base) POISON(a->base, a->size);
-    a->used = 0;
+void sgn_arena_rewind(sgn_arena *a, size_t mark) {
+    if (a->base) POISON(a->base + mark, a->size - mark);
+    a->used = mark;
 }
+
+void *sgn_arena_keep(sgn_arena *a, size_t mark, const void *p, size_t bytes) {
+    const size_t taken = a->used;
+    a->used = mark;
+    void *to = sgn_arena_alloc(a, bytes);
+    if (to) memmove(to, p, bytes);
+    if (a->base && a->used < taken) POISON(a->base + a->used, taken - a->used);
+    return to;
+}
+
+void sgn_arena_reset(sgn_arena *a) { sgn_arena_rewind(a, 0); }

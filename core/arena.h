@@ -27,6 +27,10 @@ void       sgn_arena_free(sgn_arena *a);          /* zeroed or freed: fine */
 /* 64-byte aligned, not zeroed; NULL when full (or measuring: look at a->measure). */
 void      *sgn_arena_alloc(sgn_arena *a, size_t bytes);
 void       sgn_arena_reset(sgn_arena *a);         /* all blocks end here; poisoned under ASan */
+/* The blocks since used == mark end here; _keep first moves `bytes` at p (such a block, or anything) to the mark,
+ * where they are the last block. */
+void       sgn_arena_rewind(sgn_arena *a, size_t mark);
+void      *sgn_arena_keep(sgn_arena *a, size_t mark, const void *p, size_t bytes);
 
 /* Aligned memory from the system for what lives as long as a run: zeroed on
  * first touch, huge pages asked for where it is large. Free with sgn_memory_free. */

@@ -134,13 +134,24 @@ static sgn_tensor *apply(const sgn_block *b, sgn_block_linear which, sgn_tape *t
     return sgn_linear_forward(&b->linear[which], t, x);
 }
 
-static sgn_tensor *attention(const sgn_transformer *m, const sgn_block *b, sgn_tape *t, sgn_tensor *x,
-                             int64_t batch, int64_t seq) {
+typedef struct {
+    const sgn_transformer *m;
+    const sgn_block       *b;
+    int64_t                batch, seq;
+} layer;
+
+static sgn_tensor *norm(const layer *l, int gain, sgn_tape *t, sgn_tensor *x) {
+    return sgn_rmsnorm(t, x, param(l->m, gain), l->m->config.rms_eps);
+}
+
+static sgn_tensor *attention(const layer *l, sgn_tape *t, sgn_tensor *x) {
+    const sgn_transformer *m = l->m;
+    const sgn_block *b = l->b;
     const sgn_model_config *c = &m->config;
-    sgn_tensor *q = sgn_rope(t, apply(b, SGN_Q, t, x), m->cosine, m->sine, seq, c->head_dim);
-    sgn_tensor *k = sgn_rope(t, apply(b, SGN_K, t, x), m->cosine, m->sine, seq, c->head_dim);
+    sgn_tensor *q = sgn_rope(t, apply(b, SGN_Q, t, x), m->cosine, m->sine, l->seq, c->head_dim);
+    sgn_tensor *k = sgn_rope(t, apply(b, SGN_K, t, x), m->cosine, m->sine, l->seq, c->head_dim);
     sgn_tensor *v = apply(b, SGN_V, t, x);
-    return apply(b, SGN_O, t, sgn_attention(t, q, k, v, batch, seq, c->heads, c->kv_heads));
+    return apply(b, SGN_O, t, sgn_attention(t, q, k, v, l->batch, l->seq, c->heads, c->kv_heads));
 }
 
 static sgn_tensor *mlp(const sgn_block *b, sgn_tape *t, sgn_tensor *x) {
@@ -148,19 +159,31 @@ static sgn_tensor *mlp(const sgn_block *b, sgn_tape *t, sgn_tensor *x) {
     return apply(b, SGN_DOWN, t, sgn_swiglu(t, gate, up));
 }
 
+static sgn_tensor *attend(sgn_tape *t, const void *ctx, sgn_tensor *x) {
+    const layer *l = ctx;
+    return sgn_add(t, x, attention(l, t, norm(l, l->b->attention_norm, t, x)));
+}
+
+static sgn_tensor *feed(sgn_tape *t, const void *ctx, sgn_tensor *x) {
+    const layer *l = ctx;
+    return sgn_add(t, x, mlp(l->b, t, norm(l, l->b->mlp_norm, t, x)));
+}
+
+/* Recomputed as a whole; without gradients each half leaves only its result. */
+static sgn_tensor *block(sgn_tape *t, const void *ctx, sgn_tensor *x) {
+    x = sgn_tape_segment(t, attend, ctx, sizeof(layer), x);
+    return sgn_tape_segment(t, feed, ctx, sizeof(layer), x);
+}
+
 sgn_tensor *sgn_transformer_hidden(const sgn_transformer *m, sgn_tape *t, const int32_t *tokens,
                                    int64_t batch, int64_t seq) {
-    const double eps = m->config.rms_eps;
     if (seq > m->config.context && !t->error.status)
         (void)SGN_ERROR(&t->error, SGN_SHAPE, "a sequence of %lld tokens does not fit the model's context of %lld; "
                         "shorten it (train.seq) or set model.context", (long long)seq, (long long)m->config.context);
     sgn_tensor *x = sgn_embedding(t, param(m, m->embedding), tokens, batch * seq);
-    for (int64_t n = 0; n < m->config.layers; n++) {
-        const sgn_block *b = &m->blocks[n];
-        x = sgn_add(t, x, attention(m, b, t, sgn_rmsnorm(t, x, param(m, b->attention_norm), eps), batch, seq));
-        x = sgn_add(t, x, mlp(b, t, sgn_rmsnorm(t, x, param(m, b->mlp_norm), eps)));
-    }
-    return sgn_rmsnorm(t, x, param(m, m->final_norm), eps);
+    for (int64_t n = 0; n < m->config.layers; n++)
+        x = sgn_tape_segment(t, block, &(layer){ m, &m->blocks[n], batch, seq }, sizeof(layer), x);
+    return sgn_rmsnorm(t, x, param(m, m->final_norm), m->config.rms_eps);
 }
 
 sgn_tensor *sgn_transformer_head(const sgn_transformer *m) {

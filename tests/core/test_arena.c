@@ -46,6 +46,31 @@ static void blocks_are_aligned_and_apart(void **state) {
     assert_null(a.base);
 }
 
+/* Later blocks end, one of them moves to where they began. */
+static void rewinding(void **state) {
+    (void)state;
+    sgn_error err;
+    sgn_arena a;
+    check_ok(sgn_arena_init(&a, 10 * SGN_ALIGN, &err), &err);
+    char *first = sgn_arena_alloc(&a, 3), *second = sgn_arena_alloc(&a, 70), *third = sgn_arena_alloc(&a, 200);
+    memset(first, 1, 3);
+    for (int i = 0; i < 200; i++) third[i] = (char)i;
+    assert_ptr_equal(sgn_arena_keep(&a, SGN_ALIGN, third, 200), second);       /* they overlap */
+    for (int i = 0; i < 200; i++) assert_int_equal(second[i], (char)i);
+    assert_int_equal(a.used, 5 * SGN_ALIGN);
+    assert_int_equal(a.peak, 7 * SGN_ALIGN);
+#ifdef ASAN
+    assert_true(__asan_address_is_poisoned(second + 4 * SGN_ALIGN));
+#endif
+    sgn_arena_rewind(&a, SGN_ALIGN);
+    assert_true(first[2] == 1);
+#ifdef ASAN
+    assert_true(__asan_address_is_poisoned(second));
+#endif
+    assert_ptr_equal(sgn_arena_alloc(&a, 1), second);
+    sgn_arena_free(&a);
+}
+
 static void measuring_counts_what_the_real_one_takes(void **state) {
     (void)state;
     sgn_error err;
@@ -103,7 +128,7 @@ static void released_memory_is_poisoned(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(blocks_are_aligned_and_apart),  cmocka_unit_test(measuring_counts_what_the_real_one_takes),
+        cmocka_unit_test(blocks_are_aligned_and_apart),  cmocka_unit_test(rewinding), cmocka_unit_test(measuring_counts_what_the_real_one_takes),
         cmocka_unit_test(too_much_is_an_error),          cmocka_unit_test(released_memory_is_poisoned),
     };
     return check_run(tests);

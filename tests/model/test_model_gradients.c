@@ -67,7 +67,7 @@ static double loss(fixture *f, sgn_tape_mode mode) {
     sgn_tensor *h = sgn_transformer_hidden(&f->m, t, f->token, BATCH, SEQ);
     sgn_tensor *l = sgn_head_loss(t, h, sgn_transformer_head(&f->m), &a);
     check_ok(sgn_tape_end(t, &err), &err);
-    if (mode == SGN_TAPE_TRAIN) {
+    if (mode != SGN_TAPE_NOGRAD) {
         sgn_params_zero_grad(&f->m.params);
         check_ok(sgn_tape_backward(t, l, &err), &err);
     }
@@ -88,8 +88,8 @@ static double slope(fixture *f, sgn_real *w) {
     return (at[0] - 8 * at[1] + 8 * at[2] - at[3]) / (12 * h);
 }
 
-static void check_differences(fixture *f) {
-    loss(f, SGN_TAPE_TRAIN);
+static void check_differences(fixture *f, sgn_tape_mode mode) {
+    loss(f, mode);
     for (int i = 0; i < f->m.params.count; i++) {
         const sgn_param *p = &f->m.params.at[i];
         const int64_t n = sgn_numel(p->tensor.shape);
@@ -111,7 +111,8 @@ static void full_differences(void **state) {
     fixture f;
     for (int tied = 0; tied < 2; tied++) {
         fixture_open(&f, "", "column", true, tied);
-        check_differences(&f);
+        check_differences(&f, SGN_TAPE_TRAIN);
+        check_differences(&f, SGN_TAPE_RECOMPUTE);
         fixture_close(&f);
     }
 }
@@ -124,9 +125,28 @@ static void binary_differences(void **state) {
     for (int s = 0; s < 4; s++)
         for (int shift = 0; shift < 2; shift++) {
             fixture_open(&f, shift ? "attention,mlp" : "attention,up", scales[s], shift, false);
-            check_differences(&f);
+            check_differences(&f, SGN_TAPE_TRAIN);
             fixture_close(&f);
         }
+}
+
+/* Blocks run again in backward: the same bits, every gradient of every kind of scale. */
+static void recomputed(void **state) {
+    (void)state;
+    static const char *const scales[] = { "column", "row", "tensor", "group128" };
+    fixture kept, again;
+    for (int s = 0; s < 4; s++) {
+        fixture_open(&kept, "attention,up", scales[s], true, s % 2);
+        fixture_open(&again, "attention,up", scales[s], true, s % 2);
+        const double want = loss(&kept, SGN_TAPE_TRAIN), got = loss(&again, SGN_TAPE_RECOMPUTE);
+        assert_memory_equal(&want, &got, sizeof want);
+        for (int i = 0; i < kept.m.params.count; i++) {
+            const sgn_tensor *a = &kept.m.params.at[i].tensor, *b = &again.m.params.at[i].tensor;
+            assert_memory_equal(a->grad, b->grad, (size_t)sgn_numel(a->shape) * sizeof(sgn_real));
+        }
+        fixture_close(&kept);
+        fixture_close(&again);
+    }
 }
 
 /* --- against the full model of the same effective weights -------------------------------------------- */
@@ -196,7 +216,8 @@ static int begin(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(full_differences), cmocka_unit_test(binary_differences), cmocka_unit_test(latents_straight_through),
+        cmocka_unit_test(full_differences), cmocka_unit_test(binary_differences), cmocka_unit_test(recomputed),
+        cmocka_unit_test(latents_straight_through),
     };
     return cmocka_run_group_tests(tests, begin, check_end);
 }

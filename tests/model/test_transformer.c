@@ -208,9 +208,39 @@ static void dry_pass(void **state) {
         sgn_tape_begin(&real, SGN_TAPE_NOGRAD);
         (void)sgn_transformer_hidden(&m, &real, token, BATCH, SEQ);
         check_ok(sgn_tape_end(&real, &err), &err);
-        assert_int_equal(real.data.used, dry.data.peak);
+        assert_int_equal(real.data.peak, dry.data.peak);
         sgn_tape_free(&dry), sgn_tape_free(&real);
         sgn_transformer_free(&m);
+    }
+}
+
+/* Without gradients the peak knows no layers; recomputed, one more keeps one more input. */
+static size_t dry_peak(int64_t layers, sgn_tape_mode mode) {
+    sgn_error err;
+    sgn_model_config c = small();
+    sgn_transformer m;
+    sgn_tape t;
+    c.layers = layers;
+    check_ok(sgn_transformer_init(&m, &c, true, &err), &err);
+    check_ok(sgn_tape_init_dry(&t, sgn_transformer_nodes(&m), &err), &err);
+    sgn_tape_begin(&t, mode);
+    sgn_tensor *h = sgn_transformer_hidden(&m, &t, NULL, BATCH, SEQ);
+    h = sgn_head_loss(&t, h, sgn_transformer_head(&m), &(sgn_head_loss_args){ .temperature = 1, .scale = 1 });
+    check_ok(sgn_tape_end(&t, &err), &err);
+    if (mode != SGN_TAPE_NOGRAD) check_ok(sgn_tape_backward(&t, h, &err), &err);
+    const size_t peak = t.data.peak;
+    sgn_tape_free(&t);
+    sgn_transformer_free(&m);
+    return peak;
+}
+
+static void memory_by_layers(void **state) {
+    (void)state;
+    const size_t input = BATCH * SEQ * (size_t)small().dim * sizeof(sgn_real);
+    for (int64_t n = 2; n <= 12; n += 5) {
+        assert_int_equal(dry_peak(n, SGN_TAPE_NOGRAD), dry_peak(1, SGN_TAPE_NOGRAD));
+        assert_int_equal(dry_peak(n + 1, SGN_TAPE_RECOMPUTE), dry_peak(n, SGN_TAPE_RECOMPUTE) + input);
+        assert_true(dry_peak(n + 1, SGN_TAPE_TRAIN) > dry_peak(n, SGN_TAPE_TRAIN) + 10 * input);
     }
 }
 
@@ -248,7 +278,7 @@ static int begin(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(storage), cmocka_unit_test(shares), cmocka_unit_test(initial_values), cmocka_unit_test(same_bits),
-        cmocka_unit_test(rotary_tables), cmocka_unit_test(causal), cmocka_unit_test(too_long), cmocka_unit_test(dry_pass),
+        cmocka_unit_test(rotary_tables), cmocka_unit_test(causal), cmocka_unit_test(too_long), cmocka_unit_test(dry_pass), cmocka_unit_test(memory_by_layers),
         cmocka_unit_test(bit_count),
     };
     return cmocka_run_group_tests(tests, begin, check_end);
