@@ -144,6 +144,9 @@ static sgn_status describe_model(const values *v, const char *directory, sgn_jso
                         : checkpoint ? "a checkpoint: latents, scales, full weights, the optimizer's moments"
                         : "a model in a Hugging Face directory");
     if (s == SGN_OK && checkpoint) s = sgn_inspect_notes(shards.s, notes, j, err);
+    sgn_json *products;
+    if (inside(directory, "products.json", &path) && sgn_json_load(&products, path.s, JSON_LIMIT, NULL) == SGN_OK)
+        sgn_json_set(j, "products", products);
     if (s == SGN_OK && c) s = describe_config(c, checkpoint ? 0 : bytes, j, err);
     set_int(j, "array_bytes", (int64_t)bytes);
     sgn_json_set(j, "tokenizer", sgn_json_new_bool(inside(directory, "tokenizer.json", &path)));

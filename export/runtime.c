@@ -8,6 +8,7 @@
 #include "core/gemm.h"
 #include "core/kernels/kernels.h"
 #include "core/parallel.h"
+#include "core/products.h"
 #include "export/parts.h"
 #include "export/stages.h"
 
@@ -87,6 +88,7 @@ static sgn_status prepare(sgn_runtime *r, sgn_error *err) {
     const size_t bytes = r->arena.peak;
     SGN_TRY(sgn_arena_init(&r->arena, bytes, err));
     SGN_TRY(lay_out(r, err));
+    SGN_TRY(sgn_products_recall(err));
     SGN_TRY(sgn_gemm_probe(err));
     sgn_rope_tables(&r->c, r->context, r->cosine, r->sine);
     return SGN_OK;

@@ -9,6 +9,7 @@
 #include "core/gemm.h"
 #include "core/kernels/kernels.h"
 #include "core/parallel.h"
+#include "core/products.h"
 #include "core/rng.h"
 
 enum { ROUNDS = 7, PEAK_ROUNDS = 5, ERROR_ROWS = 16, FILL_GRAIN = 1 << 14 };
@@ -196,6 +197,7 @@ static void measure_all(const problem *p, sgn_product_bench *out) {
 
 sgn_status sgn_bench_product(int64_t m, int64_t n, int64_t k, sgn_product_bench *out, sgn_error *err) {
     problem p;
+    SGN_TRY(sgn_products_use("table", err));
     sgn_status s = problem_init(&p, m, n, k, err);
     if (s == SGN_OK) s = make_binary(&p, err);
     if (s == SGN_OK) {

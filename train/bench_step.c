@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include "core/products.h"
 #include "core/rng.h"
 #include "train/trainer_parts.h"
 
@@ -69,6 +70,7 @@ static sgn_status setup(bench *b, const sgn_run_config *c, const char *teacher, 
     SGN_TRY(sgn_trainer_setup_model(t, err));
     SGN_TRY(setup_teacher(t, err));
     SGN_TRY(sgn_trainer_setup_tape(t, err));
+    SGN_TRY(sgn_products_settle(c->train.batch * c->train.seq, err));
     int64_t full;
     sgn_transformer_macs(&t->model, &t->plan.binary_weights, &full);
     t->plan.tokens_per_step = c->train.batch * c->train.accumulate * c->train.seq;

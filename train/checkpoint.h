@@ -1,7 +1,7 @@
 /* checkpoint.h - the state of a run at a step, on disk and back.
  *
  * RUN/checkpoints/step-00000100/ holds config.json (the model), tokenizer.json, run.yaml
- * (settings), shard-0000.h5 ... and MANIFEST. It is written beside, synced and renamed
+ * (settings), products.json, shard-0000.h5 ... and MANIFEST. It is written beside, synced and renamed
  * into place. State = slabs + one integer, because sampler and rng are pure functions.
  * Layout: docs/formats/checkpoint.md.
  *

@@ -45,6 +45,8 @@ static const sgn_field train_fields[] = {
     { "seed", SGN_FIELD_INT, AT(sgn_train_config, seed), 0, 9e15, NULL, "1", "seed of the initial weights" },
     { "kernels", SGN_FIELD_CHOICE, AT(sgn_train_config, kernels), 0, 0, "auto|ref|avx2|avx512|neon", "auto",
       "kernel set; auto: the best that the machine runs" },
+    { "products", SGN_FIELD_CHOICE, AT(sgn_train_config, products), 0, 0, "auto|table|sgemm", "auto",
+      "products with sign matrices; auto: what was measured to be faster, once per shape and machine, and is kept with the run" },
     { "spike", SGN_FIELD_REAL, AT(sgn_train_config, spike), 0, 1e6, NULL, "0",
       "stop when the loss exceeds this many times its running median for 3 steps; 0: only warn" },
     { 0 },
@@ -161,7 +163,7 @@ sgn_status sgn_run_config_check(sgn_run_config *c, sgn_error *err) {
 static bool is_free(const char *key) {
     static const char *const keys[] = {
         "data.train", "data.valid", "distill.teacher", "train.save_every", "train.eval_every", "train.eval_windows",
-        "train.keep", "train.threads", "train.kernels", "train.spike",
+        "train.keep", "train.threads", "train.kernels", "train.products", "train.spike",
     };
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
         if (strcmp(keys[i], key) == 0) return true;

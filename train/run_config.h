@@ -21,6 +21,7 @@ typedef struct {
     int64_t threads;                               /* 0: as many as the CPU mask allows */
     int64_t seed;                                  /* of the initial weights */
     char    kernels[SGN_TEXT];                     /* auto | ref | avx2 | avx512 | neon */
+    char    products[SGN_TEXT];                    /* auto | table | sgemm */
     double  spike;                                 /* stop when the loss exceeds this many times its running median for 3 steps; 0: only warn */
 } sgn_train_config;
 
@@ -47,7 +48,7 @@ sgn_status sgn_run_config_load(sgn_run_config *c, const char *preset, const char
 sgn_status sgn_run_config_check(sgn_run_config *c, sgn_error *err);
 /* May a run that began with `saved` go on with `now`? SGN_CONFIG naming the first setting that
  * would change its bits, with both values. Free to change: how often to save and evaluate, threads,
- * kernels, and where data and teacher lie (their content is compared by digest). */
+ * kernels, products, and where data and teacher lie (their content is compared by digest). */
 sgn_status sgn_run_config_compatible(const sgn_run_config *saved, const sgn_run_config *now, sgn_error *err);
 
 #endif

@@ -1,6 +1,6 @@
 /* trainer.h - a run: the loop over steps and all it owns.
  *
- * RUN/ holds config.yaml (the resolved settings), tokenizer.json, metrics.jsonl and checkpoints/.
+ * RUN/ holds config.yaml (the resolved settings), products.json, tokenizer.json, metrics.jsonl and checkpoints/.
  *
  * SPDX-License-Identifier: MIT */
 #ifndef SGN_TRAIN_TRAINER_H

@@ -16,7 +16,7 @@ typedef struct {
     sgn_run_config           config;       /* resolved */
     const sgn_train_options *options;
     int                      lock;         /* RUN/.lock, held; -1: none */
-    sgn_path                 settings, tokenizer, from;    /* RUN/config.yaml, RUN/tokenizer.json, checkpoint to continue */
+    sgn_path                 settings, tokenizer, products, from;    /* RUN/config.yaml, .../tokenizer.json, .../products.json, checkpoint to continue */
     sgn_shards              *train, *valid;
     sgn_sampler              sampler;
     sgn_loader              *loader;
@@ -54,8 +54,8 @@ sgn_status sgn_trainer_setup_tape(sgn_trainer *t, sgn_error *err);
 sgn_status sgn_trainer_step(sgn_trainer *t, sgn_progress *p, sgn_error *err);
 
 /* trainer_run.c: the run's directory. begin: refuses or finds what to continue from (t->from);
- * restore: weights, moments and position of t->from; create: the directory, not before everything
- * else is known to be well; files: config.yaml and tokenizer.json. */
+ * restore: weights, moments, position and ways of products of t->from; create: the directory, not before everything
+ * else is known to be well; files: config.yaml, products.json and tokenizer.json. */
 sgn_status sgn_trainer_run_begin(sgn_trainer *t, sgn_error *err);
 sgn_status sgn_trainer_run_restore(sgn_trainer *t, sgn_error *err);
 sgn_status sgn_trainer_run_create(sgn_trainer *t, sgn_error *err);

@@ -13,6 +13,7 @@
 #include "core/digest.h"
 #include "core/kernels/kernels.h"
 #include "core/log.h"
+#include "core/products.h"
 #include "model/model_load.h"
 
 bool sgn_trainer_continues(const sgn_trainer *t) { return t->from.s[0] != '\0'; }
@@ -42,6 +43,7 @@ static sgn_status count_entries(const char *path, int *count, sgn_error *err) {
 sgn_status sgn_trainer_run_begin(sgn_trainer *t, sgn_error *err) {
     const char *run = t->options->out;
     SGN_TRY(sgn_path_set(&t->settings, err, "%s/config.yaml", run));
+    SGN_TRY(sgn_path_set(&t->products, err, "%s/products.json", run));
     SGN_TRY(sgn_path_set(&t->tokenizer, err, "%s/tokenizer.json", run));
     if (!sgn_file_exists(run)) return SGN_OK;
     int entries;
@@ -115,29 +117,56 @@ static sgn_status check_sources(const sgn_trainer *t, const sgn_position *now, s
     return SGN_OK;
 }
 
+/* The way of each product decides bits: a run goes on as it began, whatever the cache says by now.
+ * Other kernels make other bits anyway, and may want other ways. */
+static sgn_status settle_products(const sgn_trainer *t, bool same_kernels, sgn_error *err) {
+    const int64_t tokens = t->config.train.batch * t->config.train.seq;
+    if (!same_kernels) return sgn_products_settle(tokens, err);
+    sgn_path path;
+    sgn_json *record = NULL;
+    bool differ = false;
+    SGN_TRY(sgn_path_set(&path, err, "%s/products.json", t->from.s));
+    if (sgn_file_exists(path.s)) SGN_TRY(sgn_json_load(&record, path.s, 1 << 20, err));
+    const sgn_status s = sgn_products_restore(record, path.s, &differ, err);
+    sgn_json_free(record);
+    if (s != SGN_OK || !differ) return s;
+    sgn_warn("products are forced to go another way than the run began with: its bits will differ from those of an unbroken run");
+    return sgn_products_settle(tokens, err);
+}
+
 sgn_status sgn_trainer_run_restore(sgn_trainer *t, sgn_error *err) {
     sgn_position now = { 0 };
     name_kernels(now.kernels);
     SGN_TRY(data_digest(t, now.data, err));
     SGN_TRY(teacher_digest(t, now.teacher, err));
     t->saved_step = -1;
+    bool same_kernels = false;
     if (sgn_trainer_continues(t)) {
         SGN_TRY(check_settings(t, err));
         SGN_TRY(sgn_checkpoint_load(t->from.s, &t->at, &t->model, &t->optimizer, err));
         SGN_TRY(check_sources(t, &now, err));
+        same_kernels = strcmp(t->at.kernels, now.kernels) == 0;
         t->saved_step = t->at.step;
         now.step = t->at.step;
         now.tokens = t->at.tokens;
         now.metrics_bytes = t->at.metrics_bytes;
     }
     t->at = now;
-    return SGN_OK;
+    return settle_products(t, same_kernels, err);
 }
 
 /* --- writing ---------------------------------------------------------------------------------------- */
 
+static sgn_status save_products(const sgn_trainer *t, sgn_error *err) {
+    sgn_json *record = sgn_products_record();
+    const sgn_status s = sgn_json_save(record, 2, t->products.s, err);
+    sgn_json_free(record);
+    return s;
+}
+
 sgn_status sgn_trainer_run_files(sgn_trainer *t, sgn_error *err) {
     char *text;
+    SGN_TRY(save_products(t, err));
     SGN_TRY(sgn_config_dump(&t->config, sgn_run_sections, false, &text, err));
     const sgn_status s = sgn_file_write(t->settings.s, text, strlen(text), err);
     free(text);
@@ -149,8 +178,8 @@ sgn_status sgn_trainer_run_files(sgn_trainer *t, sgn_error *err) {
 }
 
 sgn_status sgn_trainer_save(sgn_trainer *t, sgn_error *err) {
-    const char *files[] = { t->settings.s, "run.yaml", t->tokenizer.s, "tokenizer.json", NULL };
-    if (!sgn_file_exists(t->tokenizer.s)) files[2] = NULL;
+    const char *files[] = { t->settings.s, "run.yaml", t->products.s, "products.json", t->tokenizer.s, "tokenizer.json", NULL };
+    if (!sgn_file_exists(t->tokenizer.s)) files[4] = NULL;
     t->at.metrics_bytes = t->metrics.bytes;
     SGN_TRY(sgn_checkpoint_save(t->options->out, &t->at, &t->model, &t->optimizer, files, t->config.train.keep, err));
     t->saved_step = t->at.step;

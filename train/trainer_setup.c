@@ -10,14 +10,16 @@
 #include "core/kernels/kernels.h"
 #include "core/log.h"
 #include "core/parallel.h"
+#include "core/products.h"
 #include "data/tokenizer.h"
 #include "model/model_load.h"
 
 /* --- machine ------------------------------------------------------------------------------------- */
 
 sgn_status sgn_trainer_setup_machine(const sgn_train_config *c, sgn_error *err) {
-    const char *forced = getenv("SIGNUM_KERNELS");
-    SGN_TRY(sgn_kernels_use(forced && *forced ? NULL : c->kernels, err));
+    const char *kernels = getenv("SIGNUM_KERNELS"), *products = getenv("SIGNUM_PRODUCTS");
+    SGN_TRY(sgn_kernels_use(kernels && *kernels ? NULL : c->kernels, err));
+    SGN_TRY(sgn_products_use(products && *products ? NULL : c->products, err));
     SGN_TRY(sgn_gemm_init(err));
     sgn_threads_set((int)c->threads);
     return SGN_OK;
@@ -172,6 +174,7 @@ static void announce(const sgn_trainer *t) {
     const double tokens = (double)sgn_shards_info(t->train)->tokens;
     const long cpus = sysconf(_SC_NPROCESSORS_ONLN);
     sgn_info("%s kernels, %s, %d of %ld CPUs", sgn_kernels_get()->name, sgn_gemm_library(), sgn_threads(), cpus);
+    if (sgn_products_any(SGN_PRODUCT_SGEMM)) sgn_info("products with signs go to SGEMM where that is faster here, or forced (products.json)");
     sgn_info("%.2f M parameters, %.2f M of them one bit in use; about %.0f MiB of memory ('signum plan' shows the parts)",
              (double)p->parameters / 1e6, (double)p->binary_weights / 1e6, (double)p->total / 1048576);
     sgn_info("%lld steps of %lld tokens: %.2f times the %.4g tokens of %s", (long long)c->train.steps, (long long)p->tokens_per_step,

@@ -8,7 +8,9 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include "core/kernels/product_sgemm.h"
 #include "core/parallel.h"
+#include "core/products.h"
 
 extern const sgn_kernels sgn_kernels_ref;
 #ifndef SGN_DOUBLE
@@ -130,16 +132,28 @@ static void run_tiles(void *ctx, int64_t begin, int64_t end) {
 }
 
 sgn_status sgn_binary_gemm_reserve(int64_t n, int64_t k, sgn_error *err) {
+    sgn_products_expect(n, k);
+    if (sgn_products_any(SGN_PRODUCT_SGEMM)) SGN_TRY(sgn_scratch_reserve(SGN_SCRATCH_KERNEL, sgn_product_sgemm_scratch(), err));
     return sgn_scratch_reserve(SGN_SCRATCH_KERNEL, sgn_kernels_get()->binary_scratch(n, k), err);
 }
 
-void sgn_binary_gemm_sum(const sgn_binary_product *p, int count) {
+static void sum_by_table(const sgn_binary_product *p, int count) {
     const sgn_kernels *k = sgn_kernels_get();
-    if (p->m <= 0 || p->n <= 0) return;
     const int64_t down = cuts(p->m, k->binary_tile_rows);
     tiling c = { p, count, k->binary_tile_rows, down < ENOUGH_TILES ? k->binary_tile_cols : p->n, 1 };
     c.across = cuts(p->n, c.cols);
     sgn_parallel(down * c.across, 1, run_tiles, &c);
+}
+
+static sgn_product_way way_of(const sgn_binary_product *p) { return sgn_products_way(p->m, p->n, p->k); }
+
+void sgn_binary_gemm_sum(const sgn_binary_product *p, int count) {
+    if (p->m <= 0 || p->n <= 0) return;
+    for (int i = 0, j; i < count; i = j) {             /* stretches that go the same way */
+        for (j = i + 1; j < count && way_of(&p[j]) == way_of(&p[i]);) j++;
+        if (way_of(&p[i]) == SGN_PRODUCT_TABLE) sum_by_table(p + i, j - i);
+        else for (int t = i; t < j; t++) sgn_product_sgemm(&p[t]);
+    }
 }
 
 void sgn_binary_gemm_run(const sgn_binary_product *p) { sgn_binary_gemm_sum(p, 1); }

@@ -89,7 +89,7 @@ sgn_status sgn_kernels_use(const char *name, sgn_error *err);
 /* Sets this build has, whether or not the machine runs them; NULL past the end. */
 const sgn_kernels *sgn_kernels_at(int i, bool *runs_here);
 
-/* The whole product over all threads; reserves scratch, so it can fail. */
+/* The whole product over all threads, by tables or SGEMM (core/products.h); reserves scratch, so it can fail. */
 sgn_status sgn_binary_gemm(const sgn_binary_product *p, sgn_error *err);
 /* The two halves: the first outside loops, the second cannot fail. */
 sgn_status sgn_binary_gemm_reserve(int64_t n, int64_t k, sgn_error *err);

@@ -94,6 +94,70 @@ static void one_thread_equals_two(void **state) {
 }
 
 /* Gradients are sums over the step: 2 x 4 windows and 1 x 8 windows differ by rounding only. */
+/* Every choice in the cache becomes this one. */
+static void set_cache(const char *way) {
+    char *text;
+    size_t size;
+    check_ok(sgn_file_read(check_path("signum/products.json"), 1 << 20, &text, &size, &err), &err);
+    for (char *at; (at = strstr(text, strcmp(way, "table") == 0 ? "\"sgemm\"" : "\"table\""));) memcpy(at + 1, way, 5);
+    check_ok(sgn_file_write(check_path("signum/products.json"), text, size, &err), &err);
+    free(text);
+}
+
+/* Do two checkpoints agree in the bits of their first shard's arrays? */
+static bool same_arrays(const char *a, const char *b) {
+    char path[700];
+    sgn_archive x, y;
+    snprintf(path, sizeof path, "%s/shard-0000.h5", a);
+    check_ok(sgn_archive_open(&x, path, &err), &err);
+    snprintf(path, sizeof path, "%s/shard-0000.h5", b);
+    check_ok(sgn_archive_open(&y, path, &err), &err);
+    bool same = x.count == y.count;
+    for (int i = 0; same && i < x.count; i++) {
+        char *p = malloc(x.at[i].bytes), *q = malloc(y.at[i].bytes);
+        check_ok(x.kind->read(&x, i, p, &err), &err);
+        check_ok(y.kind->read(&y, i, q, &err), &err);
+        same = memcmp(p, q, x.at[i].bytes) == 0;
+        free(p);
+        free(q);
+    }
+    sgn_archive_close(&x);
+    sgn_archive_close(&y);
+    return same;
+}
+
+/* Repeated, a run follows the cache, with any number of threads; continued, it follows what it began with. */
+static void products_go_the_recorded_way(void **state) {
+    (void)state;
+    char *forced = strdup(getenv("SIGNUM_PRODUCTS"));
+    assert_int_equal(setenv("SIGNUM_PRODUCTS", "", 1), 0);
+    student(NULL, 0);
+    check_ok(runs_train(&c, check_path("measured"), false, &watch, &err), &err);
+    set_cache("sgemm");
+    student(NULL, 0);
+    check_ok(runs_train(&c, check_path("multiplied"), false, &watch, &err), &err);
+    student((const char *[]){ "train.threads=1" }, 1);
+    watch.stop_after = 3;
+    check_fails(runs_train(&c, check_path("recorded"), false, &watch, &err), SGN_INTERRUPTED, &err, "");
+    set_cache("table");
+    student(NULL, 0);
+    check_ok(runs_train(&c, check_path("recorded"), true, &watch, &err), &err);
+    runs_same_state(step("multiplied", 6), step("recorded", 6));
+    runs_same_metrics(check_path("multiplied"), check_path("recorded"));
+    student(NULL, 0);                                  /* another run, as the cache says now */
+    check_ok(runs_train(&c, check_path("added"), false, &watch, &err), &err);
+    assert_false(same_arrays(step("multiplied", 6), step("added", 6)));
+    runs_same_state(step(strcmp(forced, "sgemm") == 0 ? "multiplied" : "added", 6), step("whole", 6));
+    student(NULL, 0);
+    watch.stop_after = 3;
+    check_fails(runs_train(&c, check_path("turned"), false, &watch, &err), SGN_INTERRUPTED, &err, "");
+    student((const char *[]){ "train.products=sgemm" }, 1);
+    check_ok(runs_train(&c, check_path("turned"), true, &watch, &err), &err);
+    assert_non_null(strstr(log_text, "forced to go another way"));
+    assert_int_equal(setenv("SIGNUM_PRODUCTS", forced, 1), 0);
+    free(forced);
+}
+
 static void accumulation_is_a_larger_batch(void **state) {
     (void)state;
     student((const char *[]){ "train.batch=8", "train.accumulate=1", "data.order=sequential" }, 3);
@@ -282,7 +346,8 @@ static void two_processes_do_not_share_a_run(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(resumed_equals_unbroken), cmocka_unit_test(log_is_cut_back_to_the_checkpoint),
-        cmocka_unit_test(one_thread_equals_two), cmocka_unit_test(accumulation_is_a_larger_batch), cmocka_unit_test(it_learns),
+        cmocka_unit_test(one_thread_equals_two), cmocka_unit_test(products_go_the_recorded_way),
+        cmocka_unit_test(accumulation_is_a_larger_batch), cmocka_unit_test(it_learns),
         cmocka_unit_test(metrics_lines), cmocka_unit_test(a_run_is_not_overwritten), cmocka_unit_test(bad_settings),
         cmocka_unit_test(resume_without_a_run_starts_and_says_so), cmocka_unit_test(all_checkpoints_broken_is_an_error),
         cmocka_unit_test(a_step_that_is_not_finite_changes_nothing), cmocka_unit_test(spikes_stop_the_run),
