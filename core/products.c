@@ -8,6 +8,7 @@
 #include <time.h>
 #include "core/arena.h"
 #include "core/checked.h"
+#include "core/gemm.h"
 #include "core/kernels/product_sgemm.h"
 #include "core/parallel.h"
 #include "core/rng.h"
@@ -138,6 +139,8 @@ static sgn_status measure(const shape *s, int class, sgn_product_way *way, sgn_e
     const size_t reals = sgn_round_up((size_t)(m * k + m * n) * sizeof(sgn_real), SGN_ALIGN), bytes = reals + sgn_signs_bytes(n, k);
     void *memory;
     SGN_TRY(sgn_scratch_reserve(SGN_SCRATCH_KERNEL, sgn_kernels_get()->binary_scratch(n, k), err));
+    SGN_TRY(sgn_scratch_reserve(SGN_SCRATCH_KERNEL, sgn_product_sgemm_scratch(), err));
+    SGN_TRY(sgn_gemm_probe(err));
     SGN_TRY(sgn_memory_alloc(&memory, bytes, "the measurement of a product", err));
     sgn_real *x = memory;
     sgn_signs signs;
@@ -177,51 +180,53 @@ static sgn_status reserve(sgn_error *err) {
 }
 
 /* Measures what is still open, with one thread: choices hold for any number. */
-static sgn_status measure_open(int class, sgn_json *fresh, sgn_error *err) {
+static sgn_status measure_open(int last, sgn_json *fresh, sgn_error *err) {
     const int threads = sgn_threads();
     sgn_status s = SGN_OK;
     sgn_threads_set(1);
-    for (int i = 0; s == SGN_OK && i < count; i++) {
-        sgn_product_way way;
-        if (!shapes[i].expected || shapes[i].way[class] != OPEN) continue;
-        s = sgn_scratch_reserve(SGN_SCRATCH_KERNEL, sgn_product_sgemm_scratch(), err);
-        if (s == SGN_OK) s = measure(&shapes[i], class, &way, err);
-        if (s == SGN_OK) put_way(fresh, &shapes[i], class, (int)way);
-    }
+    for (int i = 0; i < count; i++)
+        for (int c = 0; s == SGN_OK && c <= last; c++) {
+            sgn_product_way way;
+            if (!shapes[i].expected || shapes[i].way[c] != OPEN) continue;
+            s = measure(&shapes[i], c, &way, err);
+            if (s == SGN_OK) put_way(fresh, &shapes[i], c, (int)way);
+        }
     sgn_threads_set(threads);
     return s;
 }
 
-static void take(const sgn_json *record, int class) {
+static void take(const sgn_json *record) {
     for (int i = 0; i < count; i++)
-        if (shapes[i].expected && shapes[i].way[class] == OPEN) shapes[i].way[class] = (signed char)read_way(record, &shapes[i], class);
+        for (int c = 0; c < CLASSES; c++)
+            if (shapes[i].expected && shapes[i].way[c] == OPEN) shapes[i].way[c] = (signed char)read_way(record, &shapes[i], c);
 }
 
-static sgn_status settle_auto(int class, sgn_error *err) {
-    sgn_json *cache = sgn_products_cache_read(), *fresh = sgn_json_new_object();
-    take(cache, class);
+static void take_cached(void) {
+    sgn_json *cache = sgn_products_cache_read();
+    take(cache);
     sgn_json_free(cache);
-    const sgn_status s = measure_open(class, fresh, err);
+}
+
+static sgn_status settle_auto(int last, sgn_error *err) {
+    take_cached();
+    sgn_json *fresh = sgn_json_new_object();
+    const sgn_status s = measure_open(last, fresh, err);
     if (s == SGN_OK && sgn_json_size(fresh)) sgn_products_cache_add(fresh);
-    if (s == SGN_OK) take(fresh, class);
+    if (s == SGN_OK) take(fresh);
     sgn_json_free(fresh);
     return s;
 }
 
 sgn_status sgn_products_settle(int64_t m, sgn_error *err) {
-    const int class = class_of(m), way = forced_way();
-    if (way == AUTO) SGN_TRY(settle_auto(class, err));
+    const int last = class_of(m), way = forced_way();
+    if (way == AUTO) SGN_TRY(settle_auto(last, err));
     else
-        for (int i = 0; i < count; i++) shapes[i].way[class] = (signed char)way;
+        for (int i = 0; i < count; i++) memset(shapes[i].way, way, (size_t)last + 1);
     return reserve(err);
 }
 
 sgn_status sgn_products_recall(sgn_error *err) {
-    if (forced_way() == AUTO && count) {
-        sgn_json *cache = sgn_products_cache_read();
-        for (int c = 0; c < CLASSES; c++) take(cache, c);
-        sgn_json_free(cache);
-    }
+    if (forced_way() == AUTO && count) take_cached();
     return reserve(err);
 }
 

@@ -23,7 +23,7 @@ void       sgn_products_expect(int64_t n, int64_t k);
 sgn_product_way sgn_products_way(int64_t m, int64_t n, int64_t k);
 bool       sgn_products_any(sgn_product_way way);      /* may some product go this way? */
 
-/* Chooses for every expected shape at this m: as forced, as cached, or by measuring (some
+/* Chooses for every expected shape, for up to m rows: as forced, as cached, or by measuring (some
  * milliseconds of one thread each), which is cached. Reserves scratch; a cache that cannot be
  * read or written costs another measurement, never an error. */
 sgn_status sgn_products_settle(int64_t m, sgn_error *err);
