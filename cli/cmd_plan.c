@@ -22,6 +22,7 @@ static const struct { const char *name; size_t offset; const char *what; } parts
     { "optimizer", offsetof(sgn_plan, optimizer), "its moments, fp32" },
     { "activations", offsetof(sgn_plan, activations), "one micro-batch, saved values and gradients" },
     { "teacher", offsetof(sgn_plan, teacher), "its weights and activations" },
+    { "mapped", offsetof(sgn_plan, mapped), "of the teacher's files, used where they lie" },
     { "scratch", offsetof(sgn_plan, scratch), "of kernels and the chunked head" },
     { "data", offsetof(sgn_plan, data), "batches read ahead, shard caches" },
     { "saving", offsetof(sgn_plan, saving), "a checkpoint shard while it is built" },

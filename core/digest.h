@@ -16,6 +16,9 @@
 
 typedef struct { char hex[33]; } sgn_digest;      /* XXH3-128 */
 
+/* Mapped files of so many bytes are not read whole at every start. */
+enum { SGN_VERIFY_BELOW = 1 << 30 };
+
 sgn_digest sgn_digest_bytes(const void *data, size_t size);
 uint64_t   sgn_digest64(const void *data, size_t size);          /* XXH3-64 */
 sgn_status sgn_digest_file(const char *path, sgn_digest *out, uint64_t *size, sgn_error *err);

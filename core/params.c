@@ -25,6 +25,14 @@ static sgn_status grow(sgn_params *p, sgn_error *err) {
     return SGN_OK;
 }
 
+static bool is_stored(const sgn_param *p) { return p->tensor.stored.data != NULL; }
+
+static void place(sgn_params *p, sgn_param *q) {
+    sgn_slab *slab = sgn_params_slab(p, q);
+    q->offset = slab->count;
+    if (!is_stored(q)) slab->count += (int64_t)sgn_round_up((size_t)sgn_numel(q->tensor.shape), PARAM_PAD);
+}
+
 sgn_status sgn_params_add(sgn_params *p, sgn_param_class class, sgn_shape shape, int *index, sgn_error *err,
                           const char *name, ...) {
     SGN_TRY(grow(p, err));
@@ -36,12 +44,16 @@ sgn_status sgn_params_add(sgn_params *p, sgn_param_class class, sgn_shape shape,
     va_end(args);
     if (n < 0 || n >= SGN_PARAM_NAME) SGN_FAIL(err, SGN_CONFIG, "parameter name '%s...' is too long", q.name);
     if (sgn_params_find(p, q.name)) SGN_FAIL(err, SGN_CONFIG, "parameter '%s' is declared twice", q.name);
-    sgn_slab *slab = sgn_params_slab(p, &q);
-    q.offset = slab->count;
-    slab->count += (int64_t)sgn_round_up((size_t)sgn_numel(shape), PARAM_PAD);
+    place(p, &q);
     *index = p->count;
     p->at[p->count++] = q;
     return SGN_OK;
+}
+
+void sgn_params_store(sgn_params *p, int index, sgn_stored s) {
+    p->at[index].tensor.stored = s;
+    p->dense.count = p->latent.count = 0;
+    for (int i = 0; i < p->count; i++) place(p, &p->at[i]);
 }
 
 static size_t planes_bytes(const sgn_params *p) {
@@ -55,6 +67,15 @@ static size_t planes_bytes(const sgn_params *p) {
 size_t sgn_params_bytes(const sgn_params *p) {
     const size_t reals = (size_t)(p->dense.count + p->latent.count);
     return reals * sizeof(sgn_real) * (p->train ? 2 : 1) + planes_bytes(p);
+}
+
+size_t sgn_params_stored_bytes(const sgn_params *p) {
+    size_t sum = 0;
+    for (int i = 0; i < p->count; i++) {
+        const sgn_tensor *x = &p->at[i].tensor;
+        if (is_stored(&p->at[i])) sum += (size_t)x->shape.dim[0] * sgn_stored_row_bytes(x->stored.dtype, x->shape.dim[1]);
+    }
+    return sum;
 }
 
 static sgn_status slab_alloc(sgn_slab *s, bool train, const char *what, sgn_error *err) {
@@ -79,6 +100,7 @@ static sgn_status commit(sgn_params *p, sgn_error *err) {
     for (int i = 0; i < p->count; i++) {
         sgn_tensor *x = &p->at[i].tensor;
         const sgn_slab *slab = sgn_params_slab(p, &p->at[i]);
+        if (is_stored(&p->at[i])) continue;
         x->data = slab->data + p->at[i].offset;
         if (slab->grad) x->grad = slab->grad + p->at[i].offset;
         if (p->at[i].class != SGN_PARAM_LATENT) continue;

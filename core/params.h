@@ -3,7 +3,8 @@
  * The dense slab holds what forward reads as reals. The latent slab holds the
  * full-precision weights behind the signs: forward and backward never read them,
  * they read bit planes, refreshed after each optimizer step. Every whole-model
- * operation is a loop over a slab or over the table of parameters.
+ * operation is a loop over a slab or over the table of parameters. Matrices of a
+ * frozen model may stay in their file instead, in the type that it has.
  *
  * SPDX-License-Identifier: MIT */
 #ifndef SGN_CORE_PARAMS_H
@@ -30,7 +31,7 @@ typedef struct {
     char            name[SGN_PARAM_NAME];   /* "model.layers.0.mlp.up_proj.weight" */
     sgn_param_class class;
     sgn_tensor      tensor;                 /* views into the slabs after commit */
-    int64_t         offset;                 /* in its slab, reals */
+    int64_t         offset;                 /* in its slab, reals; of no meaning where it is stored */
 } sgn_param;
 
 typedef struct {
@@ -51,6 +52,9 @@ typedef struct {
 /* Declares a parameter (before commit). *index is its place in at[]. */
 sgn_status sgn_params_add(sgn_params *p, sgn_param_class class, sgn_shape shape, int *index, sgn_error *err,
                           const char *name, ...) __attribute__((format(printf, 6, 7)));
+/* Before commit, in a frozen model, for what forward reads as a matrix (a dense layer, embedding, head): the
+ * parameter is read where `s` lies, which must stay as long as p, and takes no part of the slab. */
+void       sgn_params_store(sgn_params *p, int index, sgn_stored s);
 /* Allocates the slabs, zeroed, and points the tensors into them. Without it the
  * parameters are shapes only, which is all that a dry tape needs. */
 sgn_status sgn_params_commit(sgn_params *p, sgn_error *err);
@@ -58,6 +62,7 @@ void       sgn_params_free(sgn_params *p);
 
 /* Bytes that commit takes from the system, planes and gradients included. */
 size_t     sgn_params_bytes(const sgn_params *p);
+size_t     sgn_params_stored_bytes(const sgn_params *p);                 /* what stays in files */
 sgn_param *sgn_params_find(const sgn_params *p, const char *name);      /* NULL: none */
 sgn_slab  *sgn_params_slab(sgn_params *p, const sgn_param *param);
 int64_t    sgn_params_numel(const sgn_params *p);                        /* without padding */

@@ -30,7 +30,8 @@ typedef struct {
     sgn_status (*open)(sgn_teacher *t, const char *where, const sgn_teacher_need *need, sgn_error *err);
     /* Soft targets of one batch, valid until the next call. */
     sgn_status (*soft)(sgn_teacher *t, const sgn_batch *b, sgn_soft *out, sgn_error *err);
-    size_t     (*bytes)(const sgn_teacher *t);
+    size_t     (*bytes)(const sgn_teacher *t);         /* of memory */
+    size_t     (*mapped)(const sgn_teacher *t);        /* of files used where they lie: pages that the system may take back */
     void       (*close)(sgn_teacher *t);
 } sgn_teacher_kind;
 

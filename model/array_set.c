@@ -3,7 +3,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include "core/file.h"
+#include <string.h>
 
 void sgn_array_set_close(sgn_array_set *set) {
     for (int i = 0; i < set->count; i++) sgn_archive_close(&set->at[i]);
@@ -24,7 +24,10 @@ static sgn_status open_names(sgn_array_set *set, char *const *names, int count, 
 
 sgn_status sgn_array_set_open(sgn_array_set *set, const char *directory, sgn_error *err) {
     static const char *const pattern[][2] = { { "model.safetensors.index.json", "" }, { "", ".safetensors" }, { "shard-", ".h5" } };
-    *set = (sgn_array_set){ .directory = directory };
+    sgn_path copy;
+    *set = (sgn_array_set){ 0 };
+    SGN_TRY(sgn_path_set(&copy, err, "%s", directory));
+    memcpy(set->directory, copy.s, sizeof set->directory);
     for (int i = 0; i < 3; i++) {
         char **names;
         int count;

@@ -5,9 +5,10 @@
 #define SGN_MODEL_ARRAY_SET_H
 
 #include "core/archive.h"
+#include "core/file.h"
 
 typedef struct {
-    const char  *directory;
+    char         directory[SGN_PATH_MAX];
     sgn_archive *at;
     int          count;
 } sgn_array_set;

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "model/model_load.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -168,16 +167,11 @@ static sgn_status read_signs(const sgn_array_set *set, const sgn_param *p, bool 
 }
 
 static sgn_status check_values(const sgn_array_set *set, const sgn_param *p, sgn_error *err) {
-    const int64_t n = sgn_numel(p->tensor.shape);
-    const sgn_real *w = p->tensor.data;
-    bool zero = true;
-    for (int64_t i = 0; i < n; i++) {
-        zero &= w[i] == 0;
-        if (!isfinite(w[i]))
-            SGN_FAIL(err, SGN_NUMERIC, "%s: tensor '%s' has %g at index %lld; it was saved after training diverged, "
-                     "or is damaged: take an older one", set->directory, p->name, (double)w[i], (long long)i);
-    }
-    if (zero && p->class == SGN_PARAM_LATENT)
+    SGN_TRY(sgn_model_check_values(p, set->directory, err));
+    int64_t i = 0;
+    if (p->class != SGN_PARAM_LATENT) return SGN_OK;
+    while (i < sgn_numel(p->tensor.shape) && p->tensor.data[i] == 0) i++;
+    if (i == sgn_numel(p->tensor.shape))
         sgn_warn("%s: all latent weights of '%s' are 0, so all its signs are +1", set->directory, p->name);
     return SGN_OK;
 }
@@ -197,8 +191,9 @@ typedef enum { FOUND, FROM_SIGNS, ABSENT } origin;
 static sgn_status fill(const sgn_transformer *m, const sgn_array_set *set, origin *from, sgn_error *err) {
     for (int i = 0; i < m->params.count; i++) {
         const sgn_param *p = &m->params.at[i];
-        bool found;
-        SGN_TRY(read_param(set, p, &found, err));
+        bool found = p->tensor.stored.data;
+        if (found && i != m->head) continue;
+        if (!found) SGN_TRY(read_param(set, p, &found, err));
         from[i] = found ? FOUND : ABSENT;
         if (!found && p->class == SGN_PARAM_LATENT) {
             SGN_TRY(read_signs(set, p, &found, err));
@@ -262,7 +257,9 @@ static sgn_status load(sgn_transformer *m, const sgn_array_set *set, sgn_error *
 sgn_status sgn_model_load_weights(sgn_transformer *m, const char *directory, sgn_error *err) {
     sgn_path manifest;
     SGN_TRY(sgn_path_set(&manifest, err, "%s/MANIFEST", directory));
-    if (sgn_file_exists(manifest.s)) SGN_TRY(sgn_manifest_verify(directory, err));
+    if (sgn_file_exists(manifest.s) && sgn_params_stored_bytes(&m->params) < SGN_VERIFY_BELOW)
+        SGN_TRY(sgn_manifest_verify(directory, err));
+    if (m->files) return load(m, m->files, err);
     sgn_array_set set;
     SGN_TRY(sgn_array_set_open(&set, directory, err));
     const sgn_status s = load(m, &set, err);

@@ -26,6 +26,16 @@ sgn_status sgn_model_load_config(const char *directory, const sgn_model_config *
  * first. Then refreshes the signs. The config.json is not read. */
 sgn_status sgn_model_load_weights(sgn_transformer *m, const char *directory, sgn_error *err);
 
+/* Between init and commit of a frozen model that is only run: dense matrices, embedding and head stay in the
+ * directory's archives where these have them whole, can be mapped, and the type has a converter (`to_real` of
+ * core/kernels). They are used as they lie, their files stay open as long as m. sgn_model_load_weights then
+ * fills the rest; of the mapped it reads the head alone, and no digests of SGN_VERIFY_BELOW bytes and more.
+ * What lowers or writes a model wants sgn_model_load. */
+sgn_status sgn_model_map(sgn_transformer *m, const char *directory, sgn_error *err);
+/* SGN_NUMERIC, naming the first number that is not finite: of one parameter, of all that are mapped. */
+sgn_status sgn_model_check_values(const sgn_param *p, const char *directory, sgn_error *err);
+sgn_status sgn_model_check_mapped(const sgn_transformer *m, sgn_error *err);
+
 /* Both: init, commit and fill. */
 sgn_status sgn_model_load(sgn_transformer *m, const char *where, bool train, sgn_error *err);
 

@@ -85,6 +85,8 @@ void sgn_transformer_free(sgn_transformer *m) {
     free(m->blocks);
     free(m->cosine);
     free(m->sine);
+    if (m->files) sgn_array_set_close(m->files);
+    free(m->files);
     *m = (sgn_transformer){ 0 };
 }
 

@@ -7,6 +7,7 @@
 #ifndef SGN_MODEL_TRANSFORMER_H
 #define SGN_MODEL_TRANSFORMER_H
 
+#include "model/array_set.h"
 #include "model/linear.h"
 
 typedef enum { SGN_Q, SGN_K, SGN_V, SGN_O, SGN_GATE, SGN_UP, SGN_DOWN, SGN_LINEARS } sgn_block_linear;
@@ -23,6 +24,7 @@ typedef struct {
     sgn_block       *blocks;                      /* (layers) */
     int              embedding, final_norm, head; /* head == embedding when tied */
     sgn_real        *cosine, *sine;               /* (context, head_dim/2) */
+    sgn_array_set   *files;                       /* what stored parameters lie in; NULL: none are */
 } sgn_transformer;
 
 /* Declares all parameters; nothing is allocated but tables until sgn_transformer_commit. */

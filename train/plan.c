@@ -65,10 +65,13 @@ static sgn_status plan_teacher(const sgn_run_config *c, sgn_plan *p, sgn_head_lo
     SGN_TRY(sgn_model_resolve(c->distill.teacher, "distill.teacher", &directory, err));
     SGN_TRY(sgn_model_load_config(directory.s, &c->model, &shape, err));
     SGN_TRY(sgn_transformer_init(&m, &shape, false, err));
+    (void)sgn_model_map(&m, directory.s, NULL);      /* where it fails, opening the teacher will say why */
     const sgn_status s = sgn_tape_size_of(&m, c->train.batch, c->train.seq, NULL, false, &tape, err);
     p->teacher = sgn_params_bytes(&m.params) + tape.data + tape.book;
+    /* `stored` says what scratch its head takes; nobody reads it. */
+    p->mapped = sgn_params_stored_bytes(&m.params);
     p->flops_per_token += sgn_flops_per_token(&m, c->train.seq, false);
-    loss->soft = (sgn_soft){ .kind = SGN_SOFT_HIDDEN, .width = shape.dim };
+    loss->soft = (sgn_soft){ .kind = SGN_SOFT_HIDDEN, .width = shape.dim, .stored = sgn_transformer_head(&m)->stored };
     loss->lambda = c->distill.lambda;
     sgn_transformer_free(&m);
     return s;
@@ -113,7 +116,7 @@ sgn_status sgn_plan_make(const sgn_run_config *given, sgn_plan *p, sgn_error *er
     p->data = loader_bytes + (size_t)(c.train.batch * c.train.seq) * 8 * sizeof(int32_t);
     p->saving = least((size_t)p->checkpoint_bytes, 256 * MIB);
     p->fixed = fixed_bytes + thread_bytes * (size_t)sgn_threads();
-    p->total = p->weights + p->gradients + p->planes + p->optimizer + p->activations + p->teacher + p->scratch +
+    p->total = p->weights + p->gradients + p->planes + p->optimizer + p->activations + p->teacher + p->mapped + p->scratch +
                p->data + p->saving + p->fixed;
     p->tokens_per_step = c.train.batch * c.train.seq * c.train.accumulate;
     p->tokens = p->tokens_per_step * c.train.steps;

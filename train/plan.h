@@ -9,9 +9,10 @@
 
 typedef struct {
     int64_t parameters, binary_weights;
-    /* Bytes. teacher: its weights and its tape; data: loader and shard caches; saving: the largest
-     * shard of a checkpoint while it is built; fixed: program, libraries and their buffers. */
-    size_t  weights, gradients, planes, optimizer, activations, teacher, scratch, data, saving, fixed, total;
+    /* Bytes. teacher: its weights and its tape; mapped: of its files, used where they lie; data: loader and
+     * shard caches; saving: the largest shard of a checkpoint while it is built; fixed: program, libraries and
+     * their buffers. */
+    size_t  weights, gradients, planes, optimizer, activations, teacher, mapped, scratch, data, saving, fixed, total;
     int64_t tokens_per_step, tokens;
     double  flops_per_token;                   /* training, 6N convention without embedding lookup, plus the teacher's 2N */
     uint64_t checkpoint_bytes;

@@ -4,8 +4,10 @@
  * SPDX-License-Identifier: MIT */
 #include "distill/teacher.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include "core/kernels/kernels.h"
 #include "data/tokenizer.h"
 #include "model/model_load.h"
 
@@ -50,12 +52,14 @@ static sgn_status size_tape(live *l, const sgn_teacher_need *need, size_t *bytes
     return s;
 }
 
-/* The model, its weights still zero, and its tape. */
-static sgn_status build(sgn_teacher *t, const sgn_model_config *c, const sgn_teacher_need *need, sgn_error *err) {
+/* The model, its weights still zero but for those that stay in the directory's files (NULL: none), and its tape. */
+static sgn_status build(sgn_teacher *t, const sgn_model_config *c, const char *directory, const sgn_teacher_need *need,
+                        sgn_error *err) {
     size_t bytes;
     live *l = t->state = calloc(1, sizeof *l);
     if (!l) SGN_FAIL(err, SGN_NOMEM, "no memory for the teacher");
     SGN_TRY(sgn_transformer_init(&l->model, c, false, err));
+    if (directory) SGN_TRY(sgn_model_map(&l->model, directory, err));
     SGN_TRY(sgn_transformer_commit(&l->model, err));
     SGN_TRY(size_tape(l, need, &bytes, err));
     return sgn_tape_init(&l->tape, sgn_transformer_nodes(&l->model), bytes, err);
@@ -67,7 +71,7 @@ static sgn_status open_live(sgn_teacher *t, const char *where, const sgn_teacher
     SGN_TRY(sgn_model_resolve(where, "distill.teacher", &directory, err));
     SGN_TRY(sgn_model_load_config(directory.s, need->student, &c, err));
     SGN_TRY(check(&c, directory.s, need, err));
-    SGN_TRY(build(t, &c, need, err));
+    SGN_TRY(build(t, &c, directory.s, need, err));
     return sgn_model_load_weights(&((live *)t->state)->model, directory.s, err);
 }
 
@@ -76,14 +80,21 @@ static sgn_status soft(sgn_teacher *t, const sgn_batch *b, sgn_soft *out, sgn_er
     sgn_tape_begin(&l->tape, SGN_TAPE_NOGRAD);
     const sgn_tensor *hidden = sgn_transformer_hidden(&l->model, &l->tape, b->tokens, b->batch, b->seq);
     SGN_TRY(sgn_tape_end(&l->tape, err));
-    *out = (sgn_soft){ .kind = SGN_SOFT_HIDDEN, .hidden = hidden->data,
-                       .head = sgn_transformer_head(&l->model)->data, .width = l->model.config.dim };
-    return SGN_OK;
+    const sgn_tensor *head = sgn_transformer_head(&l->model);
+    *out = (sgn_soft){ .kind = SGN_SOFT_HIDDEN, .hidden = hidden->data, .head = head->data, .width = l->model.config.dim,
+                       .stored = head->stored };
+    /* Mapped weights were not read at the start: what is wrong with them shows here. */
+    if (isfinite(sgn_kernels_get()->sum_squares(hidden->data, sgn_numel(hidden->shape)))) return SGN_OK;
+    return sgn_model_check_mapped(&l->model, err);
 }
 
 static size_t bytes(const sgn_teacher *t) {
     const live *l = t->state;
     return sgn_params_bytes(&l->model.params) + l->tape.data.size + l->tape.book.size;
+}
+
+static size_t mapped(const sgn_teacher *t) {
+    return sgn_params_stored_bytes(&((const live *)t->state)->model.params);
 }
 
 static void close_live(sgn_teacher *t) {
@@ -96,12 +107,12 @@ static void close_live(sgn_teacher *t) {
 
 const sgn_teacher_kind sgn_teacher_live = {
     .name = "live", .summary = "a frozen model of the same vocabulary, run on every batch",
-    .open = open_live, .soft = soft, .bytes = bytes, .close = close_live,
+    .open = open_live, .soft = soft, .bytes = bytes, .mapped = mapped, .close = close_live,
 };
 
 sgn_status sgn_teacher_open_random(sgn_teacher *t, const sgn_model_config *c, const sgn_teacher_need *need, sgn_error *err) {
     *t = (sgn_teacher){ .kind = &sgn_teacher_live };
-    const sgn_status s = build(t, c, need, err);
+    const sgn_status s = build(t, c, NULL, need, err);
     if (s != SGN_OK) sgn_teacher_close(t);
     else sgn_transformer_randomize(&((live *)t->state)->model, 1);
     return s;

@@ -20,5 +20,5 @@ static void close_none(sgn_teacher *t) {
 
 const sgn_teacher_kind sgn_teacher_none = {
     .name = "none", .summary = "no teacher: next-token cross-entropy",
-    .open = open_none, .soft = soft, .bytes = bytes, .close = close_none,
+    .open = open_none, .soft = soft, .bytes = bytes, .mapped = bytes, .close = close_none,
 };

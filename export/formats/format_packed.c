@@ -14,7 +14,7 @@
 #include "core/file.h"
 #include "export/parts.h"
 
-enum { VERSION = 1, VERIFY_BELOW = 1 << 30 };          /* bytes: larger files are not digested at every start */
+enum { VERSION = 1 };
 
 /* What the stages of each kind refer to; planes -1: this format has no place for the kind. */
 static const struct { int planes; bool v, u; } shape_of[SGN_STAGE_COUNT] = {
@@ -322,7 +322,7 @@ static sgn_status open_directory(const char *directory, const sgn_json *config, 
     SGN_TRY(sgn_map_open(&map, arrays.s, err));
     const size_t bytes = map.size;
     sgn_map_close(&map);
-    if (bytes < VERIFY_BELOW) SGN_TRY(sgn_manifest_verify(directory, err));
+    if (bytes < SGN_VERIFY_BELOW) SGN_TRY(sgn_manifest_verify(directory, err));
     reader *r = *state = calloc(1, sizeof *r);
     if (!r) SGN_FAIL(err, SGN_NOMEM, "no memory to open '%s'", directory);
     SGN_TRY(sgn_path_set(&r->config, err, "%s/config.json", directory));

@@ -26,8 +26,10 @@ static void make(sgn_transformer *m, sgn_model_config c) {
     sgn_transformer_randomize(m, 11);
 }
 
-/* The model as a directory of that name. */
-static const char *save(const char *name, const sgn_transformer *m) {
+/* The model as a directory of that name, its numbers as this type. */
+static const char *save_as(sgn_dtype type, const char *name, const sgn_transformer *m) {
+    static uint16_t half[1 << 20];
+    int64_t used = 0;
     enum { ARRAYS = 64 };
     sgn_array at[ARRAYS];
     const void *data[ARRAYS];
@@ -42,13 +44,19 @@ static const char *save(const char *name, const sgn_transformer *m) {
     assert_true(m->params.count <= ARRAYS);
     for (int i = 0; i < m->params.count; i++) {
         const sgn_param *p = &m->params.at[i];
-        at[i] = sgn_array_make(p->name, SGN_DTYPE_F32, p->tensor.shape.rank, p->tensor.shape.dim);
-        data[i] = p->tensor.data;
+        const int64_t n = sgn_numel(p->tensor.shape);
+        at[i] = sgn_array_make(p->name, type, p->tensor.shape.rank, p->tensor.shape.dim);
+        data[i] = type == SGN_DTYPE_F32 ? (const void *)p->tensor.data : half + used;
+        assert_true(used + n <= 1 << 20);
+        for (int64_t k = 0; type != SGN_DTYPE_F32 && k < n; k++)
+            half[used++] = type == SGN_DTYPE_F16 ? sgn_f32_to_f16(p->tensor.data[k]) : sgn_f32_to_bf16(p->tensor.data[k]);
     }
     snprintf(path, sizeof path, "%s/model.safetensors", where);
     check_ok(sgn_archive_write("safetensors", path, at, data, m->params.count, NULL, &err), &err);
     return where;
 }
+
+static const char *save(const char *name, const sgn_transformer *m) { return save_as(SGN_DTYPE_F32, name, m); }
 
 static int32_t token[TOKENS], target[TOKENS];
 static const sgn_batch batch = { BATCH, SEQ, token, target, NULL };
@@ -117,9 +125,68 @@ static void another(void **state) {
     token[SEQ * (BATCH - 1)] ^= 1;
     check_ok(teacher.kind->soft(&teacher, &batch, &soft, &err), &err);
     assert_true(soft.hidden[48 * (TOKENS - 1)] == first);
-    assert_true(teacher.kind->bytes(&teacher) > sgn_params_bytes(&other.params) / 2);   /* no gradients */
+    const sgn_model_config *c = &other.config;                 /* all matrices stay in the file */
+    assert_int_equal(teacher.kind->mapped(&teacher), sizeof(float) * (size_t)(2 * VOCAB * 48 + c->layers *
+                     (2 * 48 * 48 + 2 * c->kv_heads * c->head_dim * 48 + 3 * c->ffn * 48)));
+    assert_true(teacher.kind->bytes(&teacher) > TOKENS * 48 * sizeof(sgn_real));
     sgn_teacher_close(&teacher);
     sgn_transformer_free(&m), sgn_transformer_free(&other);
+}
+
+/* Its weights used as they lie give what copies of them in fp32 give, to the bit: hidden states, loss, gradients. */
+static void stored_types(void **state) {
+    (void)state;
+    static const sgn_dtype types[] = { SGN_DTYPE_F32, SGN_DTYPE_F16, SGN_DTYPE_BF16 };
+    for (int i = 0; i < 12; i++) {
+        const sgn_dtype type = types[i % 3];
+        sgn_error err;
+        sgn_transformer m, copied, student_model;
+        sgn_teacher teacher;
+        sgn_soft got;
+        sgn_tape t;
+        sgn_model_config c = config(48, i & 1 ? "mlp" : "");
+        c.tied_head = i & 2;
+        c.attention_bias = i >= 6;
+        make(&m, c);
+        make(&student_model, config(32, "attention,mlp"));
+        const char *where = save_as(type, "stored", &m);
+        check_ok(sgn_model_load(&copied, where, false, &err), &err);
+        check_ok(sgn_teacher_open(&teacher, where, &need, &err), &err);
+        check_ok(teacher.kind->soft(&teacher, &batch, &got, &err), &err);
+        assert_true(!got.head && got.stored.data && got.stored.dtype == type);
+        check_ok(sgn_tape_init(&t, sgn_transformer_nodes(&copied), 1 << 22, &err), &err);
+        sgn_tape_begin(&t, SGN_TAPE_NOGRAD);
+        const sgn_tensor *h = sgn_transformer_hidden(&copied, &t, token, BATCH, SEQ);
+        check_ok(sgn_tape_end(&t, &err), &err);
+        assert_memory_equal(got.hidden, h->data, sizeof(sgn_real) * TOKENS * 48);
+        const sgn_soft want = { .kind = SGN_SOFT_HIDDEN, .hidden = h->data, .head = sgn_transformer_head(&copied)->data, .width = 48 };
+        const sgn_loss_sums a = distil(&student_model, &got, 1, 2);
+        const double norm = sgn_grad_norm(&student_model.params);
+        const sgn_loss_sums b = distil(&student_model, &want, 1, 2);
+        assert_true(a.soft == b.soft && a.teacher_entropy == b.teacher_entropy);
+        assert_true(norm == sgn_grad_norm(&student_model.params));
+        sgn_tape_free(&t);
+        sgn_teacher_close(&teacher);
+        sgn_transformer_free(&m), sgn_transformer_free(&copied), sgn_transformer_free(&student_model);
+    }
+}
+
+/* Not a number in a weight that the start does not read: named at the first batch that meets it. */
+static void not_a_number(void **state) {
+    (void)state;
+    sgn_error err;
+    sgn_transformer m;
+    sgn_teacher teacher;
+    sgn_soft got;
+    make(&m, config(32, ""));
+    sgn_params_find(&m.params, "model.layers.0.mlp.up_proj.weight")->tensor.data[37] = (sgn_real)INFINITY;
+    check_ok(sgn_teacher_open(&teacher, save_as(SGN_DTYPE_BF16, "infinite", &m), &need, &err), &err);
+    check_fails(teacher.kind->soft(&teacher, &batch, &got, &err), SGN_NUMERIC, &err, "'model.layers.0.mlp.up_proj.weight' has inf at index 37");
+    sgn_teacher_close(&teacher);
+    sgn_params_find(&m.params, "lm_head.weight")->tensor.data[40] = (sgn_real)NAN;
+    check_fails(sgn_teacher_open(&teacher, save_as(SGN_DTYPE_BF16, "infinite", &m), &need, &err), SGN_NUMERIC, &err, "'lm_head.weight' has nan at index 40");
+    sgn_teacher_close(&teacher);
+    sgn_transformer_free(&m);
 }
 
 static void nobody(void **state) {
@@ -131,6 +198,7 @@ static void nobody(void **state) {
     check_ok(teacher.kind->soft(&teacher, &batch, &soft, &err), &err);
     assert_int_equal(soft.kind, SGN_SOFT_NONE);
     assert_int_equal(teacher.kind->bytes(&teacher), 0);
+    assert_int_equal(teacher.kind->mapped(&teacher), 0);
     sgn_teacher_close(&teacher);
     sgn_teacher_close(&teacher);
     assert_null(sgn_teacher_kind_find("strict"));
@@ -208,7 +276,8 @@ static int begin(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(itself), cmocka_unit_test(another), cmocka_unit_test(nobody), cmocka_unit_test(without_config), cmocka_unit_test(misfits),
+        cmocka_unit_test(itself), cmocka_unit_test(another), cmocka_unit_test(stored_types), cmocka_unit_test(not_a_number),
+        cmocka_unit_test(nobody), cmocka_unit_test(without_config), cmocka_unit_test(misfits),
     };
     return cmocka_run_group_tests(tests, begin, check_end);
 }

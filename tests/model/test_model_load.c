@@ -4,6 +4,7 @@
 #include "tests/check.h"
 #include "core/digest.h"
 #include "core/gemm.h"
+#include "core/kernels/kernels.h"
 #include "core/log.h"
 #include "model/model_load.h"
 
@@ -237,6 +238,100 @@ static void packed(void **state) {
     sgn_transformer_free(&m);
 }
 
+/* --- weights that stay in their file ----------------------------------------------------------------------------- */
+
+static sgn_status map(sgn_transformer *m, const sgn_model_config *c, const char *where, sgn_error *err) {
+    check_ok(sgn_transformer_init(m, c, false, err), err);
+    SGN_TRY(sgn_model_map(m, where, err));
+    SGN_TRY(sgn_transformer_commit(m, err));
+    return sgn_model_load_weights(m, where, err);
+}
+
+static int64_t padded(int64_t n) { return (n + 15) / 16 * 16; }
+
+/* Only what is no matrix takes memory; signs are packed from the file's type. */
+static void mapped(void **state) {
+    (void)state;
+    static const sgn_dtype types[] = { SGN_DTYPE_BF16, SGN_DTYPE_F16, SGN_DTYPE_F32 };
+    static uint16_t half[1 << 16];
+    for (int i = 0; i < 9; i++) {
+        sgn_error err;
+        sgn_transformer m, copied, got;
+        sgn_model_config c = config(i / 3 == 1 ? "attention" : "");
+        c.tied_head = i / 3 == 2;
+        make(&m, c, 3);
+        arrays a = collect(&m, "");
+        int64_t used = 0, small = 0, latent = 0, matrices = 0;
+        for (int k = 0; k < m.params.count; k++) {
+            const sgn_param *p = &m.params.at[k];
+            const int64_t n = sgn_numel(p->tensor.shape);
+            *(p->class == SGN_PARAM_LATENT ? &latent : p->tensor.shape.rank == 2 ? &matrices : &small) += p->tensor.shape.rank == 2 ? n : padded(n);
+            a.at[k] = sgn_array_make(p->name, types[i % 3], p->tensor.shape.rank, p->tensor.shape.dim);
+            if (types[i % 3] == SGN_DTYPE_F32) continue;
+            a.data[k] = half + used;
+            for (int64_t j = 0; j < n; j++)
+                half[used++] = i % 3 ? sgn_f32_to_f16(p->tensor.data[j]) : sgn_f32_to_bf16(p->tensor.data[j]);
+        }
+        const char *where = directory("mapped", &m);
+        write_arrays(&a, "safetensors", in(where, "model.safetensors"));
+        check_ok(sgn_model_load(&copied, where, false, &err), &err);
+        check_ok(map(&got, &copied.config, where, &err), &err);
+        assert_int_equal(sgn_params_stored_bytes(&got.params), (size_t)matrices * sgn_dtype_bytes(types[i % 3]));
+        assert_int_equal(sgn_params_bytes(&got.params), (size_t)(small + latent) * sizeof(sgn_real) + got.params.planes_bytes);
+        assert_int_equal(sgn_params_numel(&got.params), sgn_params_numel(&copied.params));
+        assert_memory_equal(got.params.planes, copied.params.planes, copied.params.planes_bytes);
+        for (int k = 0; k < got.params.count; k++) {
+            const sgn_tensor *x = &got.params.at[k].tensor, *y = &copied.params.at[k].tensor;
+            const int64_t cols = x->shape.dim[x->shape.rank - 1];
+            static sgn_real row[256];
+            for (int64_t r = 0; r < sgn_numel(x->shape) / cols; r++) {
+                const sgn_real *have = x->data ? x->data + r * cols : row;
+                if (!x->data) sgn_kernels_get()->to_real[x->stored.dtype](row, sgn_stored_row(x->stored, cols, r), cols);
+                assert_memory_equal(have, y->data + r * cols, (size_t)cols * sizeof *row);
+            }
+        }
+        sgn_transformer_free(&m), sgn_transformer_free(&copied), sgn_transformer_free(&got);
+    }
+}
+
+/* HDF5 cannot be mapped, I8 is no type of weights, a wrong shape is refused as ever; neither is a file that ends early taken. */
+static void not_mapped(void **state) {
+    (void)state;
+    sgn_error err;
+    sgn_transformer m, got;
+    static const int8_t bytes[24 * 70] = { 1 };
+    make(&m, config(""), 3);
+    arrays a = collect(&m, "weights/");
+    const char *where = directory("h5", &m);
+    write_arrays(&a, "h5", in(where, "shard-0000.h5"));
+    check_ok(map(&got, &m.config, where, &err), &err);
+    assert_null(got.files);
+    assert_int_equal(sgn_params_stored_bytes(&got.params), 0);
+    same_model(&got, &m);
+    sgn_transformer_free(&got);
+
+    a = collect(&m, "");
+    const int i = place(&a, "model.layers.0.mlp.up_proj.weight");
+    put(&a, "other", SGN_DTYPE_I8, 2, a.at[i].dim, bytes);
+    const sgn_array as = a.at[i];
+    a.at[i] = sgn_array_make(as.name, SGN_DTYPE_I8, 2, as.dim);
+    a.data[i] = bytes;
+    where = directory("bytes", &m);
+    write_arrays(&a, "safetensors", in(where, "model.safetensors"));
+    check_ok(map(&got, &m.config, where, &err), &err);
+    assert_non_null(got.files);
+    assert_true(sgn_params_find(&got.params, as.name)->tensor.data[0] == 1);
+    sgn_transformer_free(&got);
+    a.at[i] = sgn_array_make(as.name, SGN_DTYPE_I8, 2, (int64_t[]){ 24, 70 });
+    write_arrays(&a, "safetensors", in(where, "model.safetensors"));
+    check_fails(map(&got, &m.config, where, &err), SGN_SHAPE, &err, "is (24, 70), but the model needs (70, 24)");
+    sgn_transformer_free(&got);
+    assert_int_equal(truncate(in(where, "model.safetensors"), 9000), 0);
+    check_fails(map(&got, &m.config, where, &err), SGN_FORMAT, &err, "model.safetensors");
+    sgn_transformer_free(&got);
+    sgn_transformer_free(&m);
+}
+
 /* --- refused ------------------------------------------------------------------------------------------------------ */
 
 typedef enum { DROP, RESHAPE, POISON } damage_kind;
@@ -397,7 +492,7 @@ static int begin(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(whole), cmocka_unit_test(shards), cmocka_unit_test(pieces), cmocka_unit_test(warm_start),
-        cmocka_unit_test(packed), cmocka_unit_test(damaged), cmocka_unit_test(no_model), cmocka_unit_test(newest_that_verifies),
+        cmocka_unit_test(packed), cmocka_unit_test(mapped), cmocka_unit_test(not_mapped), cmocka_unit_test(damaged), cmocka_unit_test(no_model), cmocka_unit_test(newest_that_verifies),
         cmocka_unit_test(inferred), cmocka_unit_test(warned),
     };
     return cmocka_run_group_tests(tests, begin, check_end);
