@@ -1,10 +1,27 @@
 /* SPDX-License-Identifier: MIT */
 #include "core/bits.h"
 
+#include <string.h>
 #include "core/arena.h"
 #include "core/checked.h"
 #include "core/kernels/kernels.h"
 #include "core/parallel.h"
+
+static const sgn_code_info codes[SGN_CODES] = {
+    [SGN_CODE_BINARY] = { "binary", 0, 0 }, [SGN_CODE_TERNARY] = { "ternary", 0, 0 }, [SGN_CODE_1_4] = { "1:4", 1, 4 },
+    [SGN_CODE_1_8] = { "1:8", 1, 8 }, [SGN_CODE_1_16] = { "1:16", 1, 16 }, [SGN_CODE_2_8] = { "2:8", 2, 8 },
+};
+
+const sgn_code_info *sgn_code_get(sgn_code code) { return &codes[code]; }
+
+sgn_status sgn_code_find(sgn_code *code, const char *name, sgn_error *err) {
+    for (int i = 0; i < SGN_CODES; i++)
+        if (strcmp(codes[i].name, name) == 0) {
+            *code = (sgn_code)i;
+            return SGN_OK;
+        }
+    SGN_FAIL(err, SGN_CONFIG, "there are no signs '%.80s'; known are binary, ternary, 1:4, 1:8, 1:16 and 2:8", name);
+}
 
 enum { WORD = 64, PACK_WORDS = 64 };     /* columns packed at a time: PACK_WORDS * WORD */
 
@@ -67,39 +84,90 @@ void sgn_plane_transpose(const sgn_plane *p, sgn_plane *t) {
 static size_t plane_bytes(int64_t rows, int64_t cols) {
     return sgn_round_up((size_t)(rows * sgn_plane_stride(cols)) * sizeof(uint64_t), SGN_ALIGN);
 }
-static size_t index_bytes(int64_t rows, int64_t cols) {
+static size_t index_bytes(sgn_code code, int64_t rows, int64_t cols) {
     const sgn_kernels *k = sgn_kernels_get();
-    return k->binary_index ? sgn_round_up(k->binary_index_bytes(rows, cols), SGN_ALIGN) : 0;
+    return k->binary_index ? sgn_round_up(k->binary_index_bytes(code, rows, cols), SGN_ALIGN) : 0;
+}
+static sgn_code code_of_columns(sgn_code rows) { return rows == SGN_CODE_BINARY ? SGN_CODE_BINARY : SGN_CODE_TERNARY; }
+
+size_t sgn_signs_bytes(sgn_code code, int64_t out, int64_t in) {
+    return (code == SGN_CODE_BINARY ? 1 : 2) * (plane_bytes(out, in) + plane_bytes(in, out)) +
+           index_bytes(code, out, in) + index_bytes(code_of_columns(code), in, out);
 }
 
-size_t sgn_signs_bytes(int64_t out, int64_t in) {
-    return plane_bytes(out, in) + plane_bytes(in, out) + index_bytes(out, in) + index_bytes(in, out);
+static sgn_plane place_plane(char **at, int64_t rows, int64_t cols) {
+    const sgn_plane p = { rows, cols, sgn_plane_stride(cols), (uint64_t *)(void *)*at };
+    *at += plane_bytes(rows, cols);
+    return p;
+}
+static void *place_index(char **at, sgn_code code, int64_t rows, int64_t cols) {
+    const size_t bytes = index_bytes(code, rows, cols);
+    *at += bytes;
+    return bytes ? *at - bytes : NULL;
 }
 
-void sgn_signs_place(sgn_signs *s, int64_t out, int64_t in, void *memory) {
+void sgn_signs_place(sgn_signs *s, sgn_code code, int64_t out, int64_t in, void *memory) {
     char *at = memory;
-    s->rows = (sgn_plane){ out, in, sgn_plane_stride(in), (uint64_t *)(void *)at };
-    at += plane_bytes(out, in);
-    s->cols = (sgn_plane){ in, out, sgn_plane_stride(out), (uint64_t *)(void *)at };
-    at += plane_bytes(in, out);
-    s->rows_index = index_bytes(out, in) ? at : NULL;
-    at += index_bytes(out, in);
-    s->cols_index = index_bytes(in, out) ? at : NULL;
+    *s = (sgn_signs){ .code = code };
+    s->rows = place_plane(&at, out, in);
+    s->cols = place_plane(&at, in, out);
+    if (code != SGN_CODE_BINARY) {
+        s->rows_mask = place_plane(&at, out, in);
+        s->cols_mask = place_plane(&at, in, out);
+    }
+    s->rows_index = place_index(&at, code, out, in);
+    s->cols_index = place_index(&at, code_of_columns(code), in, out);
 }
 
-typedef struct { const sgn_plane *plane; void *index; } index_job;
+static void pack_above(const sgn_real *w, int64_t n, sgn_real cut, uint64_t *word) {
+    for (int64_t j = 0; j < n; j++) {
+        if (j % WORD == 0) word[j / WORD] = 0;
+        word[j / WORD] |= (uint64_t)(w[j] > cut || w[j] < -cut) << (j % WORD);
+    }
+}
+
+int64_t sgn_signs_pack(sgn_signs *s, const sgn_real *w, int64_t begin, int64_t end) {
+    if (s->code == SGN_CODE_BINARY) return sgn_plane_pack(&s->rows, w, begin, end);
+    const sgn_kernels *k = sgn_kernels_get();
+    const sgn_code_info *code = sgn_code_get(s->code);
+    const int64_t cols = s->rows.cols, stride = s->rows.stride;
+    uint64_t sign[PACK_WORDS], kept[PACK_WORDS];
+    int64_t changed = 0;
+    for (int64_t i = begin; i < end; i++)
+        for (int64_t at = 0; at < stride; at += PACK_WORDS) {
+            const int64_t words = stride - at < PACK_WORDS ? stride - at : PACK_WORDS;
+            const int64_t n = cols - at * WORD < words * WORD ? cols - at * WORD : words * WORD;
+            const sgn_real *from = w + i * cols + at * WORD;
+            uint64_t *old = s->rows.word + i * stride + at, *mask = s->rows_mask.word + i * stride + at;
+            k->pack_signs(from, n, sign);
+            if (code->kept) k->pack_kept(from, n, code->kept, code->of, kept);
+            else pack_above(from, n, s->cut, kept);
+            for (int64_t j = 0; j < words; j++) {
+                changed += __builtin_popcountll((kept[j] ^ mask[j]) | ((sign[j] ^ old[j]) & kept[j]));
+                old[j] = sign[j], mask[j] = kept[j];
+            }
+        }
+    return changed;
+}
+
+typedef struct { sgn_code code; const sgn_plane *plane, *mask; void *index; } index_job;
 
 static void index_rows(void *ctx, int64_t begin, int64_t end) {
     const index_job *job = ctx;
-    sgn_kernels_get()->binary_index(job->plane, begin, end, job->index);
+    sgn_kernels_get()->binary_index(job->code, job->plane, job->mask, begin, end, job->index);
+}
+
+static void index_planes(const index_job *job) {
+    if (job->index) sgn_parallel(job->plane->rows, SGN_INDEX_ROWS, index_rows, (void *)job);
 }
 
 void sgn_plane_index(const sgn_plane *p, void *index) {
-    if (index) sgn_parallel(p->rows, SGN_INDEX_ROWS, index_rows, &(index_job){ p, index });
+    index_planes(&(index_job){ SGN_CODE_BINARY, p, NULL, index });
 }
 
 void sgn_signs_refresh(sgn_signs *s) {
     sgn_plane_transpose(&s->rows, &s->cols);
-    sgn_plane_index(&s->rows, s->rows_index);
-    sgn_plane_index(&s->cols, s->cols_index);
+    if (s->rows_mask.word) sgn_plane_transpose(&s->rows_mask, &s->cols_mask);
+    index_planes(&(index_job){ s->code, &s->rows, &s->rows_mask, s->rows_index });
+    index_planes(&(index_job){ code_of_columns(s->code), &s->cols, &s->cols_mask, s->cols_index });
 }

@@ -60,7 +60,7 @@ static size_t planes_bytes(const sgn_params *p) {
     size_t sum = 0;
     for (int i = 0; i < p->count; i++)
         if (p->at[i].class == SGN_PARAM_LATENT)
-            sum += sgn_signs_bytes(p->at[i].tensor.shape.dim[0], p->at[i].tensor.shape.dim[1]);
+            sum += sgn_signs_bytes(p->at[i].code, p->at[i].tensor.shape.dim[0], p->at[i].tensor.shape.dim[1]);
     return sum;
 }
 
@@ -104,8 +104,8 @@ static sgn_status commit(sgn_params *p, sgn_error *err) {
         x->data = slab->data + p->at[i].offset;
         if (slab->grad) x->grad = slab->grad + p->at[i].offset;
         if (p->at[i].class != SGN_PARAM_LATENT) continue;
-        sgn_signs_place(signs, x->shape.dim[0], x->shape.dim[1], memory);
-        memory += sgn_signs_bytes(x->shape.dim[0], x->shape.dim[1]);
+        sgn_signs_place(signs, p->at[i].code, x->shape.dim[0], x->shape.dim[1], memory);
+        memory += sgn_signs_bytes(p->at[i].code, x->shape.dim[0], x->shape.dim[1]);
         x->signs = signs++;
     }
     return SGN_OK;
@@ -159,7 +159,7 @@ typedef struct {
 
 static void pack_task(void *ctx, int64_t begin, int64_t end) {
     pack_job *job = ctx;
-    const int64_t changed = sgn_plane_pack(&job->w->signs->rows, job->w->data, begin, end);
+    const int64_t changed = sgn_signs_pack(job->w->signs, job->w->data, begin, end);
     __atomic_fetch_add(&job->changed, changed, __ATOMIC_RELAXED);
 }
 

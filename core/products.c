@@ -136,7 +136,7 @@ static sgn_product_way faster(const sgn_binary_product *p) {
 
 static sgn_status measure(const shape *s, int class, sgn_product_way *way, sgn_error *err) {
     const int64_t m = class_m[class], n = s->n < MOST_N ? s->n : MOST_N, k = s->k < MOST_K ? s->k : MOST_K;
-    const size_t reals = sgn_round_up((size_t)(m * k + m * n) * sizeof(sgn_real), SGN_ALIGN), bytes = reals + sgn_signs_bytes(n, k);
+    const size_t reals = sgn_round_up((size_t)(m * k + m * n) * sizeof(sgn_real), SGN_ALIGN), bytes = reals + sgn_signs_bytes(SGN_CODE_BINARY, n, k);
     void *memory;
     SGN_TRY(sgn_scratch_reserve(SGN_SCRATCH_KERNEL, sgn_kernels_get()->binary_scratch(n, k), err));
     SGN_TRY(sgn_scratch_reserve(SGN_SCRATCH_KERNEL, sgn_product_sgemm_scratch(), err));
@@ -144,7 +144,7 @@ static sgn_status measure(const shape *s, int class, sgn_product_way *way, sgn_e
     SGN_TRY(sgn_memory_alloc(&memory, bytes, "the measurement of a product", err));
     sgn_real *x = memory;
     sgn_signs signs;
-    sgn_signs_place(&signs, n, k, (char *)memory + reals);
+    sgn_signs_place(&signs, SGN_CODE_BINARY, n, k, (char *)memory + reals);
     for (int64_t i = 0; i < m * k; i++) x[i] = (sgn_real)(2 * sgn_rng_uniform(1, 0, (uint64_t)i) - 1);
     for (int64_t i = 0; i < n * signs.rows.stride; i++)
         signs.rows.word[i] = sgn_rng_bits(1, 1, (uint64_t)i) &

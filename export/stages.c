@@ -24,7 +24,7 @@ static const float *expand(sgn_arena *a, const float *v, int64_t size, int64_t n
 
 static void *new_index(sgn_arena *a, const sgn_plane *p) {
     const sgn_kernels *k = sgn_kernels_get();
-    const size_t bytes = k->binary_index ? k->binary_index_bytes(p->rows, p->cols) : 0;
+    const size_t bytes = k->binary_index ? k->binary_index_bytes(SGN_CODE_BINARY, p->rows, p->cols) : 0;
     void *index = bytes ? sgn_arena_alloc(a, bytes) : NULL;
     sgn_plane_index(p, index);
     return index;

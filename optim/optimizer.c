@@ -120,7 +120,7 @@ static int64_t step_range(const sgn_optimizer *o, const sgn_optim_step *step, co
     o->kind->update(&o->config, &told, &piece);
     if (!x->signs) return 0;
     const int64_t cols = x->shape.dim[1];
-    return sgn_plane_pack(&x->signs->rows, x->data, r->begin / cols, (r->begin + r->count) / cols);
+    return sgn_signs_pack(x->signs, x->data, r->begin / cols, (r->begin + r->count) / cols);
 }
 
 static void step_ranges(void *ctx, int64_t begin, int64_t end) {

@@ -10,15 +10,16 @@ typedef struct { double median, low, high; } sgn_spread;
 
 sgn_spread sgn_spread_of(double *sample, int64_t n);       /* sorts it; n >= 1 */
 
-/* Binary products beside SGEMM of the same shape, in turn, with the threads in use. Wall time; with one thread
+/* Products with signs, or with what `code` keeps of them, beside SGEMM of the same shape, in turn, with the threads in use. Wall time; with one thread
  * CPU time, which other programs disturb less. SGEMM is the faster of our tiles and one call with OpenBLAS's own threads. */
 typedef struct {
-    sgn_spread binary, sgemm;                  /* GFLOP/s of Y = X S^T, counting 2 m n k */
+    sgn_spread binary, sgemm;                  /* GFLOP/s of Y = X S^T, counting 2 m n k, zeros too */
     sgn_spread forward, dx;                    /* seconds of SGEMM over seconds of ours: Y = X S^T, dX = dY S */
     double     rel_error;                      /* the larger of both, against double, of some rows: |error| / |y| */
-    double     refresh_s;                      /* column plane and both index tables */
+    double     pack_s;                         /* row planes from a latent */
+    double     refresh_s;                      /* column planes and both index tables */
 } sgn_product_bench;
-sgn_status sgn_bench_product(int64_t m, int64_t n, int64_t k, sgn_product_bench *out, sgn_error *err);
+sgn_status sgn_bench_product(sgn_code code, int64_t m, int64_t n, int64_t k, sgn_product_bench *out, sgn_error *err);
 
 /* GFLOP/s of the largest of a few dense products (medians) with the threads in use. */
 sgn_status sgn_bench_sgemm(double *gflops, sgn_error *err);

@@ -14,6 +14,8 @@
 
 enum { ROUNDS = 7, PEAK_ROUNDS = 5, ERROR_ROWS = 16, FILL_GRAIN = 1 << 14 };
 
+static const sgn_real TERNARY_CUT = (sgn_real)0.25;    /* of uniform W: half of mean |w|, as BitNet b1.58 rounds */
+
 /* --- time ----------------------------------------------------------------------------------------- */
 
 static int by_value(const void *a, const void *b) {
@@ -76,7 +78,14 @@ typedef struct {               /* x (m, k), w (n, k), y and dy (m, n), dx (m, k)
     sgn_signs signs;
     void     *memory;
     size_t    bytes;
+    double    pack_s;
 } problem;
+
+static void call_pack(const void *at) {
+    const problem *p = at;
+    sgn_signs copy = p->signs;
+    sgn_signs_pack(&copy, p->at[W], 0, p->n);
+}
 
 static void problem_free(problem *p) {
     for (int i = 0; i < MATRICES; i++) sgn_memory_free(p->at[i], (size_t)p->count[i] * sizeof(float));
@@ -94,16 +103,18 @@ static sgn_status problem_init(problem *p, int64_t m, int64_t n, int64_t k, sgn_
     return SGN_OK;
 }
 
-/* w becomes its own signs, so that both sides compute the same product. */
-static sgn_status make_binary(problem *p, sgn_error *err) {
+/* W becomes its own signs, so that both sides compute the same product. */
+static sgn_status make_signs(problem *p, sgn_code code, sgn_error *err) {
     SGN_TRY(sgn_binary_gemm_reserve(p->n, p->k, err));
     SGN_TRY(sgn_binary_gemm_reserve(p->k, p->n, err));
-    SGN_TRY(sgn_memory_alloc(&p->memory, sgn_signs_bytes(p->n, p->k), "signs", err));
-    p->bytes = sgn_signs_bytes(p->n, p->k);
-    sgn_signs_place(&p->signs, p->n, p->k, p->memory);
-    sgn_plane_pack(&p->signs.rows, p->at[W], 0, p->n);
+    SGN_TRY(sgn_memory_alloc(&p->memory, sgn_signs_bytes(code, p->n, p->k), "signs", err));
+    p->bytes = sgn_signs_bytes(code, p->n, p->k);
+    sgn_signs_place(&p->signs, code, p->n, p->k, p->memory);
+    p->signs.cut = TERNARY_CUT;
+    sgn_signs_pack(&p->signs, p->at[W], 0, p->n);
     sgn_signs_refresh(&p->signs);
-    sgn_plane_unpack(&p->signs.rows, p->at[W]);
+    p->pack_s = seconds(call_pack, p);
+    for (int64_t i = 0; i < p->n * p->k; i++) p->at[W][i] = (float)sgn_signs_at(&p->signs, i / p->k, i % p->k);
     return SGN_OK;
 }
 
@@ -113,11 +124,10 @@ static sgn_gemm_args dense(const problem *p, bool back) {
 }
 
 static sgn_binary_product binary(const problem *p, bool back) {
-    if (back)
-        return (sgn_binary_product){ .m = p->m, .n = p->k, .k = p->n, .x = p->at[DY], .ldx = p->n, .s = &p->signs.cols,
-                                     .index = p->signs.cols_index, .y = p->at[DX], .ldy = p->k };
-    return (sgn_binary_product){ .m = p->m, .n = p->n, .k = p->k, .x = p->at[X], .ldx = p->k, .s = &p->signs.rows,
-                                 .index = p->signs.rows_index, .y = p->at[Y], .ldy = p->n };
+    sgn_binary_product b = { .m = p->m, .x = p->at[back ? DY : X], .y = p->at[back ? DX : Y] };
+    sgn_binary_product_bind(&b, &p->signs, back);
+    b.ldx = b.k, b.ldy = b.n;
+    return b;
 }
 
 /* --- errors --------------------------------------------------------------------------------------- */
@@ -154,7 +164,7 @@ static double relative_error(const problem *p, bool back) {
     sgn_parallel(error_rows(p), 1, compare_row, &job);
     double error = 0, norm = 0;
     for (int i = 0; i < ERROR_ROWS; i++) error += job.error[i], norm += job.norm[i];
-    return sqrt(error / norm);
+    return sqrt(norm > 0 ? error / norm : error);
 }
 
 /* --- the measurements ------------------------------------------------------------------------------ */
@@ -192,14 +202,15 @@ static void measure_all(const problem *p, sgn_product_bench *out) {
     out->sgemm = sgn_spread_of(rate[1], ROUNDS);
     out->forward = sgn_spread_of(gain[0], ROUNDS);
     out->dx = sgn_spread_of(gain[1], ROUNDS);
+    out->pack_s = p->pack_s;
     out->refresh_s = sgn_spread_of(refresh, ROUNDS).median;
 }
 
-sgn_status sgn_bench_product(int64_t m, int64_t n, int64_t k, sgn_product_bench *out, sgn_error *err) {
+sgn_status sgn_bench_product(sgn_code code, int64_t m, int64_t n, int64_t k, sgn_product_bench *out, sgn_error *err) {
     problem p;
     SGN_TRY(sgn_products_use("table", err));
     sgn_status s = problem_init(&p, m, n, k, err);
-    if (s == SGN_OK) s = make_binary(&p, err);
+    if (s == SGN_OK) s = make_signs(&p, code, err);
     if (s == SGN_OK) {
         const double y = relative_error(&p, false), dx = relative_error(&p, true);
         out->rel_error = y > dx ? y : dx;

@@ -65,7 +65,7 @@ static void fill(void) {
             k->binary_gemm = ref->binary_gemm;
         }
 #define FILL(entry) if (!k->entry) k->entry = ref->entry
-        FILL(pack_signs); FILL(dot); FILL(axpy); FILL(sum_squares); FILL(max); FILL(exp_sum); FILL(swiglu);
+        FILL(pack_signs); FILL(pack_kept); FILL(dot); FILL(axpy); FILL(sum_squares); FILL(max); FILL(exp_sum); FILL(swiglu);
         FILL(swiglu_back); FILL(rmsnorm); FILL(rmsnorm_back); FILL(rope); FILL(adamw);
 #undef FILL
         for (int t = 0; t < SGN_DTYPE_COUNT; t++)
@@ -157,6 +157,15 @@ void sgn_binary_gemm_sum(const sgn_binary_product *p, int count) {
 }
 
 void sgn_binary_gemm_run(const sgn_binary_product *p) { sgn_binary_gemm_sum(p, 1); }
+
+void sgn_binary_product_bind(sgn_binary_product *p, const sgn_signs *s, bool columns) {
+    const sgn_plane *mask = columns ? &s->cols_mask : &s->rows_mask;
+    p->s = columns ? &s->cols : &s->rows;
+    p->n = p->s->rows, p->k = p->s->cols;
+    p->mask = mask->word ? mask : NULL;
+    p->code = columns && mask->word ? SGN_CODE_TERNARY : s->code;
+    p->index = columns ? s->cols_index : s->rows_index;
+}
 
 sgn_status sgn_binary_gemm(const sgn_binary_product *p, sgn_error *err) {
     SGN_TRY(sgn_binary_gemm_reserve(p->n, p->k, err));

@@ -13,7 +13,7 @@
 #include "core/bits.h"
 #include "core/dtype.h"
 
-/* Y = (X . in_scale) S^T . out_scale + row_add 1^T, or Y += that.
+/* Y = (X . in_scale) S^T . out_scale + row_add 1^T, or Y += that; S in {-1, +1}, or 0 where the mask is.
  * Additions only, but for the scales. */
 typedef struct {
     int64_t          m, n, k;
@@ -21,7 +21,9 @@ typedef struct {
     int64_t          ldx;
     const sgn_real  *in_scale;   /* (k) or NULL: ones */
     const sgn_plane *s;          /* (n, k) */
-    const void      *index;      /* binary_index of s, NULL where the set wants none */
+    const sgn_plane *mask;       /* (n, k), NULL for SGN_CODE_BINARY */
+    sgn_code         code;       /* of s and mask */
+    const void      *index;      /* binary_index of them, NULL where the set wants none */
     const sgn_real  *out_scale;  /* (n) or NULL: ones */
     const sgn_real  *row_add;    /* (m) or NULL: zeros */
     bool             add;        /* Y += instead of Y = */
@@ -44,14 +46,17 @@ typedef struct {
     /* --- signs ------------------------------------------------------------ */
     /* word[0 .. ceil(n/64)) = sign bits of w[0 .. n), padding bits 0. */
     void (*pack_signs)(const sgn_real *w, int64_t n, uint64_t *word);
-    /* Indices for binary_gemm, made once per change of the plane: of its rows [begin, end),
+    /* word[0 .. ceil(n/64)) = bits of the `kept` (1 or 2) largest |w| of each group of `of` (4, 8 or 16), of equals
+     * the first; a last group of fewer keeps no more than it has. */
+    void (*pack_kept)(const sgn_real *w, int64_t n, int kept, int of, uint64_t *word);
+    /* Indices for binary_gemm, made once per change of the planes: of their rows [begin, end),
      * begin a multiple of SGN_INDEX_ROWS. NULL, or 0 bytes: none wanted. */
-    size_t (*binary_index_bytes)(int64_t n, int64_t k);
-    void   (*binary_index)(const sgn_plane *s, int64_t begin, int64_t end, void *index);
+    size_t (*binary_index_bytes)(sgn_code code, int64_t n, int64_t k);
+    void   (*binary_index)(sgn_code code, const sgn_plane *s, const sgn_plane *mask, int64_t begin, int64_t end, void *index);
     /* One tile of Y; its row is a multiple of binary_tile_rows, its col of SGN_INDEX_ROWS.
      * Larger tiles waste less; sgn_binary_gemm cuts by these sizes and the shape alone. */
     int64_t binary_tile_rows, binary_tile_cols;
-    size_t (*binary_scratch)(int64_t n, int64_t k);              /* bytes of `scratch` */
+    size_t (*binary_scratch)(int64_t n, int64_t k);              /* bytes of `scratch`, for any code */
     void   (*binary_gemm)(const sgn_binary_product *p, sgn_tile t, void *scratch);
 
     /* --- rows of reals ------------------------------------------------------ */
@@ -89,6 +94,8 @@ sgn_status sgn_kernels_use(const char *name, sgn_error *err);
 /* Sets this build has, whether or not the machine runs them; NULL past the end. */
 const sgn_kernels *sgn_kernels_at(int i, bool *runs_here);
 
+/* p's n, k, planes, code and index: of the rows of s (x -> y), or of its columns (dy -> dx). */
+void sgn_binary_product_bind(sgn_binary_product *p, const sgn_signs *s, bool columns);
 /* The whole product over all threads, by tables or SGEMM (core/products.h); reserves scratch, so it can fail. */
 sgn_status sgn_binary_gemm(const sgn_binary_product *p, sgn_error *err);
 /* The two halves: the first outside loops, the second cannot fail. */

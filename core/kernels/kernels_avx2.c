@@ -5,6 +5,7 @@
 #include <immintrin.h>
 #include <math.h>
 #include <string.h>
+#include "core/kernels/codes.h"
 
 #define WIDTH 8
 #define ROWS_TYPES

@@ -4,7 +4,8 @@
  * can overflow; sums of integers are exact in any order. A group of 5 columns has 32
  * sums of subsets, two registers; vpermi2d looks up 16 rows of S at once:
  *     y_j = 2^(1-e) (sum_g table_g[bits of row j in group g] - sum_l x_l / 2)
- * The last term is added to the entries of the first table.
+ * The last term is added to the entries of the first table. Masked signs have tables of
+ * other sums in the same place, y_j = 2^-e sum_g table_g[...]; only index and build know.
  *
  * SPDX-License-Identifier: MIT */
 #include "core/kernels/kernels.h"
@@ -14,6 +15,7 @@
 #include <math.h>
 #include <string.h>
 #include "core/checked.h"
+#include "core/kernels/codes.h"
 
 #define WIDTH 16
 #define ROWS_TYPES
@@ -28,43 +30,84 @@ static inline vreal v_from_f16(const void *p) { return (vreal)_mm512_cvtph_ps(_m
 
 enum {
     LANES = 16,                /* rows of S in a vector */
-    GROUP = 5, FIELDS = 6,     /* columns of a table; tables that one index word serves */
-    WORD_COLS = GROUP * FIELDS,
+    GROUP = 5, FIELDS = 6,     /* bits of a table's index: columns of S; tables that one index word serves */
     PASS_WORDS = 7,            /* most index words of one pass: their tables stay in L1 */
-    SCALE_PASSES = 10,         /* most passes with one scale: 2^-31 * 2100 columns is what rounding costs */
+    SCALE_COLS = 2100,         /* most columns with one scale: 2^-31 times that is what rounding costs */
     TOKENS = 6, VECTORS = 4    /* accumulators in registers: TOKENS x VECTORS */
 };
 
 /* --- cuts of the columns: words, passes, stretches of one scale ------------------- */
-typedef struct { int64_t words, passes, scales; } cuts;
+typedef struct { int64_t cols, words, passes, scales; } cuts;       /* cols: of an index word */
 
-static cuts cut_columns(int64_t k) {
-    cuts c;
-    c.words = (k + WORD_COLS - 1) / WORD_COLS;
+static const int64_t word_cols[SGN_CODES] = {
+    [SGN_CODE_BINARY] = GROUP * FIELDS, [SGN_CODE_TERNARY] = 3 * FIELDS, [SGN_CODE_1_4] = 32,
+    [SGN_CODE_1_8] = 8 * FIELDS, [SGN_CODE_1_16] = 16 * FIELDS, [SGN_CODE_2_8] = 4 * FIELDS,
+};
+
+static int64_t most_passes(int64_t cols) { return SCALE_COLS / (PASS_WORDS * cols); }     /* with one scale */
+
+static cuts cut_columns(sgn_code code, int64_t k) {
+    cuts c = { .cols = word_cols[code] };
+    c.words = (k + c.cols - 1) / c.cols;
     c.passes = (c.words + PASS_WORDS - 1) / PASS_WORDS;
-    c.scales = (c.passes + SCALE_PASSES - 1) / SCALE_PASSES;
+    c.scales = (c.passes + most_passes(c.cols) - 1) / most_passes(c.cols);
     return c;
 }
 static int64_t pass_word(const cuts *c, int64_t pass) { return pass * c->words / c->passes; }
 static int64_t scale_pass(const cuts *c, int64_t s) { return s * c->passes / c->scales; }
 static int64_t vectors(int64_t n) { return (n + LANES - 1) / LANES; }
 
-/* index[pass][block of 4 vectors][word of the pass][vector][row in vector]: 30 columns of a row each */
-static size_t binary_index_bytes(int64_t n, int64_t k) {
-    return (size_t)(vectors(n) * cut_columns(k).words) * sizeof(__m512i);
+/* index[pass][block of 4 vectors][word of the pass][vector][row in vector]: word_cols columns of a row each */
+static size_t binary_index_bytes(sgn_code code, int64_t n, int64_t k) {
+    return (size_t)(vectors(n) * cut_columns(code, k).words) * sizeof(__m512i);
 }
 
-static uint32_t bits30(const uint64_t *row, int64_t stride, int64_t word) {
-    const int64_t bit = word * WORD_COLS, at = bit / 64, shift = bit % 64;
-    uint64_t v = row[at] >> shift;
-    if (shift > 64 - WORD_COLS && at + 1 < stride) v |= row[at + 1] << (64 - shift);
-    return (uint32_t)(v & ((1u << WORD_COLS) - 1));
+/* 16 columns in three tables: a quad's kept column in the low bits of each. The fourth quad's goes where a table has
+ * room, in the high bits: +-x of its column i in table i, where entry 8 adds it, 16 takes it away; the last in entry 24
+ * of table 0, which adds it, or of table 1, which takes it away. */
+static uint32_t quads_code(uint64_t sign, uint64_t mask) {
+    static const uint16_t fourth[8] = { 8, 8 << GROUP, 8 << 2 * GROUP, 24, 16, 16 << GROUP, 16 << 2 * GROUP, 24 << GROUP };
+    uint32_t v = fourth[kept_code(sign >> 12, mask >> 12 & 15, 4)];
+    for (int f = 0; f < 3; f++) v |= kept_code(sign >> 4 * f, mask >> 4 * f & 15, 4) << GROUP * f;
+    return v;
+}
+
+/* Index word `word` of a row */
+static inline __attribute__((always_inline))
+uint32_t index_word(sgn_code code, const uint64_t *sign, const uint64_t *mask, int64_t stride, int64_t word) {
+    const int64_t at = word * word_cols[code];
+    const int count = (int)word_cols[code] / (code == SGN_CODE_1_16 ? 2 : 1);
+    const uint64_t s = row_bits(sign, stride, at, count), m = code == SGN_CODE_BINARY ? 0 : row_bits(mask, stride, at, count);
+    uint32_t v = 0;
+    switch (code) {
+    case SGN_CODE_BINARY: return (uint32_t)s;
+    case SGN_CODE_TERNARY:
+        for (int f = 0; f < FIELDS; f++) v |= trits_code(s >> 3 * f, m >> 3 * f) << GROUP * f;
+        return v;
+    case SGN_CODE_1_4: return quads_code(s, m) | quads_code(s >> 16, m >> 16) << 3 * GROUP;
+    case SGN_CODE_1_8:
+        for (int f = 0; f < FIELDS; f++) v |= kept_code(s >> 8 * f, m >> 8 * f & 0xFF, 8) << GROUP * f;
+        return v;
+    case SGN_CODE_1_16: {
+        const uint64_t s2 = row_bits(sign, stride, at + count, count), m2 = row_bits(mask, stride, at + count, count);
+        for (int f = 0; f < FIELDS; f++)
+            v |= kept_code((f < 3 ? s : s2) >> 16 * (f % 3), (f < 3 ? m : m2) >> 16 * (f % 3) & 0xFFFF, 16) << GROUP * f;
+        return v;
+    }
+    default:
+        for (int f = 0; f < FIELDS; f += 2) {
+            const uint64_t sign8 = s >> 4 * f, mask8 = m >> 4 * f & 0xFF;
+            v |= kept_code(sign8, mask8, 8) << GROUP * f | kept_code(sign8, without_first(mask8, 8), 8) << GROUP * (f + 1);
+        }
+        return v;
+    }
 }
 
 static int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 
-static void binary_index(const sgn_plane *s, int64_t begin, int64_t end, void *index) {
-    const cuts c = cut_columns(s->cols);
+static inline __attribute__((always_inline))
+void index_rows(sgn_code code, const sgn_plane *s, const sgn_plane *mask, int64_t begin, int64_t end, void *index) {
+    const cuts c = cut_columns(code, s->cols);
     const int64_t all = vectors(s->rows);
     for (int64_t p = 0; p < c.passes; p++) {
         const int64_t first = pass_word(&c, p), words = pass_word(&c, p + 1) - first;
@@ -72,9 +115,19 @@ static void binary_index(const sgn_plane *s, int64_t begin, int64_t end, void *i
         for (int64_t i = begin; i < (vectors(end) == all ? all * LANES : end); i++) {
             const int64_t v = i / LANES, block = v / VECTORS * VECTORS, count = smaller(VECTORS, all - block);
             uint32_t *to = pass + (block * words + v - block) * LANES + i % LANES;
+            const uint64_t *sign = s->word + i * s->stride, *kept = code == SGN_CODE_BINARY ? NULL : mask->word + i * s->stride;
             for (int64_t w = 0; w < words; w++)
-                to[w * count * LANES] = i < s->rows ? bits30(s->word + i * s->stride, s->stride, first + w) : 0;
+                to[w * count * LANES] = i < s->rows ? index_word(code, sign, kept, s->stride, first + w) : 0;
         }
+    }
+}
+
+static void binary_index(sgn_code code, const sgn_plane *s, const sgn_plane *mask, int64_t begin, int64_t end, void *index) {
+    switch (code) {
+#define CASE(c) case c: index_rows(c, s, mask, begin, end, index); break;
+    CASE(SGN_CODE_BINARY) CASE(SGN_CODE_TERNARY) CASE(SGN_CODE_1_4) CASE(SGN_CODE_1_8) CASE(SGN_CODE_1_16) CASE(SGN_CODE_2_8)
+#undef CASE
+    default: break;
     }
 }
 
@@ -88,22 +141,27 @@ typedef struct {
 
 static size_t table_bytes(void) { return sizeof(__m512i) * PASS_WORDS * FIELDS * TOKENS * 2; }
 static size_t acc_bytes(int64_t n) { return sizeof(__m512i) * (size_t)(vectors(n) + VECTORS) * TOKENS; }
-static int64_t x_stride(int64_t k) {
-    const int64_t words = cut_columns(k).words, most = SCALE_PASSES * PASS_WORDS;
-    return (int64_t)sgn_round_up((size_t)(smaller(words, most) * WORD_COLS), LANES);
+static int64_t x_stride(sgn_code code, int64_t k) {
+    const cuts c = cut_columns(code, k);
+    return (int64_t)sgn_round_up((size_t)(smaller(c.words, most_passes(c.cols) * PASS_WORDS) * c.cols), LANES);
 }
 
 static size_t binary_scratch(int64_t n, int64_t k) {
-    return table_bytes() + acc_bytes(n) + sizeof(int32_t) * (size_t)x_stride(k) * TOKENS;
+    int64_t widest = 0;
+    for (int code = 0; code < SGN_CODES; code++) {
+        const int64_t x = x_stride((sgn_code)code, k);
+        widest = x > widest ? x : widest;
+    }
+    return table_bytes() + acc_bytes(n) + sizeof(int32_t) * (size_t)widest * TOKENS;
 }
 
-static workspace place(void *scratch, int64_t n, int64_t k) {
+static workspace place(void *scratch, sgn_code code, int64_t n, int64_t k) {
     char *at = scratch;
     workspace w;
     w.table = (__m512i *)(void *)at;
     w.acc = (__m512i *)(void *)(at + table_bytes());
     w.x = (int32_t *)(void *)(at + table_bytes() + acc_bytes(n));
-    w.x_stride = x_stride(k);
+    w.x_stride = x_stride(code, k);
     return w;
 }
 
@@ -117,7 +175,7 @@ static inline __m512 scaled(const float *x, const float *a, int64_t l, int64_t k
     return a ? _mm512_mul_ps(v, _mm512_maskz_loadu_ps(in, a + l)) : v;
 }
 
-typedef struct { float unscale; int32_t constant; } quantised;     /* 2^(1-e), -sum_l x_l / 2 */
+typedef struct { float unscale; int32_t constant; } quantised;     /* 2^(1-e), -sum_l x_l / 2; masked: 2^-e, 0 */
 
 static float float_of(uint32_t bits) { return (union { uint32_t i; float f; }){ bits }.f; }
 static float power_of_2(int e) { return float_of((uint32_t)(e + 127) << 23); }
@@ -144,7 +202,7 @@ static float one_norm(const float *x, const float *a, int64_t k) {
 }
 
 /* out_l = round(2^e x_l a_l), zeros from k up to `padded`; all zeros and a NaN where the sum is not finite. */
-static quantised quantise(int32_t *out, const float *x, const float *a, int64_t k, int64_t padded) {
+static quantised quantise(int32_t *out, const float *x, const float *a, int64_t k, int64_t padded, bool masked) {
     const float total = one_norm(x, a, k);
     const bool finite = isfinite(total);
     const int e = finite ? exponent(total) : 0;
@@ -162,6 +220,7 @@ static quantised quantise(int32_t *out, const float *x, const float *a, int64_t 
         _mm512_storeu_si512(out + l, q);
         sum = _mm512_add_epi32(sum, q);
     }
+    if (masked) return (quantised){ finite ? power_of_2(-e) : NAN, 0 };
     /* Where the sum is odd, half a unit of 2^(1-e) is lost: as much as one x loses. */
     return (quantised){ finite ? power_of_2(1 - e) : NAN, -(_mm512_reduce_add_epi32(sum) >> 1) };
 }
@@ -178,16 +237,69 @@ static inline void sums_of_subsets(__m512i *low, __m512i *high, const int32_t v[
               [m3] "Yk"((__mmask16)0xFF00), "m"(*(const int32_t (*)[GROUP])v));
 }
 
-/* Tables of `groups` groups of 5 columns for `tokens` rows of x */
+/* entry v = t0 v_0 + 3 t1 + 9 t2 ... see trits_code; the high half is minus the low one */
+static inline void sums_of_trits(__m512i *low, __m512i *high, const int32_t v[3]) {
+    const __m512i x0 = _mm512_set1_epi32(v[0]), x1 = _mm512_set1_epi32(v[1]), x2 = _mm512_set1_epi32(v[2]);
+    __m512i sum = _mm512_maskz_mov_epi32(0x2492, x0);
+    sum = _mm512_mask_sub_epi32(sum, 0x0924, sum, x0);
+    sum = _mm512_mask_add_epi32(sum, 0x381C, sum, x1);
+    sum = _mm512_mask_sub_epi32(sum, 0x00E0, sum, x1);
+    *low = _mm512_mask_add_epi32(sum, 0x3FE0, sum, x2);
+    *high = _mm512_sub_epi32(_mm512_setzero_si512(), *low);
+}
+
+static inline __m512i minus_where(__mmask16 where, __m512i v) {
+    return _mm512_mask_sub_epi32(v, where, _mm512_setzero_si512(), v);
+}
+
+/* Tables of 16 columns of 1:4; see quads_code. */
+static inline void quads(__m512i low[3], __m512i high[3], const int32_t v[16]) {
+    for (int f = 0; f < 3; f++) {
+        const __m512i kept = minus_where(0xF0F0, _mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)(const void *)(v + 4 * f))));
+        const __m512i fourth = _mm512_set1_epi32(v[12 + f]), last = _mm512_set1_epi32(v[15]);
+        low[f] = _mm512_mask_add_epi32(kept, 0xFF00, kept, fourth);
+        high[f] = _mm512_mask_sub_epi32(kept, 0x00FF, kept, fourth);
+        if (f == 0) high[f] = _mm512_mask_add_epi32(high[f], 0xFF00, high[f], last);
+        if (f == 1) high[f] = _mm512_mask_sub_epi32(high[f], 0xFF00, high[f], last);
+    }
+}
+
+/* `fields` tables from the next columns of one row of x, those of a field `step` apart */
 static inline __attribute__((always_inline))
-void build(__m512i *table, const int32_t *x, int64_t stride, int64_t groups, int tokens) {
-    for (int64_t g = 0; g < groups; g++, x += GROUP)
-        for (int t = 0; t < tokens; t++, table += 2) {
-            __m512i low, high;
-            sums_of_subsets(&low, &high, x + t * stride);
-            _mm512_store_si512(table, low);
-            _mm512_store_si512(table + 1, high);
-        }
+void build_unit(sgn_code code, __m512i *table, int64_t step, const int32_t *v) {
+    __m512i low[3], high[3] = { _mm512_setzero_si512() };
+    int fields = 1;
+    if (code == SGN_CODE_BINARY) sums_of_subsets(low, high, v);
+    else if (code == SGN_CODE_TERNARY) sums_of_trits(low, high, v);
+    else if (code == SGN_CODE_1_4) quads(low, high, v), fields = 3;
+    else if (code == SGN_CODE_1_16) low[0] = _mm512_loadu_si512(v), high[0] = minus_where(0xFFFF, low[0]);
+    else {
+        low[0] = minus_where(0xFF00, _mm512_broadcast_i64x4(_mm256_loadu_si256((const __m256i *)(const void *)v)));
+        if (code == SGN_CODE_2_8) low[1] = low[0], high[1] = high[0], fields = 2;
+    }
+    for (int f = 0; f < fields; f++) {
+        _mm512_store_si512(table + f * step, low[f]);
+        _mm512_store_si512(table + f * step + 1, high[f]);
+    }
+}
+
+static inline __attribute__((always_inline))
+void build_words(sgn_code code, __m512i *table, const int32_t *x, int64_t stride, int64_t words, int tokens) {
+    const int64_t fields = code == SGN_CODE_1_4 ? 3 : code == SGN_CODE_2_8 ? 2 : 1, step = 2 * tokens;
+    const int64_t cols = word_cols[code] * fields / FIELDS;
+    for (int64_t unit = 0; unit < words * FIELDS / fields; unit++, x += cols, table += fields * step)
+        for (int t = 0; t < tokens; t++) build_unit(code, table + 2 * t, step, x + t * stride);
+}
+
+/* Tables of `words` index words for `tokens` rows of x: table[field][token][low, high] */
+static inline __attribute__((always_inline))
+void build(sgn_code code, __m512i *table, const int32_t *x, int64_t stride, int64_t words, int tokens) {
+    switch (code) {
+#define CASE(c) case c: build_words(c, table, x, stride, words, tokens); break;
+    CASE(SGN_CODE_BINARY) CASE(SGN_CODE_TERNARY) CASE(SGN_CODE_1_4) CASE(SGN_CODE_1_8) CASE(SGN_CODE_1_16) CASE(SGN_CODE_2_8)
+#undef CASE
+    default: break;
+    }
 }
 
 /* The term that belongs to no group: every row of S looks up the first table once. */
@@ -312,19 +424,20 @@ static inline __attribute__((always_inline))
 void stretch(const sgn_binary_product *p, const workspace *ws, const cuts *c, int64_t s, int64_t i,
              int64_t j0, int64_t j1, int tokens) {
     const int64_t pass0 = scale_pass(c, s), pass1 = scale_pass(c, s + 1), word0 = pass_word(c, pass0);
-    const int64_t begin = word0 * WORD_COLS, end = pass_word(c, pass1) * WORD_COLS;
+    const int64_t begin = word0 * c->cols, end = pass_word(c, pass1) * c->cols;
+    const bool masked = p->code != SGN_CODE_BINARY;
     quantised q[TOKENS];
     for (int t = 0; t < tokens; t++)
         q[t] = quantise(ws->x + t * ws->x_stride, p->x + (i + t) * p->ldx + begin,
-                        p->in_scale ? p->in_scale + begin : NULL, smaller(end, p->k) - begin, end - begin);
+                        p->in_scale ? p->in_scale + begin : NULL, smaller(end, p->k) - begin, end - begin, masked);
     const int64_t blocks = vectors(j1 - j0 + (VECTORS - 1) * LANES) / VECTORS * (pass1 - pass0);
     const int64_t ahead = (int64_t)sgn_round_up((size_t)((end - begin + blocks - 1) / blocks), LANES);
     int64_t next = begin;                                   /* columns of X to prefetch */
     for (int64_t pass = pass0; pass < pass1; pass++) {
         const int64_t first = pass_word(c, pass), words = pass_word(c, pass + 1) - first;
         const __m512i *index = (const __m512i *)p->index + first * vectors(p->n) + j0 / LANES * words;
-        build(ws->table, ws->x + (first - word0) * WORD_COLS, ws->x_stride, words * FIELDS, tokens);
-        if (pass == pass0) add_constant(ws->table, q, tokens);
+        build(p->code, ws->table, ws->x + (first - word0) * c->cols, ws->x_stride, words, tokens);
+        if (pass == pass0 && !masked) add_constant(ws->table, q, tokens);
         __m512i *acc = ws->acc;
         for (int64_t j = j0; j < j1; j += VECTORS * LANES, acc += TOKENS * VECTORS) {
             const int64_t count = smaller(VECTORS, vectors(j1 - j));
@@ -339,8 +452,8 @@ void stretch(const sgn_binary_product *p, const workspace *ws, const cuts *c, in
 }
 
 static void binary_gemm(const sgn_binary_product *p, sgn_tile tile, void *scratch) {
-    const workspace ws = place(scratch, p->n, p->k);
-    const cuts c = cut_columns(p->k);
+    const workspace ws = place(scratch, p->code, p->n, p->k);
+    const cuts c = cut_columns(p->code, p->k);
     for (int64_t i = tile.row; i < tile.row_end; i += TOKENS) {
         const int64_t left = tile.row_end - i;
         for (int64_t s = 0; s < c.scales; s++) {

@@ -5,6 +5,7 @@
 #include <arm_neon.h>
 #include <math.h>
 #include <string.h>
+#include "core/kernels/codes.h"
 
 #define WIDTH 4
 #define ROWS_TYPES

@@ -15,10 +15,32 @@ static void pack_signs(const sgn_real *w, int64_t n, uint64_t *word) {
     }
 }
 
-/* sum_j s_j x_j over `count` <= 64 columns */
-static sgn_real signed_sum(const sgn_real *x, uint64_t bits, int64_t count) {
+static sgn_real magnitude(sgn_real w) { return w < 0 ? -w : w; }
+
+/* The `kept` largest |w| of n <= of */
+static uint64_t largest(const sgn_real *w, int64_t n, int kept) {
+    uint64_t bits = 0;
+    for (int i = 0; i < kept && i < n; i++) {
+        int64_t best = -1;
+        for (int64_t j = 0; j < n; j++)
+            if (!(bits >> j & 1) && (best < 0 || magnitude(w[j]) > magnitude(w[best]))) best = j;
+        bits |= (uint64_t)1 << best;
+    }
+    return bits;
+}
+
+static void pack_kept(const sgn_real *w, int64_t n, int kept, int of, uint64_t *word) {
+    for (int64_t at = 0; at < n; at += of) {
+        if (at % 64 == 0) word[at / 64] = 0;
+        word[at / 64] |= largest(w + at, n - at < of ? n - at : of, kept) << at % 64;
+    }
+}
+
+/* sum_j s_j x_j over the kept of `count` <= 64 columns */
+static sgn_real signed_sum(const sgn_real *x, uint64_t bits, uint64_t kept, int64_t count) {
     sgn_real sum = 0;
-    for (int64_t j = 0; j < count; j++) sum += bits >> j & 1 ? x[j] : -x[j];
+    for (int64_t j = 0; j < count; j++)
+        if (kept >> j & 1) sum += bits >> j & 1 ? x[j] : -x[j];
     return sum;
 }
 
@@ -37,10 +59,10 @@ static void binary_gemm(const sgn_binary_product *p, sgn_tile t, void *scratch) 
             x = scaled;
         }
         for (int64_t j = t.col; j < t.col_end; j++) {
-            const uint64_t *word = p->s->word + j * p->s->stride;
+            const uint64_t *word = p->s->word + j * p->s->stride, *mask = p->mask ? p->mask->word + j * p->mask->stride : NULL;
             sgn_real sum = 0;
             for (int64_t l = 0; l < p->k; l += 64)
-                sum += signed_sum(x + l, word[l / 64], p->k - l < 64 ? p->k - l : 64);
+                sum += signed_sum(x + l, word[l / 64], mask ? mask[l / 64] : ~(uint64_t)0, p->k - l < 64 ? p->k - l : 64);
             if (p->out_scale) sum *= p->out_scale[j];
             if (p->row_add) sum += p->row_add[i];
             sgn_real *y = p->y + i * p->ldy + j;
@@ -169,7 +191,7 @@ static void from_bf16(sgn_real *y, const void *x, int64_t n) {
 
 const sgn_kernels sgn_kernels_ref = {
     .name = "ref",
-    .pack_signs = pack_signs,
+    .pack_signs = pack_signs, .pack_kept = pack_kept,
     .binary_tile_rows = 8, .binary_tile_cols = 512,
     .binary_scratch = binary_scratch, .binary_gemm = binary_gemm,
     .dot = dot, .axpy = axpy, .sum_squares = sum_squares, .max = max, .exp_sum = exp_sum,

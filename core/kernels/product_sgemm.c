@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Y = X B^T . 1 + row_add 1^T, B_jl = out_scale_j in_scale_l s_jl, unpacked tile by tile. */
+/* Y = X B^T . 1 + row_add 1^T, B_jl = out_scale_j in_scale_l s_jl (0 where the mask is), unpacked tile by tile. */
 #include "core/kernels/product_sgemm.h"
 
 #include "core/gemm.h"
@@ -29,13 +29,21 @@ static void unpack_row(const uint64_t *word, int64_t words, const sgn_real *rest
             for (int i = 0; i < 4; i++) b[i] = signs[word[w] >> 4 * q & 15][i] * scale[i] * c;
 }
 
+static void clear_masked(const uint64_t *mask, int64_t words, sgn_real *b) {
+    for (int64_t w = 0; w < words; w++)
+        for (int i = 0; i < WORD; i++, b++)
+            if (!(mask[w] >> i & 1)) *b = 0;
+}
+
 /* b (cols, DEPTH) = rows [col, col + cols) of B, columns [from, from + depth) */
 static void unpack(const sgn_binary_product *p, int64_t col, int64_t cols, int64_t from, int64_t depth, sgn_real *b) {
     sgn_real *scale = b + WIDE * DEPTH;
     for (int64_t l = 0; l < cuts(depth, WORD) * WORD; l++) scale[l] = p->in_scale && l < depth ? p->in_scale[from + l] : 1;
-    for (int64_t j = 0; j < cols; j++)
-        unpack_row(p->s->word + (col + j) * p->s->stride + from / WORD, cuts(depth, WORD), scale,
-                   p->out_scale ? p->out_scale[col + j] : 1, b + j * DEPTH);
+    for (int64_t j = 0; j < cols; j++) {
+        const int64_t at = (col + j) * p->s->stride + from / WORD;
+        unpack_row(p->s->word + at, cuts(depth, WORD), scale, p->out_scale ? p->out_scale[col + j] : 1, b + j * DEPTH);
+        if (p->mask) clear_masked(p->mask->word + at, cuts(depth, WORD), b + j * DEPTH);
+    }
 }
 
 static void one_tile(const sgn_binary_product *p, int64_t row, int64_t rows, int64_t col, int64_t cols, sgn_real *b) {

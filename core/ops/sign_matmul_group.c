@@ -31,7 +31,7 @@ typedef struct {
 
 static size_t index_bytes(int64_t rows, int64_t cols) {
     const sgn_kernels *k = sgn_kernels_get();
-    return k->binary_index ? sgn_round_up(k->binary_index_bytes(rows, cols), SGN_ALIGN) : 0;
+    return k->binary_index ? sgn_round_up(k->binary_index_bytes(SGN_CODE_BINARY, rows, cols), SGN_ALIGN) : 0;
 }
 static layout lay_out(const sgn_node *n) {
     const size_t out = (size_t)out_of(n) * sizeof(sgn_real), count = (size_t)groups(n);

@@ -12,12 +12,12 @@ enum { SHAPES = sizeof shapes / sizeof *shapes };
 typedef struct { int64_t rows, cols; sgn_real *w; sgn_signs signs; void *memory; size_t bytes; } matrix;
 
 static matrix matrix_make(int64_t rows, int64_t cols) {
-    matrix m = { .rows = rows, .cols = cols, .bytes = sgn_signs_bytes(rows, cols) };
+    matrix m = { .rows = rows, .cols = cols, .bytes = sgn_signs_bytes(SGN_CODE_BINARY, rows, cols) };
     sgn_error err = { 0 };
     m.w = malloc((size_t)(rows * cols) * sizeof *m.w);
     for (int64_t i = 0; i < rows * cols; i++) m.w[i] = (sgn_real)sgn_rng_normal(1, 2, (uint64_t)i);
     check_ok(sgn_memory_alloc(&m.memory, m.bytes, "signs", &err), &err);
-    sgn_signs_place(&m.signs, rows, cols, m.memory);
+    sgn_signs_place(&m.signs, SGN_CODE_BINARY, rows, cols, m.memory);
     return m;
 }
 static void matrix_free(matrix *m) {

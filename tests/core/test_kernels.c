@@ -98,9 +98,9 @@ static problem problem_make(int64_t m, int64_t n, int64_t k) {
     p.out_scale = filled(n, 5, 1);
     p.row_add = filled(m, 6, 1);
     p.expected = calloc((size_t)(m * n), sizeof *p.expected);
-    p.bytes = sgn_signs_bytes(n, k);
+    p.bytes = sgn_signs_bytes(SGN_CODE_BINARY, n, k);
     check_ok(sgn_memory_alloc(&p.memory, p.bytes, "signs", &err), &err);
-    sgn_signs_place(&p.signs, n, k, p.memory);
+    sgn_signs_place(&p.signs, SGN_CODE_BINARY, n, k, p.memory);
     sgn_plane_pack(&p.signs.rows, p.w, 0, n);
     sgn_signs_refresh(&p.signs);
     return p;

@@ -42,8 +42,8 @@ static void *take(size_t bytes) {
 static void make_planes(op_fixture *f, int i) {
     sgn_tensor *x = &f->own[i];
     const int64_t out = x->shape.dim[0], in = x->shape.dim[1];
-    f->planes[i] = take(sgn_signs_bytes(out, in));
-    sgn_signs_place(&f->signs[i], out, in, f->planes[i]);
+    f->planes[i] = take(sgn_signs_bytes(SGN_CODE_BINARY, out, in));
+    sgn_signs_place(&f->signs[i], SGN_CODE_BINARY, out, in, f->planes[i]);
     sgn_plane_pack(&f->signs[i].rows, x->data, 0, out);
     sgn_signs_refresh(&f->signs[i]);
     x->signs = &f->signs[i];
@@ -112,7 +112,7 @@ sgn_status op_fixture_open(op_fixture *f, const op_case_list *list, const op_cas
 void op_fixture_close(op_fixture *f) {
     for (int i = 0; i < SGN_MAX_IN; i++) {
         const size_t bytes = (size_t)sgn_numel(f->own[i].shape) * sizeof(sgn_real);
-        if (f->planes[i]) sgn_memory_free(f->planes[i], sgn_signs_bytes(f->own[i].shape.dim[0], f->own[i].shape.dim[1]));
+        if (f->planes[i]) sgn_memory_free(f->planes[i], sgn_signs_bytes(SGN_CODE_BINARY, f->own[i].shape.dim[0], f->own[i].shape.dim[1]));
         sgn_memory_free(f->own[i].data, bytes);
         sgn_memory_free(f->own[i].grad, bytes);
     }
