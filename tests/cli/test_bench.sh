@@ -11,6 +11,7 @@ ok() { echo "  ok   $*"; }
 
 $S bench gemm --m 5 --n 70 --k 131 --threads 2 --json >"$D/gemm"
 $S bench gemm --m 1 --n 1 --k 1 --threads 1 >/dev/null
+$S bench gemm --m 5 --n 70 --k 131 --threads 1 --code 1:8 --json >"$D/masked"
 small="model.dim=32 model.layers=1 model.heads=2 model.ffn=48 model.vocab=300 model.context=64"
 for teacher in none same; do
     $S bench step --preset tiny $small --batch 2 --seq 16 --steps 3 --threads 1 --teacher $teacher --json >"$D/$teacher"
@@ -27,7 +28,9 @@ for key in 'binary_gflops sgemm_gflops ratio_forward ratio_dx refresh_s'.split()
 for key, (low, high) in g['spread'].items():
     assert low <= g[key] <= high, (key, g)
 assert (g['m'], g['n'], g['k'], g['threads']) == (5, 70, 131, 2) and g['isa'] and 'OpenBLAS' in g['blas'], g
-assert 0 <= g['rel_error'] <= 1e-6, g
+assert 0 <= g['rel_error'] <= 1e-6 and g['code'] == 'binary', g
+g = line('masked')
+assert 0 <= g['rel_error'] <= 1e-6 and g['code'] == '1:8' and g['pack_s'] > 0, g
 for name in 'none', 'same':
     s = line(name)
     parts = s['step_s']
@@ -51,6 +54,7 @@ refuse() {   # pattern, command ...
 }
 refuse "'gemm' or 'step'" $S bench speed
 refuse "--m is 0" $S bench gemm --m 0
+refuse "no signs '3:8'" $S bench gemm --code 3:8
 refuse "--steps is 0" $S bench step --steps 0
 refuse "model.vocab" $S bench step --preset tiny model.vocab=0 --steps 1
 ok "what it refuses"

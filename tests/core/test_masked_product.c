@@ -3,8 +3,10 @@
  * SPDX-License-Identifier: MIT */
 #include "tests/check.h"
 #include "core/arena.h"
+#include "core/gemm.h"
 #include "core/kernels/kernels.h"
 #include "core/parallel.h"
+#include "core/products.h"
 #include "core/rng.h"
 
 enum { PAD = 16 };                     /* floats behind each row of Y that must stay as they were */
@@ -200,6 +202,18 @@ static void masked_products_are_right(void **state) {
     check_ok(sgn_kernels_use(NULL, &err), &err);
 }
 
+static void products_by_sgemm_are_right(void **state) {
+    (void)state;
+    check_ok(sgn_gemm_init(&err), &err);
+    check_ok(sgn_products_use("sgemm", &err), &err);
+    for_each_masked(code) for (int options = 0; options < 16; options += 5) {
+        problem p = problem_make(code, 13, 300, 777);
+        check_product(&p, options, "sgemm");
+        problem_free(&p);
+    }
+    check_ok(sgn_products_use(NULL, &err), &err);
+}
+
 /* Rows hold each thing that a group of columns can be, for each group in turn, random beside it: all tables, all entries.
  * Sums of small integers are exact, so a single wrong number shows. */
 static void every_number_finds_its_sum(void **state) {
@@ -315,7 +329,7 @@ static void masked_products_of_odd_values(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(codes_have_names), cmocka_unit_test(planes_hold_what_is_kept), cmocka_unit_test(changes_are_counted),
-        cmocka_unit_test(masked_products_are_right), cmocka_unit_test(every_number_finds_its_sum),
+        cmocka_unit_test(masked_products_are_right), cmocka_unit_test(every_number_finds_its_sum), cmocka_unit_test(products_by_sgemm_are_right),
         cmocka_unit_test(columns_give_dx), cmocka_unit_test(masked_products_have_the_same_bits),
         cmocka_unit_test(masked_products_of_odd_values),
     };

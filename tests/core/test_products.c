@@ -35,8 +35,8 @@ static problem make(int64_t m, int64_t n, int64_t k) {
     float *w = normals(n * k, 6);
     sgn_plane_pack(&p.s, w, 0, n);
     const sgn_kernels *kernels = sgn_kernels_get();
-    if (kernels->binary_index && kernels->binary_index_bytes(n, k)) {
-        p.index = aligned_alloc(SGN_ALIGN, (kernels->binary_index_bytes(n, k) + SGN_ALIGN - 1) / SGN_ALIGN * SGN_ALIGN);
+    if (kernels->binary_index && kernels->binary_index_bytes(SGN_CODE_BINARY, n, k)) {
+        p.index = aligned_alloc(SGN_ALIGN, (kernels->binary_index_bytes(SGN_CODE_BINARY, n, k) + SGN_ALIGN - 1) / SGN_ALIGN * SGN_ALIGN);
         sgn_plane_index(&p.s, p.index);
     }
     free(w);
