@@ -2,6 +2,7 @@
 #include "core/gemm.h"
 
 #include <cblas.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include "core/arena.h"
@@ -14,9 +15,9 @@
 #define CBLAS_GEMM cblas_sgemm
 #endif
 
-/* Each tile packs its panels of A and B anew: 384 x 384 keeps 93 % of the speed of one call,
- * 256 x 256 90 %; the smaller where the larger would leave threads idle. */
-enum { LARGE_TILE = 384, SMALL_TILE = 256, ENOUGH_TILES = 12, TILE_UNIT = 16 };
+/* A tile packs its panels of A and B anew, which costs as much as PACKING more rows and columns would:
+ * fitted to products of 128 x 256 to 1024 x 768 tiles, within 2 %. */
+enum { PACKING = 21, TILE_UNIT = 16, PER_THREAD = 320, MOST_THREADS = 32 };
 
 /* What OpenBLAS takes per thread, and a little: seen in 0.3.21 for x86-64. */
 enum { BLAS_BUFFER = (128 << 20) + (64 << 10) };
@@ -63,22 +64,46 @@ void sgn_gemm_whole(const sgn_gemm_args *g) {
     openblas_set_num_threads(1);
 }
 
-typedef struct { const sgn_gemm_args *whole; int64_t high, wide, across; } tiling;
+typedef struct { int64_t high, wide; } tile_size;
+typedef struct { const sgn_gemm_args *whole; tile_size tile; int64_t across; } tiling;
 
 static int64_t parts(int64_t n, int64_t most) { return (n + most - 1) / most; }
-/* Equal parts of at most `most`, whole units. */
-static int64_t part_size(int64_t n, int64_t most) {
-    return parts(parts(n, parts(n, most)), TILE_UNIT) * TILE_UNIT;
+/* Of n cut into equal parts of whole units. */
+static int64_t part_size(int64_t n, int64_t count) { return parts(parts(n, count), TILE_UNIT) * TILE_UNIT; }
+static double at_least(int64_t n, int64_t least) { return (double)(n > least ? n : least); }
+
+/* Threads that a result of this size can feed: a power of two, one per PER_THREAD^2. */
+static int64_t threads_worth(int64_t m, int64_t n) {
+    const double fed = at_least(m, PER_THREAD) * at_least(n, PER_THREAD) / (PER_THREAD * PER_THREAD);
+    int64_t threads = 2;
+    while (threads < MOST_THREADS && 2 * (double)threads <= fed) threads *= 2;
+    return threads;
+}
+
+/* The cut of least time on so many threads, whatever their real number: packing times idling in the last round. */
+static tile_size choose_tile(int64_t m, int64_t n) {
+    const int64_t threads = threads_worth(m, n), most = 2 * threads;
+    tile_size best = { m, n };
+    double least = INFINITY;
+    for (int64_t r = 1; r <= most && r <= parts(m, TILE_UNIT); r++)
+        for (int64_t c = 1; r * c <= most && c <= parts(n, TILE_UNIT); c++) {
+            const tile_size t = { part_size(m, r), part_size(n, c) };
+            const int64_t tiles = parts(m, t.high) * parts(n, t.wide);
+            const double time = (1 + PACKING / (double)t.high + PACKING / (double)t.wide)
+                                * (double)(parts(tiles, threads) * threads) / (double)tiles;
+            if (time < least) least = time, best = t;
+        }
+    return best;
 }
 
 static void run_tiles(void *ctx, int64_t begin, int64_t end) {
     const tiling *c = ctx;
     const sgn_gemm_args *whole = c->whole;
     for (int64_t t = begin; t < end; t++) {
-        const int64_t i = t / c->across * c->high, j = t % c->across * c->wide;
+        const int64_t i = t / c->across * c->tile.high, j = t % c->across * c->tile.wide;
         sgn_gemm_args g = *whole;
-        g.m = whole->m - i < c->high ? whole->m - i : c->high;
-        g.n = whole->n - j < c->wide ? whole->n - j : c->wide;
+        g.m = whole->m - i < c->tile.high ? whole->m - i : c->tile.high;
+        g.n = whole->n - j < c->tile.wide ? whole->n - j : c->tile.wide;
         g.A += g.trans_a ? i : i * g.lda;
         g.B += g.trans_b ? j * g.ldb : j;
         g.C += i * g.ldc + j;
@@ -87,16 +112,15 @@ static void run_tiles(void *ctx, int64_t begin, int64_t end) {
 }
 
 static tiling cut(const sgn_gemm_args *g) {
-    const int64_t most = parts(g->m, LARGE_TILE) * parts(g->n, LARGE_TILE) >= ENOUGH_TILES ? LARGE_TILE : SMALL_TILE;
-    tiling c = { g, part_size(g->m, most), part_size(g->n, most), 0 };
-    c.across = parts(g->n, c.wide);
+    tiling c = { .whole = g, .tile = choose_tile(g->m, g->n) };
+    c.across = parts(g->n, c.tile.wide);
     return c;
 }
 
 void sgn_gemm(const sgn_gemm_args *g) {
     if (g->m <= 0 || g->n <= 0) return;
     tiling c = cut(g);
-    sgn_parallel(parts(g->m, c.high) * c.across, 1, run_tiles, &c);
+    sgn_parallel(parts(g->m, c.tile.high) * c.across, 1, run_tiles, &c);
 }
 
 void sgn_gemm_forward(sgn_real *y, const sgn_real *x, const sgn_real *w, int64_t tokens, int64_t out, int64_t in) {
@@ -105,6 +129,8 @@ void sgn_gemm_forward(sgn_real *y, const sgn_real *x, const sgn_real *w, int64_t
 }
 
 /* --- a stored W ------------------------------------------------------------------------------------ */
+
+enum { STRIP = 1 << 20, ENOUGH_JOBS = 8 };     /* reals of W at a time; columns of tiles to stop sharing at */
 
 typedef struct {
     tiling     tiles;
@@ -116,24 +142,39 @@ static bool in_place(sgn_stored w) {
     return w.dtype == SGN_DTYPE_F32 && sizeof(sgn_real) == sizeof(float) && (uintptr_t)w.data % sizeof(float) == 0;
 }
 
-/* Tiles of sgn_gemm, all of k at once, so that OpenBLAS sees what it sees there. */
+/* Rows [j, j + rows) of W with the tiles [first, last) from above. */
+static void run_strip(const stored_job *job, int64_t j, int64_t rows, int64_t first, int64_t last) {
+    const sgn_gemm_args *whole = job->tiles.whole;
+    const int64_t high = job->tiles.tile.high;
+    sgn_real *strip = sgn_scratch(SGN_SCRATCH_KERNEL);
+    sgn_kernels_get()->to_real[job->w.dtype](strip, sgn_stored_row(job->w, whole->k, j), rows * whole->k);
+    for (int64_t i = first; i < last; i++) {
+        sgn_gemm_args g = *whole;
+        g.m = whole->m - i * high < high ? whole->m - i * high : high;
+        g.n = rows;
+        g.A += i * high * g.lda;
+        g.B = strip;
+        g.C += i * high * g.ldc + j;
+        sgn_gemm_serial(&g);
+    }
+}
+
+/* Rows of W that become reals at a time: equal parts of a tile of sgn_gemm, mostly all of it. */
+static int64_t strip_rows(int64_t wide, int64_t k) {
+    const int64_t fit = STRIP / k > TILE_UNIT ? STRIP / k : TILE_UNIT;
+    return part_size(wide, parts(wide, fit));
+}
+
 static void run_strips(void *ctx, int64_t begin, int64_t end) {
     const stored_job *job = ctx;
-    const sgn_gemm_args *whole = job->tiles.whole;
-    const int64_t high = job->tiles.high, wide = job->tiles.wide, down = parts(whole->m, high);
-    sgn_real *strip = sgn_scratch(SGN_SCRATCH_KERNEL);
+    const tile_size tile = job->tiles.tile;
+    const int64_t down = parts(job->tiles.whole->m, tile.high), n = job->tiles.whole->n;
+    const int64_t high = strip_rows(tile.wide, job->tiles.whole->k);
     for (int64_t t = begin; t < end; t++) {
-        const int64_t j = t / job->groups * wide, group = t % job->groups, rows = whole->n - j < wide ? whole->n - j : wide;
-        sgn_kernels_get()->to_real[job->w.dtype](strip, sgn_stored_row(job->w, whole->k, j), rows * whole->k);
-        for (int64_t i = group * down / job->groups; i < (group + 1) * down / job->groups; i++) {
-            sgn_gemm_args g = *whole;
-            g.m = whole->m - i * high < high ? whole->m - i * high : high;
-            g.n = rows;
-            g.A += i * high * g.lda;
-            g.B = strip;
-            g.C += i * high * g.ldc + j;
-            sgn_gemm_serial(&g);
-        }
+        const int64_t j0 = t / job->groups * tile.wide, group = t % job->groups;
+        const int64_t j1 = n - j0 < tile.wide ? n : j0 + tile.wide;
+        for (int64_t j = j0; j < j1; j += high)
+            run_strip(job, j, j1 - j < high ? j1 - j : high, group * down / job->groups, (group + 1) * down / job->groups);
     }
 }
 
@@ -146,14 +187,14 @@ void sgn_gemm_forward_stored(sgn_real *y, const sgn_real *x, sgn_stored w, int64
     const sgn_gemm_args g = { .trans_b = true, .m = tokens, .n = out, .k = in, .a = 1, .A = x, .lda = in,
                               .ldb = in, .b = 0, .C = y, .ldc = out };
     stored_job job = { cut(&g), w, 0 };
-    const int64_t down = parts(tokens, job.tiles.high), wanted = parts(ENOUGH_TILES, job.tiles.across);
+    const int64_t down = parts(tokens, job.tiles.tile.high), wanted = parts(ENOUGH_JOBS, job.tiles.across);
     job.groups = wanted < down ? wanted : down;
     sgn_parallel(job.tiles.across * job.groups, 1, run_strips, &job);
 }
 
 sgn_status sgn_gemm_stored_reserve(sgn_stored w, int64_t out, int64_t in, sgn_error *err) {
     if (in_place(w)) return SGN_OK;
-    const int64_t rows = out < LARGE_TILE ? out : LARGE_TILE;
+    const int64_t most = parts(STRIP, in) + TILE_UNIT, rows = out < most ? out : most;
     return sgn_scratch_reserve(SGN_SCRATCH_KERNEL, (size_t)(rows * in) * sizeof(sgn_real), err);
 }
 
