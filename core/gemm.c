@@ -65,7 +65,6 @@ void sgn_gemm_whole(const sgn_gemm_args *g) {
 }
 
 typedef struct { int64_t high, wide; } tile_size;
-typedef struct { const sgn_gemm_args *whole; tile_size tile; int64_t across; } tiling;
 
 static int64_t parts(int64_t n, int64_t most) { return (n + most - 1) / most; }
 /* Of n cut into equal parts of whole units. */
@@ -97,13 +96,13 @@ static tile_size choose_tile(int64_t m, int64_t n) {
 }
 
 static void run_tiles(void *ctx, int64_t begin, int64_t end) {
-    const tiling *c = ctx;
-    const sgn_gemm_args *whole = c->whole;
+    const sgn_gemm_tiles *c = ctx;
+    const sgn_gemm_args *whole = &c->whole;
     for (int64_t t = begin; t < end; t++) {
-        const int64_t i = t / c->across * c->tile.high, j = t % c->across * c->tile.wide;
+        const int64_t i = t / c->across * c->high, j = t % c->across * c->wide;
         sgn_gemm_args g = *whole;
-        g.m = whole->m - i < c->tile.high ? whole->m - i : c->tile.high;
-        g.n = whole->n - j < c->tile.wide ? whole->n - j : c->tile.wide;
+        g.m = whole->m - i < c->high ? whole->m - i : c->high;
+        g.n = whole->n - j < c->wide ? whole->n - j : c->wide;
         g.A += g.trans_a ? i : i * g.lda;
         g.B += g.trans_b ? j * g.ldb : j;
         g.C += i * g.ldc + j;
@@ -111,16 +110,21 @@ static void run_tiles(void *ctx, int64_t begin, int64_t end) {
     }
 }
 
-static tiling cut(const sgn_gemm_args *g) {
-    tiling c = { .whole = g, .tile = choose_tile(g->m, g->n) };
-    c.across = parts(g->n, c.tile.wide);
-    return c;
+static sgn_gemm_tiles cut(const sgn_gemm_args *g) {
+    const tile_size t = choose_tile(g->m, g->n);
+    return (sgn_gemm_tiles){ *g, t.high, t.wide, parts(g->n, t.wide) };
+}
+
+sgn_job sgn_gemm_job(const sgn_gemm_args *g, sgn_gemm_tiles *t) {
+    if (g->m <= 0 || g->n <= 0) return (sgn_job){ 0 };
+    *t = cut(g);
+    return (sgn_job){ parts(g->m, t->high) * t->across, 1, run_tiles, t };
 }
 
 void sgn_gemm(const sgn_gemm_args *g) {
-    if (g->m <= 0 || g->n <= 0) return;
-    tiling c = cut(g);
-    sgn_parallel(parts(g->m, c.tile.high) * c.across, 1, run_tiles, &c);
+    sgn_gemm_tiles t;
+    const sgn_job job = sgn_gemm_job(g, &t);
+    sgn_parallel_jobs(&job, 1);
 }
 
 void sgn_gemm_forward(sgn_real *y, const sgn_real *x, const sgn_real *w, int64_t tokens, int64_t out, int64_t in) {
@@ -133,9 +137,9 @@ void sgn_gemm_forward(sgn_real *y, const sgn_real *x, const sgn_real *w, int64_t
 enum { STRIP = 1 << 20, ENOUGH_JOBS = 8 };     /* reals of W at a time; columns of tiles to stop sharing at */
 
 typedef struct {
-    tiling     tiles;
-    sgn_stored w;
-    int64_t    groups;         /* of tiles one below the other, which share a converted strip */
+    sgn_gemm_tiles tiles;
+    sgn_stored     w;
+    int64_t        groups;         /* of tiles one below the other, which share a converted strip */
 } stored_job;
 
 static bool in_place(sgn_stored w) {
@@ -144,8 +148,8 @@ static bool in_place(sgn_stored w) {
 
 /* Rows [j, j + rows) of W with the tiles [first, last) from above. */
 static void run_strip(const stored_job *job, int64_t j, int64_t rows, int64_t first, int64_t last) {
-    const sgn_gemm_args *whole = job->tiles.whole;
-    const int64_t high = job->tiles.tile.high;
+    const sgn_gemm_args *whole = &job->tiles.whole;
+    const int64_t high = job->tiles.high;
     sgn_real *strip = sgn_scratch(SGN_SCRATCH_KERNEL);
     sgn_kernels_get()->to_real[job->w.dtype](strip, sgn_stored_row(job->w, whole->k, j), rows * whole->k);
     for (int64_t i = first; i < last; i++) {
@@ -167,12 +171,11 @@ static int64_t strip_rows(int64_t wide, int64_t k) {
 
 static void run_strips(void *ctx, int64_t begin, int64_t end) {
     const stored_job *job = ctx;
-    const tile_size tile = job->tiles.tile;
-    const int64_t down = parts(job->tiles.whole->m, tile.high), n = job->tiles.whole->n;
-    const int64_t high = strip_rows(tile.wide, job->tiles.whole->k);
+    const sgn_gemm_tiles *c = &job->tiles;
+    const int64_t down = parts(c->whole.m, c->high), n = c->whole.n, high = strip_rows(c->wide, c->whole.k);
     for (int64_t t = begin; t < end; t++) {
-        const int64_t j0 = t / job->groups * tile.wide, group = t % job->groups;
-        const int64_t j1 = n - j0 < tile.wide ? n : j0 + tile.wide;
+        const int64_t j0 = t / job->groups * c->wide, group = t % job->groups;
+        const int64_t j1 = n - j0 < c->wide ? n : j0 + c->wide;
         for (int64_t j = j0; j < j1; j += high)
             run_strip(job, j, j1 - j < high ? j1 - j : high, group * down / job->groups, (group + 1) * down / job->groups);
     }
@@ -187,7 +190,7 @@ void sgn_gemm_forward_stored(sgn_real *y, const sgn_real *x, sgn_stored w, int64
     const sgn_gemm_args g = { .trans_b = true, .m = tokens, .n = out, .k = in, .a = 1, .A = x, .lda = in,
                               .ldb = in, .b = 0, .C = y, .ldc = out };
     stored_job job = { cut(&g), w, 0 };
-    const int64_t down = parts(tokens, job.tiles.tile.high), wanted = parts(ENOUGH_JOBS, job.tiles.across);
+    const int64_t down = parts(tokens, job.tiles.high), wanted = parts(ENOUGH_JOBS, job.tiles.across);
     job.groups = wanted < down ? wanted : down;
     sgn_parallel(job.tiles.across * job.groups, 1, run_strips, &job);
 }
@@ -203,7 +206,13 @@ void sgn_gemm_dx(sgn_real *dx, const sgn_real *dy, const sgn_real *w, int64_t to
                                .B = w, .ldb = in, .b = 1, .C = dx, .ldc = in });
 }
 
+sgn_job sgn_gemm_dw_job(sgn_real *dw, const sgn_real *dy, const sgn_real *x, int64_t tokens, int64_t out, int64_t in, sgn_gemm_tiles *t) {
+    return sgn_gemm_job(&(sgn_gemm_args){ .trans_a = true, .m = out, .n = in, .k = tokens, .a = 1, .A = dy, .lda = out,
+                                          .B = x, .ldb = in, .b = 1, .C = dw, .ldc = in }, t);
+}
+
 void sgn_gemm_dw(sgn_real *dw, const sgn_real *dy, const sgn_real *x, int64_t tokens, int64_t out, int64_t in) {
-    sgn_gemm(&(sgn_gemm_args){ .trans_a = true, .m = out, .n = in, .k = tokens, .a = 1, .A = dy, .lda = out,
-                               .B = x, .ldb = in, .b = 1, .C = dw, .ldc = in });
+    sgn_gemm_tiles t;
+    const sgn_job job = sgn_gemm_dw_job(dw, dy, x, tokens, out, in, &t);
+    sgn_parallel_jobs(&job, 1);
 }

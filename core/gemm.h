@@ -10,6 +10,7 @@
 #define SGN_CORE_GEMM_H
 
 #include <stdbool.h>
+#include "core/parallel.h"
 #include "core/status.h"
 #include "core/tensor.h"
 
@@ -35,6 +36,9 @@ sgn_status  sgn_gemm_check(const char *config, sgn_error *err);
 sgn_status  sgn_gemm_probe(sgn_error *err);
 const char *sgn_gemm_library(void);               /* "OpenBLAS 0.3.21 Zen", for the start line */
 void        sgn_gemm(const sgn_gemm_args *g);     /* over all threads */
+/* The same as a job among others; `t` lives until it is done. */
+typedef struct { sgn_gemm_args whole; int64_t high, wide, across; } sgn_gemm_tiles;
+sgn_job     sgn_gemm_job(const sgn_gemm_args *g, sgn_gemm_tiles *t);
 void        sgn_gemm_serial(const sgn_gemm_args *g);  /* inside a task */
 /* In one piece, with OpenBLAS's own threads: what a measurement compares with, whose bits may depend on their number. */
 void        sgn_gemm_whole(const sgn_gemm_args *g);
@@ -47,5 +51,6 @@ void sgn_gemm_forward_stored(sgn_real *y, const sgn_real *x, sgn_stored w, int64
 sgn_status sgn_gemm_stored_reserve(sgn_stored w, int64_t out, int64_t in, sgn_error *err);
 void sgn_gemm_dx(sgn_real *dx, const sgn_real *dy, const sgn_real *w, int64_t tokens, int64_t out, int64_t in);  /* += */
 void sgn_gemm_dw(sgn_real *dw, const sgn_real *dy, const sgn_real *x, int64_t tokens, int64_t out, int64_t in);  /* += */
+sgn_job sgn_gemm_dw_job(sgn_real *dw, const sgn_real *dy, const sgn_real *x, int64_t tokens, int64_t out, int64_t in, sgn_gemm_tiles *t);
 
 #endif

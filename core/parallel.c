@@ -48,21 +48,30 @@ void sgn_threads_set(int n) {
 
 int sgn_thread_id(void) { return omp_in_parallel() ? omp_get_thread_num() : 0; }
 
-void sgn_parallel(int64_t n, int64_t grain, sgn_task task, void *ctx) {
-    if (n <= 0) return;
-    if (grain < 1) grain = 1;
-    const int64_t chunks = (n + grain - 1) / grain;
+static int64_t chunks_of(const sgn_job *j) { return j->n <= 0 ? 0 : (j->n + j->grain - 1) / j->grain; }
+
+/* Chunk c of all jobs', counted through. */
+static void run_chunk(const sgn_job *j, int64_t c) {
+    for (int64_t n; c >= (n = chunks_of(j)); j++) c -= n;
+    j->task(j->ctx, c * j->grain, (c + 1) * j->grain < j->n ? (c + 1) * j->grain : j->n);
+}
+
+void sgn_parallel_jobs(const sgn_job *jobs, int count) {
+    int64_t chunks = 0;
+    for (int i = 0; i < count; i++) chunks += chunks_of(&jobs[i]);
     const int64_t wanted = chunks < sgn_threads() ? chunks : sgn_threads();
     if (wanted <= 1 || omp_in_parallel()) {
-        for (int64_t c = 0; c < chunks; c++)
-            task(ctx, c * grain, c + 1 < chunks ? (c + 1) * grain : n);
+        for (int64_t c = 0; c < chunks; c++) run_chunk(jobs, c);
         return;
     }
     /* Not `omp for schedule(dynamic)`: libomp as distributions build it allocates for every chunk it hands out. */
     int64_t next = 0;
 #pragma omp parallel num_threads((int)wanted)
-    for (int64_t c; (c = __atomic_fetch_add(&next, 1, __ATOMIC_RELAXED)) < chunks;)
-        task(ctx, c * grain, c + 1 < chunks ? (c + 1) * grain : n);
+    for (int64_t c; (c = __atomic_fetch_add(&next, 1, __ATOMIC_RELAXED)) < chunks;) run_chunk(jobs, c);
+}
+
+void sgn_parallel(int64_t n, int64_t grain, sgn_task task, void *ctx) {
+    sgn_parallel_jobs(&(sgn_job){ n, grain < 1 ? 1 : grain, task, ctx }, 1);
 }
 
 sgn_status sgn_scratch_reserve(sgn_scratch_slot slot, size_t bytes, sgn_error *err) {

@@ -18,6 +18,11 @@ typedef void (*sgn_task)(void *ctx, int64_t begin, int64_t end);
  * A nested call runs in the calling thread. */
 void sgn_parallel(int64_t n, int64_t grain, sgn_task task, void *ctx);
 
+/* Loops that do not depend on each other, as one: chunks start in the order given and
+ * threads wait once, at the end. Put the longest chunks first. */
+typedef struct { int64_t n, grain; sgn_task task; void *ctx; } sgn_job;
+void sgn_parallel_jobs(const sgn_job *jobs, int count);
+
 int  sgn_threads(void);                /* threads that loops use, >= 1 */
 void sgn_threads_set(int n);           /* 0: as many as the CPU mask allows */
 int  sgn_threads_available(void);      /* CPUs in this process's affinity mask */

@@ -114,14 +114,12 @@ const sgn_kernels *sgn_kernels_get(void) {
 }
 
 /* --- the product over all threads ------------------------------------------------ */
-typedef struct { const sgn_binary_product *p; int count; int64_t rows, cols, across; } tiling;
-
 enum { ENOUGH_TILES = 8 };             /* of whole rows: with fewer, rows are cut as well */
 
 static int64_t cuts(int64_t n, int64_t size) { return (n + size - 1) / size; }
 
 static void run_tiles(void *ctx, int64_t begin, int64_t end) {
-    const tiling *c = ctx;
+    const sgn_binary_tiles *c = ctx;
     const sgn_binary_product *p = c->p;
     for (int64_t i = begin; i < end; i++) {
         const int64_t row = i / c->across * c->rows, col = i % c->across * c->cols;
@@ -137,12 +135,17 @@ sgn_status sgn_binary_gemm_reserve(int64_t n, int64_t k, sgn_error *err) {
     return sgn_scratch_reserve(SGN_SCRATCH_KERNEL, sgn_kernels_get()->binary_scratch(n, k), err);
 }
 
-static void sum_by_table(const sgn_binary_product *p, int count) {
+static sgn_job tables_job(const sgn_binary_product *p, int count, sgn_binary_tiles *t) {
     const sgn_kernels *k = sgn_kernels_get();
-    const int64_t down = cuts(p->m, k->binary_tile_rows);
-    tiling c = { p, count, k->binary_tile_rows, down < ENOUGH_TILES ? k->binary_tile_cols : p->n, 1 };
-    c.across = cuts(p->n, c.cols);
-    sgn_parallel(down * c.across, 1, run_tiles, &c);
+    const int64_t down = cuts(p->m, k->binary_tile_rows), cols = down < ENOUGH_TILES ? k->binary_tile_cols : p->n;
+    *t = (sgn_binary_tiles){ p, count, k->binary_tile_rows, cols, cuts(p->n, cols) };
+    return (sgn_job){ down * t->across, 1, run_tiles, t };
+}
+
+static void sum_by_table(const sgn_binary_product *p, int count) {
+    sgn_binary_tiles t;
+    const sgn_job job = tables_job(p, count, &t);
+    sgn_parallel_jobs(&job, 1);
 }
 
 static sgn_product_way way_of(const sgn_binary_product *p) { return sgn_products_way(p->m, p->n, p->k); }
@@ -165,6 +168,12 @@ void sgn_binary_product_bind(sgn_binary_product *p, const sgn_signs *s, bool col
     p->mask = mask->word ? mask : NULL;
     p->code = columns && mask->word ? SGN_CODE_TERNARY : s->code;
     p->index = columns ? s->cols_index : s->rows_index;
+}
+
+sgn_job sgn_binary_gemm_job(const sgn_binary_product *p, sgn_binary_tiles *t) {
+    if (p->m > 0 && p->n > 0 && way_of(p) == SGN_PRODUCT_TABLE) return tables_job(p, 1, t);
+    sgn_binary_gemm_run(p);
+    return (sgn_job){ 0 };
 }
 
 sgn_status sgn_binary_gemm(const sgn_binary_product *p, sgn_error *err) {

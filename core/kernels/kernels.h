@@ -11,6 +11,7 @@
 
 #include <stdbool.h>
 #include "core/bits.h"
+#include "core/parallel.h"
 #include "core/dtype.h"
 
 /* Y = (X . in_scale) S^T . out_scale + row_add 1^T, or Y += that; S in {-1, +1}, or 0 where the mask is.
@@ -101,6 +102,9 @@ sgn_status sgn_binary_gemm(const sgn_binary_product *p, sgn_error *err);
 /* The two halves: the first outside loops, the second cannot fail. */
 sgn_status sgn_binary_gemm_reserve(int64_t n, int64_t k, sgn_error *err);
 void       sgn_binary_gemm_run(const sgn_binary_product *p);
+/* The second as a job among others; p and `t` live until it is done. Where products go by SGEMM it is done at once. */
+typedef struct { const sgn_binary_product *p; int count; int64_t rows, cols, across; } sgn_binary_tiles;
+sgn_job    sgn_binary_gemm_job(const sgn_binary_product *p, sgn_binary_tiles *t);
 /* Several products, one after the other, of the same m and n into the same Y (all but the first with
  * `add`): threads start once. */
 void       sgn_binary_gemm_sum(const sgn_binary_product *p, int count);

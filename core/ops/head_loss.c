@@ -161,10 +161,16 @@ static void dh_sum(void *ctx, int64_t begin, int64_t end) {
         sgn_kernels_get()->axpy(dh + begin, 1, c->dh + s * c->rows * width + begin, end - begin);
 }
 
-static void add_dh(chunk *c) {
-    const int64_t width = sgn_cols(c->n->in[0]);
-    sgn_parallel(slices(c->n) * ((width + DH_COLS - 1) / DH_COLS), 1, dh_parts, c);
-    sgn_parallel(c->rows * width, SGN_OP_GRAIN, dh_sum, c);
+/* dhead += dz^T h and dh += dz head at once: the threads that finish one go on with the other. */
+static void gradients(chunk *c, const sgn_real *x) {
+    const sgn_tensor *h = c->n->in[0], *head = c->n->in[1];
+    const int64_t width = sgn_cols(h);
+    sgn_gemm_tiles tiles;
+    sgn_job job[2] = { { 0 } };
+    if (head->grad) job[0] = sgn_gemm_dw_job(head->grad, c->z, x, c->rows, c->vocab, width, &tiles);
+    if (h->grad) job[1] = (sgn_job){ slices(c->n) * ((width + DH_COLS - 1) / DH_COLS), 1, dh_parts, c };
+    sgn_parallel_jobs(job, 2);
+    if (h->grad) sgn_parallel(c->rows * width, SGN_OP_GRAIN, dh_sum, c);
 }
 
 static void run_chunk(chunk *c, sgn_loss_sums *to) {
@@ -178,9 +184,7 @@ static void run_chunk(chunk *c, sgn_loss_sums *to) {
     else if (c->zt) sgn_gemm_forward_stored(c->zt, xt, soft->stored, c->rows, c->vocab, soft->width);
     sgn_parallel(c->rows, 1, tokens, c);
     add_terms(c, to);
-    if (c->gradient == 0) return;
-    if (h->grad) add_dh(c);
-    if (head->grad) sgn_gemm_dw(head->grad, c->z, x, c->rows, c->vocab, width);
+    if (c->gradient != 0) gradients(c, x);
 }
 
 /* Everything of the op: the value, `sums`, and where gradient is not 0 the gradients. */

@@ -14,7 +14,7 @@ enum { CHUNK = 512, BLOCK = 64, BLOCKS = CHUNK / BLOCK };
 typedef struct {               /* one chunk of backward */
     const sgn_node *n;
     int64_t         from, rows;
-    sgn_real       *r, *u;     /* (CHUNK), (CHUNK, in); u serves x . alpha too */
+    sgn_real       *r, *u, *xa;/* (CHUNK), (CHUNK, in), (CHUNK, in): dy 1, dy S, x . alpha */
     sgn_real       *a, *b;     /* (BLOCKS, in): dalpha and dbeta of each block of tokens */
 } chunk;
 
@@ -34,7 +34,7 @@ static sgn_status infer(const sgn_node *n, sgn_shape *out, size_t *saved, sgn_er
     if (beta && !sgn_is_vector(beta, in)) return sgn_misfit(n, "beta (in) for W (out, in)", beta, w, err);
     if (w->data && !w->signs) SGN_FAIL(err, SGN_SHAPE, "sign_matmul wants a latent weight, which has sign planes");
     *out = sgn_shape2(sgn_rows(x), sgn_rows(w));
-    const int64_t reals = n->train ? CHUNK * (1 + in) + 2 * BLOCKS * in : 0;
+    const int64_t reals = n->train ? CHUNK * (1 + 2 * in) + 2 * BLOCKS * in : 0;
     SGN_TRY(sgn_scratch_reserve(SGN_SCRATCH_SHARED, (size_t)(reals > sgn_rows(x) ? reals : sgn_rows(x)) * sizeof(sgn_real), err));
     SGN_TRY(sgn_binary_gemm_reserve(sgn_rows(w), in, err));
     return n->train ? sgn_binary_gemm_reserve(in, sgn_rows(w), err) : SGN_OK;
@@ -66,12 +66,23 @@ static void row_sums(void *ctx, int64_t begin, int64_t end) {
 }
 
 /* u = dy S or u += dy S for some tokens. */
-static void dy_signs(const sgn_node *n, int64_t from, int64_t rows, bool add, sgn_real *u) {
+static sgn_binary_product dy_signs(const sgn_node *n, int64_t from, int64_t rows, bool add, sgn_real *u) {
     const sgn_signs *s = w_of(n)->signs;
     const int64_t in = sgn_cols(x_of(n)), out = sgn_cols(n->out);
-    sgn_binary_gemm_run(&(sgn_binary_product){
-        .m = rows, .n = in, .k = out, .x = n->out->grad + from * out, .ldx = out, .s = &s->cols,
-        .index = s->cols_index, .add = add, .y = u, .ldy = in });
+    return (sgn_binary_product){ .m = rows, .n = in, .k = out, .x = n->out->grad + from * out, .ldx = out,
+                                 .s = &s->cols, .index = s->cols_index, .add = add, .y = u, .ldy = in };
+}
+
+/* dW += dy^T x and u (+)= dy S at once: the threads that finish one go on with the other. */
+static void products(const sgn_node *n, int64_t from, int64_t rows, const sgn_real *x, bool add, sgn_real *u) {
+    const int64_t in = sgn_cols(x_of(n)), out = sgn_cols(n->out);
+    const sgn_binary_product p = dy_signs(n, from, rows, add, u);
+    sgn_gemm_tiles dense;
+    sgn_binary_tiles binary;
+    sgn_job job[2] = { { 0 } };
+    if (w_of(n)->grad) job[0] = sgn_gemm_dw_job(w_of(n)->grad, n->out->grad + from * out, x, rows, out, in, &dense);
+    if (u) job[1] = sgn_binary_gemm_job(&p, &binary);
+    sgn_parallel_jobs(job, 2);
 }
 
 static int64_t across(const sgn_node *n) { return (sgn_cols(x_of(n)) + SGN_OP_COLS - 1) / SGN_OP_COLS; }
@@ -102,48 +113,50 @@ static void backward_blocks(void *ctx, int64_t begin, int64_t end) {
     }
 }
 
-static void backward_inputs(chunk *c) {
-    const int64_t in = sgn_cols(x_of(c->n)), blocks = (c->rows + BLOCK - 1) / BLOCK;
-    sgn_real *dalpha = grad_of(alpha_of(c->n)), *dbeta = grad_of(beta_of(c->n));
-    if (beta_of(c->n)) sgn_parallel(c->rows, sgn_row_grain(sgn_cols(c->n->out)), row_sums, c);
-    dy_signs(c->n, c->from, c->rows, false, c->u);
-    sgn_parallel(blocks * across(c->n), 1, backward_blocks, c);
-    for (int64_t b = 0; b < blocks; b++) {
-        if (dalpha) sgn_kernels_get()->axpy(dalpha, 1, c->a + b * in, in);
-        if (dbeta) sgn_kernels_get()->axpy(dbeta, 1, c->b + b * in, in);
-    }
-}
-
 static void scale_rows(void *ctx, int64_t begin, int64_t end) {
     const chunk *c = ctx;
     const int64_t in = sgn_cols(x_of(c->n));
     const sgn_real *alpha = alpha_of(c->n)->data;
     for (int64_t t = begin; t < end; t++) {
         const sgn_real *xt = x_of(c->n)->data + (c->from + t) * in;
-        for (int64_t j = 0; j < in; j++) c->u[t * in + j] = xt[j] * alpha[j];
+        for (int64_t j = 0; j < in; j++) c->xa[t * in + j] = xt[j] * alpha[j];
     }
+}
+
+/* r = dy 1 and x . alpha, as far as somebody wants them. */
+static void prepare(chunk *c, bool inputs) {
+    const sgn_node *n = c->n;
+    const bool scaled = w_of(n)->grad && alpha_of(n);
+    sgn_parallel_jobs((sgn_job[]){
+        { inputs && beta_of(n) ? c->rows : 0, sgn_row_grain(sgn_cols(n->out)), row_sums, c },
+        { scaled ? c->rows : 0, sgn_row_grain(sgn_cols(x_of(n))), scale_rows, c } }, 2);
 }
 
 static void backward_chunk(chunk *c) {
     const sgn_node *n = c->n;
-    const int64_t in = sgn_cols(x_of(n)), out = sgn_cols(n->out);
-    const sgn_real *x = x_of(n)->data + c->from * in;
-    if (x_of(n)->grad || grad_of(alpha_of(n)) || grad_of(beta_of(n))) backward_inputs(c);
-    if (!w_of(n)->grad) return;
-    if (alpha_of(n)) sgn_parallel(c->rows, sgn_row_grain(in), scale_rows, c);
-    sgn_gemm_dw(w_of(n)->grad, n->out->grad + c->from * out, alpha_of(n) ? c->u : x, c->rows, out, in);
+    const int64_t in = sgn_cols(x_of(n)), blocks = (c->rows + BLOCK - 1) / BLOCK;
+    sgn_real *dalpha = grad_of(alpha_of(n)), *dbeta = grad_of(beta_of(n));
+    const bool inputs = x_of(n)->grad || dalpha || dbeta;
+    prepare(c, inputs);
+    products(n, c->from, c->rows, alpha_of(n) ? c->xa : x_of(n)->data + c->from * in, false, inputs ? c->u : NULL);
+    if (!inputs) return;
+    sgn_parallel(blocks * across(n), 1, backward_blocks, c);
+    for (int64_t b = 0; b < blocks; b++) {
+        if (dalpha) sgn_kernels_get()->axpy(dalpha, 1, c->a + b * in, in);
+        if (dbeta) sgn_kernels_get()->axpy(dbeta, 1, c->b + b * in, in);
+    }
 }
 
 static void backward(const sgn_node *n) {
-    const int64_t tokens = sgn_rows(n->out), in = sgn_cols(x_of(n)), out = sgn_cols(n->out);
+    const int64_t tokens = sgn_rows(n->out), in = sgn_cols(x_of(n));
     if (!alpha_of(n) && !beta_of(n)) {         /* nothing to keep u for */
-        if (x_of(n)->grad) dy_signs(n, 0, tokens, true, x_of(n)->grad);
-        if (w_of(n)->grad) sgn_gemm_dw(w_of(n)->grad, n->out->grad, x_of(n)->data, tokens, out, in);
+        products(n, 0, tokens, x_of(n)->data, true, x_of(n)->grad);
         return;
     }
     chunk c = { .n = n, .r = sgn_scratch(SGN_SCRATCH_SHARED) };
     c.u = c.r + CHUNK;
-    c.a = c.u + CHUNK * in;
+    c.xa = c.u + CHUNK * in;
+    c.a = c.xa + CHUNK * in;
     c.b = c.a + BLOCKS * in;
     for (; c.from < tokens; c.from += CHUNK) {
         c.rows = tokens - c.from < CHUNK ? tokens - c.from : CHUNK;
