@@ -5,6 +5,7 @@
 
 #include <sys/resource.h>
 #include <sys/wait.h>
+#include "model/model_load.h"
 #include "train/plan.h"
 #include "train/trainer_parts.h"
 
@@ -46,20 +47,46 @@ static void resident_peak(void **state) {
     check_close((double)used.ru_maxrss * 1024, plan.total, 0, 0.05);
 }
 
+/* The run's model as another program would leave it: BF16. */
+static void write_bf16(const char *run, const char *where) {
+    enum { ARRAYS = 64 };
+    static sgn_array at[ARRAYS];
+    static uint16_t  half[1 << 16];
+    const void *data[ARRAYS];
+    sgn_transformer m;
+    sgn_path path;
+    int64_t used = 0;
+    check_ok(sgn_model_load(&m, run, false, &err), &err);
+    check_ok(sgn_make_directories(where, &err), &err);
+    check_ok(sgn_path_set(&path, &err, "%s/config.json", where), &err);
+    sgn_json *j = sgn_model_config_to_json(&m.config);
+    check_ok(sgn_json_save(j, 2, path.s, &err), &err);
+    sgn_json_free(j);
+    assert_true(m.params.count <= ARRAYS && sgn_params_numel(&m.params) <= 1 << 16);
+    for (int i = 0; i < m.params.count; i++) {
+        const sgn_param *p = &m.params.at[i];
+        at[i] = sgn_array_make(p->name, SGN_DTYPE_BF16, p->tensor.shape.rank, p->tensor.shape.dim);
+        data[i] = half + used;
+        for (int64_t k = 0; k < sgn_numel(p->tensor.shape); k++) half[used++] = sgn_f32_to_bf16(p->tensor.data[k]);
+    }
+    check_ok(sgn_path_set(&path, &err, "%s/model.safetensors", where), &err);
+    check_ok(sgn_archive_write("safetensors", path.s, at, data, m.params.count, NULL, &err), &err);
+    sgn_transformer_free(&m);
+}
+
 /* The parts, from the same run set up for real; the arena is full exactly once a step has run. */
-static void parts(void **state) {
-    (void)state;
+static void parts_with(const char *teacher, const char *out, bool in_place) {
     sgn_trainer t;
-    runs_config(&c, (const char *[]){ "model.linear=full", "train.steps=2" }, 2);
-    check_ok(sgn_train(&c, &(sgn_train_options){ .out = check_path("teacher") }, &err), &err);
     runs_config(&c, (const char *[]){ "train.steps=2" }, 1);
-    snprintf(c.distill.teacher, SGN_TEXT, "%s", check_path("teacher"));
-    check_ok(sgn_trainer_setup(&t, &c, &(sgn_train_options){ .out = check_path("student") }, &err), &err);
+    snprintf(c.distill.teacher, SGN_TEXT, "%s", teacher);
+    check_ok(sgn_trainer_setup(&t, &c, &(sgn_train_options){ .out = out }, &err), &err);
     const sgn_plan *p = &t.plan;
     assert_int_equal(p->weights + p->gradients + p->planes, sgn_params_bytes(&t.model.params));
     assert_int_equal(p->optimizer, sgn_optimizer_bytes(&c.optim, &t.model.params));
     assert_int_equal(p->activations, t.tape.data.size + t.tape.book.size);
     assert_int_equal(p->teacher, t.teacher.kind->bytes(&t.teacher));
+    assert_int_equal(p->mapped, t.teacher.kind->mapped(&t.teacher));
+    assert_true(in_place == (p->mapped > 0));
     assert_int_equal(p->scratch, sgn_scratch_bytes());
     sgn_batch b;
     sgn_head_loss_args loss = { .lambda = 1, .temperature = 1, .scale = 1 };
@@ -72,6 +99,19 @@ static void parts(void **state) {
     assert_int_equal(p->activations, t.tape.data.peak + t.tape.book.size);
     assert_int_equal(p->scratch, sgn_scratch_bytes());
     sgn_trainer_free(&t);
+}
+
+static void parts(void **state) {
+    (void)state;
+    sgn_path run, foreign;
+    check_ok(sgn_path_set(&run, &err, "%s", check_path("teacher")), &err);
+    check_ok(sgn_path_set(&foreign, &err, "%s", check_path("foreign")), &err);
+    runs_config(&c, (const char *[]){ "model.linear=full", "train.steps=2" }, 2);
+    check_ok(sgn_train(&c, &(sgn_train_options){ .out = run.s }, &err), &err);
+    write_bf16(run.s, foreign.s);
+    parts_with(run.s, check_path("student"), false);             /* HDF5 is not mapped */
+    sgn_scratch_free();
+    parts_with(foreign.s, check_path("student-2"), true);
 }
 
 /* By hand: 2 layers of q, k, v, o (32 x 32) and gate, up, down (48 x 32); head 97 x 32; attention 16 * 32 per layer. */
