@@ -21,7 +21,7 @@ static const char preface[] =
     "error that names the nearest known one. `signum config CONFIG section.key=value` prints the result, as it is kept in "
     "`RUN/config.yaml`.\n\n"
     "A run may be continued with other values of `train.save_every`, `train.eval_every`, `train.eval_windows`, `train.keep`, "
-    "`train.threads`, `train.kernels`, `train.products` and `train.spike`; all others decide its numbers and are refused. `data.train`, `data.valid` "
+    "`train.threads`, `train.kernels`, `train.products`, `train.recompute` and `train.spike`; all others decide its numbers and are refused. `data.train`, `data.valid` "
     "and `distill.teacher` may move: their content is compared, not their path.\n\n";
 
 static sgn_status print(char *text, const char *before) {

@@ -9,20 +9,20 @@
 /* --- pieces ---------------------------------------------------------------------------------------- */
 
 static sgn_status dry_pass(sgn_tape *t, const sgn_transformer *m, int64_t batch, int64_t seq,
-                           const sgn_head_loss_args *loss, bool train, sgn_error *err) {
-    sgn_tape_begin(t, train ? SGN_TAPE_TRAIN : SGN_TAPE_NOGRAD);
+                           const sgn_head_loss_args *loss, sgn_tape_mode mode, sgn_error *err) {
+    sgn_tape_begin(t, mode);
     sgn_tensor *out = sgn_transformer_hidden(m, t, NULL, batch, seq);
     if (loss) out = sgn_head_loss(t, out, sgn_transformer_head(m), loss);
     SGN_TRY(sgn_tape_end(t, err));
-    return train ? sgn_tape_backward(t, out, err) : SGN_OK;
+    return loss && mode != SGN_TAPE_NOGRAD ? sgn_tape_backward(t, out, err) : SGN_OK;
 }
 
 sgn_status sgn_tape_size_of(const sgn_transformer *m, int64_t batch, int64_t seq, const sgn_head_loss_args *loss,
-                            bool train, sgn_tape_size *out, sgn_error *err) {
+                            sgn_tape_mode mode, sgn_tape_size *out, sgn_error *err) {
     sgn_tape t;
     out->nodes = sgn_transformer_nodes(m);
     SGN_TRY(sgn_tape_init_dry(&t, out->nodes, err));
-    const sgn_status s = dry_pass(&t, m, batch, seq, loss, train, err);
+    const sgn_status s = dry_pass(&t, m, batch, seq, loss, mode, err);
     out->data = t.data.peak;
     out->book = t.book.size;
     sgn_tape_free(&t);
@@ -66,7 +66,7 @@ static sgn_status plan_teacher(const sgn_run_config *c, sgn_plan *p, sgn_head_lo
     SGN_TRY(sgn_model_load_config(directory.s, &c->model, &shape, err));
     SGN_TRY(sgn_transformer_init(&m, &shape, false, err));
     (void)sgn_model_map(&m, directory.s, NULL);      /* where it fails, opening the teacher will say why */
-    const sgn_status s = sgn_tape_size_of(&m, c->train.batch, c->train.seq, NULL, false, &tape, err);
+    const sgn_status s = sgn_tape_size_of(&m, c->train.batch, c->train.seq, NULL, SGN_TAPE_NOGRAD, &tape, err);
     p->teacher = sgn_params_bytes(&m.params) + tape.data + tape.book;
     /* `stored` says what scratch its head takes; nobody reads it. */
     p->mapped = sgn_params_stored_bytes(&m.params);
@@ -81,9 +81,9 @@ static sgn_status plan_student(const sgn_run_config *c, const sgn_transformer *m
                                sgn_plan *p, sgn_error *err) {
     const sgn_params *q = &m->params;
     sgn_tape_size train, eval;
-    SGN_TRY(sgn_tape_size_of(m, c->train.batch, c->train.seq, loss, true, &train, err));
+    SGN_TRY(sgn_tape_size_of(m, c->train.batch, c->train.seq, loss, sgn_train_mode(&c->train), &train, err));
     SGN_TRY(sgn_tape_size_of(m, c->train.batch, c->train.seq, &(sgn_head_loss_args){ .temperature = 1, .scale = 1 },
-                             false, &eval, err));
+                             SGN_TAPE_NOGRAD, &eval, err));
     p->activations = (train.data > eval.data ? train.data : eval.data) + train.book;
     p->parameters = sgn_params_numel(q);
     for (int i = 0; i < q->count; i++)

@@ -23,10 +23,10 @@ sgn_status sgn_plan_make(const sgn_run_config *c, sgn_plan *out, sgn_error *err)
 
 /* The tape that one micro-batch of m wants: nodes, and bytes of its arenas `data` and `book`, by a dry run that also
  * reserves scratch.
- * soft: SGN_SOFT_HIDDEN for a distilled student, `train` false for a pass without gradients. */
+ * soft: SGN_SOFT_HIDDEN for a distilled student; loss NULL: hidden states only, without backward. */
 typedef struct { int nodes; size_t data, book; } sgn_tape_size;
 sgn_status sgn_tape_size_of(const sgn_transformer *m, int64_t batch, int64_t seq, const sgn_head_loss_args *loss,
-                            bool train, sgn_tape_size *out, sgn_error *err);
+                            sgn_tape_mode mode, sgn_tape_size *out, sgn_error *err);
 /* 6 FLOP per multiply-add of training, 2 of a forward pass; attention as the causal half. */
 double     sgn_flops_per_token(const sgn_transformer *m, int64_t seq, bool train);
 

@@ -47,6 +47,8 @@ static const sgn_field train_fields[] = {
       "kernel set; auto: the best that the machine runs" },
     { "products", SGN_FIELD_CHOICE, AT(sgn_train_config, products), 0, 0, "auto|table|sgemm", "auto",
       "products with sign matrices; auto: what was measured to be faster, once per shape and machine, and is kept with the run" },
+    { "recompute", SGN_FIELD_BOOL, AT(sgn_train_config, recompute), 0, 0, NULL, "false",
+      "keep only the input of each block and run it again in backward: less memory for one more forward pass, the same numbers" },
     { "spike", SGN_FIELD_REAL, AT(sgn_train_config, spike), 0, 1e6, NULL, "0",
       "stop when the loss exceeds this many times its running median for 3 steps; 0: only warn" },
     { 0 },
@@ -163,7 +165,7 @@ sgn_status sgn_run_config_check(sgn_run_config *c, sgn_error *err) {
 static bool is_free(const char *key) {
     static const char *const keys[] = {
         "data.train", "data.valid", "distill.teacher", "train.save_every", "train.eval_every", "train.eval_windows",
-        "train.keep", "train.threads", "train.kernels", "train.products", "train.spike",
+        "train.keep", "train.threads", "train.kernels", "train.products", "train.recompute", "train.spike",
     };
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
         if (strcmp(keys[i], key) == 0) return true;

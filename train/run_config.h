@@ -22,6 +22,7 @@ typedef struct {
     int64_t seed;                                  /* of the initial weights */
     char    kernels[SGN_TEXT];                     /* auto | ref | avx2 | avx512 | neon */
     char    products[SGN_TEXT];                    /* auto | table | sgemm */
+    bool    recompute;                             /* blocks run again in backward instead of keeping their activations */
     double  spike;                                 /* stop when the loss exceeds this many times its running median for 3 steps; 0: only warn */
 } sgn_train_config;
 
@@ -37,6 +38,8 @@ typedef struct {
     sgn_distill_config distill;
     sgn_train_config   train;
 } sgn_run_config;
+
+static inline sgn_tape_mode sgn_train_mode(const sgn_train_config *c) { return c->recompute ? SGN_TAPE_RECOMPUTE : SGN_TAPE_TRAIN; }
 
 extern const sgn_section sgn_run_sections[];
 

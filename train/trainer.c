@@ -44,7 +44,7 @@ static sgn_status micro_step(sgn_trainer *t, int64_t k, sgn_loss_sums *sums, sgn
     loss.target = b.targets;
     loss.lambda = loss.soft.kind == SGN_SOFT_NONE ? 0 : c->distill.lambda;
     loss.scale = 1 / (double)t->plan.tokens_per_step;
-    sgn_tape_begin(&t->tape, SGN_TAPE_TRAIN);
+    sgn_tape_begin(&t->tape, sgn_train_mode(&c->train));
     sgn_tensor *hidden = sgn_transformer_hidden(&t->model, &t->tape, b.tokens, b.batch, b.seq);
     sgn_tensor *out = sgn_head_loss(&t->tape, hidden, sgn_transformer_head(&t->model), &loss);
     t->times.forward += lap(&at);

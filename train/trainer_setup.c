@@ -159,9 +159,9 @@ sgn_status sgn_trainer_setup_tape(sgn_trainer *t, sgn_error *err) {
         .lambda = taught ? c->distill.lambda : 0, .temperature = c->distill.temperature, .scale = 1,
     };
     sgn_tape_size train, eval;
-    SGN_TRY(sgn_tape_size_of(&t->model, c->train.batch, c->train.seq, &loss, true, &train, err));
+    SGN_TRY(sgn_tape_size_of(&t->model, c->train.batch, c->train.seq, &loss, sgn_train_mode(&c->train), &train, err));
     SGN_TRY(sgn_tape_size_of(&t->model, c->train.batch, c->train.seq,
-                             &(sgn_head_loss_args){ .temperature = 1, .scale = 1 }, false, &eval, err));
+                             &(sgn_head_loss_args){ .temperature = 1, .scale = 1 }, SGN_TAPE_NOGRAD, &eval, err));
     return sgn_tape_init(&t->tape, train.nodes, train.data > eval.data ? train.data : eval.data, err);
 }
 

@@ -87,13 +87,16 @@ static void third_step_allocates_nothing(void **state) {
     runs_data();
     runs_config(&c, (const char *[]){ "model.linear=full", "train.steps=2" }, 2);
     check_ok(sgn_train(&c, &(sgn_train_options){ .out = check_path("teacher") }, &err), &err);
-    for (int taught = 0; taught < 2; taught++) {
-        runs_config(&c, (const char *[]){ "train.steps=8", "train.save_every=0", "train.eval_every=4" }, 3);
+    static const char *const run[] = { "alone", "taught", "again", "again-taught" };
+    for (int i = 0; i < 4; i++) {
+        const bool taught = i % 2;
+        runs_config(&c, (const char *[]){ "train.steps=8", "train.save_every=0", "train.eval_every=4",
+                                          i < 2 ? "train.recompute=false" : "train.recompute=true" }, 4);
         if (taught) snprintf(c.distill.teacher, SGN_TEXT, "%s", check_path("teacher"));
-        check_ok(sgn_train(&c, &(sgn_train_options){ .out = check_path(taught ? "taught" : "alone"), .report = report }, &err), &err);
+        check_ok(sgn_train(&c, &(sgn_train_options){ .out = check_path(run[i]), .report = report }, &err), &err);
         assert_true(seen[1] > 100);                    /* the counting works */
         for (int step = 3; step <= STEPS; step++)      /* evaluation at 4 and 8 too */
-            if (seen[step] != seen[step - 1]) fail_msg("step %d allocated %lld times", step, (long long)(seen[step] - seen[step - 1]));
+            if (seen[step] != seen[step - 1]) fail_msg("%s: step %d allocated %lld times", run[i], step, (long long)(seen[step] - seen[step - 1]));
     }
 }
 

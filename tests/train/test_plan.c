@@ -21,21 +21,23 @@ static sgn_error err;
 static sgn_run_config c;
 
 /* Before anything starts threads: the child is forked. */
-static void resident_peak(void **state) {
-    (void)state;
-    runs_data();
+static void check_resident_peak(const char *run, const char *word) {
 #ifdef SANITIZED
     check_skipped("resident memory is the sanitizer's here");
     return;
 #endif
     static const char *const big[] = { "model.dim=256", "model.layers=4", "model.heads=4", "model.ffn=768", "model.vocab=8000",
                                        "train.seq=128", "train.batch=8", "train.accumulate=1", "train.steps=2" };
+    enum { BIG = sizeof big / sizeof *big };
+    const char *words[BIG + 1];
     sgn_plan plan;
-    runs_config(&c, big, sizeof big / sizeof *big);
+    memcpy(words, big, sizeof big);
+    words[BIG] = word;
+    runs_config(&c, words, BIG + 1);
     const pid_t child = fork();
     if (child == 0) {
         err = (sgn_error){ 0 };
-        const sgn_status s = sgn_train(&c, &(sgn_train_options){ .out = check_path("run") }, &err);
+        const sgn_status s = sgn_train(&c, &(sgn_train_options){ .out = check_path(run) }, &err);
         if (s != SGN_OK) fprintf(stderr, "%s\n", err.text);
         _exit(s == SGN_OK ? 0 : 1);
     }
@@ -45,6 +47,13 @@ static void resident_peak(void **state) {
     assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
     check_ok(sgn_plan_make(&c, &plan, &err), &err);
     check_close((double)used.ru_maxrss * 1024, plan.total, 0, 0.05);
+}
+
+static void resident_peak(void **state) {
+    (void)state;
+    runs_data();
+    check_resident_peak("run", "train.recompute=false");
+    check_resident_peak("again", "train.recompute=true");
 }
 
 /* The run's model as another program would leave it: BF16. */
@@ -74,10 +83,10 @@ static void write_bf16(const char *run, const char *where) {
     sgn_transformer_free(&m);
 }
 
-/* The parts, from the same run set up for real; the arena is full exactly once a step has run. */
-static void parts_with(const char *teacher, const char *out, bool in_place) {
+/* The parts, from the same run set up for real; the arena is full exactly once a step has run. Returns its bytes. */
+static size_t parts_with(const char *teacher, const char *out, bool in_place, const char *word) {
     sgn_trainer t;
-    runs_config(&c, (const char *[]){ "train.steps=2" }, 1);
+    runs_config(&c, (const char *[]){ "train.steps=2", "model.layers=4", "train.seq=64", word }, 4);
     snprintf(c.distill.teacher, SGN_TEXT, "%s", teacher);
     check_ok(sgn_trainer_setup(&t, &c, &(sgn_train_options){ .out = out }, &err), &err);
     const sgn_plan *p = &t.plan;
@@ -93,12 +102,14 @@ static void parts_with(const char *teacher, const char *out, bool in_place) {
     check_ok(sgn_loader_next(t.loader, &b, &err), &err);
     check_ok(t.teacher.kind->soft(&t.teacher, &b, &loss.soft, &err), &err);
     loss.target = b.targets;
-    sgn_tape_begin(&t.tape, SGN_TAPE_TRAIN);
+    sgn_tape_begin(&t.tape, sgn_train_mode(&c.train));
     sgn_tensor *h = sgn_transformer_hidden(&t.model, &t.tape, b.tokens, b.batch, b.seq);
     check_ok(sgn_tape_backward(&t.tape, sgn_head_loss(&t.tape, h, sgn_transformer_head(&t.model), &loss), &err), &err);
     assert_int_equal(p->activations, t.tape.data.peak + t.tape.book.size);
     assert_int_equal(p->scratch, sgn_scratch_bytes());
+    const size_t data = t.tape.data.size;
     sgn_trainer_free(&t);
+    return data;
 }
 
 static void parts(void **state) {
@@ -106,12 +117,13 @@ static void parts(void **state) {
     sgn_path run, foreign;
     check_ok(sgn_path_set(&run, &err, "%s", check_path("teacher")), &err);
     check_ok(sgn_path_set(&foreign, &err, "%s", check_path("foreign")), &err);
-    runs_config(&c, (const char *[]){ "model.linear=full", "train.steps=2" }, 2);
+    runs_config(&c, (const char *[]){ "model.linear=full", "train.steps=2", "train.seq=64" }, 3);
     check_ok(sgn_train(&c, &(sgn_train_options){ .out = run.s }, &err), &err);
     write_bf16(run.s, foreign.s);
-    parts_with(run.s, check_path("student"), false);             /* HDF5 is not mapped */
+    const size_t kept = parts_with(run.s, check_path("student"), false, "train.recompute=false");      /* HDF5 is not mapped */
     sgn_scratch_free();
-    parts_with(foreign.s, check_path("student-2"), true);
+    const size_t again = parts_with(foreign.s, check_path("student-2"), true, "train.recompute=true");
+    assert_true(2 * again < kept);
 }
 
 /* By hand: 2 layers of q, k, v, o (32 x 32) and gate, up, down (48 x 32); head 97 x 32; attention 16 * 32 per layer. */

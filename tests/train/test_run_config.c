@@ -116,7 +116,7 @@ static void what_a_resume_may_change(void **state) {
     check_ok(load("train.steps=50"), &err);
     d = c;
     const char *const free_keys[] = { "train.save_every=7", "train.eval_every=7", "train.keep=9", "train.threads=1", "train.spike=3",
-                                      "data.valid=elsewhere", "data.train=elsewhere", "train.kernels=ref" };
+                                      "data.valid=elsewhere", "data.train=elsewhere", "train.kernels=ref", "train.recompute=true" };
     for (size_t i = 0; i < sizeof free_keys / sizeof *free_keys; i++)
         check_ok(sgn_config_override(&d, sgn_run_sections, free_keys[i], &err), &err);
     check_ok(sgn_run_config_compatible(&c, &d, &err), &err);

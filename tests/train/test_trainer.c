@@ -93,7 +93,27 @@ static void one_thread_equals_two(void **state) {
     runs_same_metrics(check_path("whole"), check_path("alone"));
 }
 
-/* Gradients are sums over the step: 2 x 4 windows and 1 x 8 windows differ by rounding only. */
+/* Accumulation, teacher, evaluation: "whole" once more with blocks that run again in backward, broken off, resumed without
+ * recomputation, resumed with it. */
+static void recomputed_equals_kept(void **state) {
+    (void)state;
+    static const char *const words[] = { "train.recompute=true", "train.threads=1" };
+    for (int n = 1; n <= 2; n++) {
+        student(words, n);
+        check_ok(runs_train(&c, check_path(n == 1 ? "again" : "again-alone"), false, &watch, &err), &err);
+        runs_same_state(step("whole", 6), step(n == 1 ? "again" : "again-alone", 6));
+        runs_same_metrics(check_path("whole"), check_path(n == 1 ? "again" : "again-alone"));
+    }
+    for (int part = 0; part < 3; part++) {
+        student(words, part == 1 ? 0 : 1);
+        watch.stop_after = part == 2 ? 0 : 2 * part + 1;
+        const sgn_status s = runs_train(&c, check_path("again-broken"), part > 0, &watch, &err);
+        assert_int_equal(s, part == 2 ? SGN_OK : SGN_INTERRUPTED);
+    }
+    runs_same_state(step("whole", 6), step("again-broken", 6));
+    runs_same_metrics(check_path("whole"), check_path("again-broken"));
+}
+
 /* Every choice in the cache becomes this one. */
 static void set_cache(const char *way) {
     char *text;
@@ -158,6 +178,7 @@ static void products_go_the_recorded_way(void **state) {
     free(forced);
 }
 
+/* Gradients are sums over the step: 2 x 4 windows and 1 x 8 windows differ by rounding only. */
 static void accumulation_is_a_larger_batch(void **state) {
     (void)state;
     student((const char *[]){ "train.batch=8", "train.accumulate=1", "data.order=sequential" }, 3);
@@ -346,8 +367,8 @@ static void two_processes_do_not_share_a_run(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(resumed_equals_unbroken), cmocka_unit_test(log_is_cut_back_to_the_checkpoint),
-        cmocka_unit_test(one_thread_equals_two), cmocka_unit_test(products_go_the_recorded_way),
-        cmocka_unit_test(accumulation_is_a_larger_batch), cmocka_unit_test(it_learns),
+        cmocka_unit_test(one_thread_equals_two), cmocka_unit_test(recomputed_equals_kept),
+        cmocka_unit_test(products_go_the_recorded_way), cmocka_unit_test(accumulation_is_a_larger_batch), cmocka_unit_test(it_learns),
         cmocka_unit_test(metrics_lines), cmocka_unit_test(a_run_is_not_overwritten), cmocka_unit_test(bad_settings),
         cmocka_unit_test(resume_without_a_run_starts_and_says_so), cmocka_unit_test(all_checkpoints_broken_is_an_error),
         cmocka_unit_test(a_step_that_is_not_finite_changes_nothing), cmocka_unit_test(spikes_stop_the_run),
