@@ -119,13 +119,6 @@ void sgn_signs_place(sgn_signs *s, sgn_code code, int64_t out, int64_t in, void 
     s->cols_index = place_index(&at, code_of_columns(code), in, out);
 }
 
-static void pack_above(const sgn_real *w, int64_t n, sgn_real cut, uint64_t *word) {
-    for (int64_t j = 0; j < n; j++) {
-        if (j % WORD == 0) word[j / WORD] = 0;
-        word[j / WORD] |= (uint64_t)(w[j] > cut || w[j] < -cut) << (j % WORD);
-    }
-}
-
 int64_t sgn_signs_pack(sgn_signs *s, const sgn_real *w, int64_t begin, int64_t end) {
     if (s->code == SGN_CODE_BINARY) return sgn_plane_pack(&s->rows, w, begin, end);
     const sgn_kernels *k = sgn_kernels_get();
@@ -141,7 +134,7 @@ int64_t sgn_signs_pack(sgn_signs *s, const sgn_real *w, int64_t begin, int64_t e
             uint64_t *old = s->rows.word + i * stride + at, *mask = s->rows_mask.word + i * stride + at;
             k->pack_signs(from, n, sign);
             if (code->kept) k->pack_kept(from, n, code->kept, code->of, kept);
-            else pack_above(from, n, s->cut, kept);
+            else k->pack_above(from, n, s->cut, kept);
             for (int64_t j = 0; j < words; j++) {
                 changed += __builtin_popcountll((kept[j] ^ mask[j]) | ((sign[j] ^ old[j]) & kept[j]));
                 old[j] = sign[j], mask[j] = kept[j];

@@ -65,7 +65,7 @@ static void fill(void) {
             k->binary_gemm = ref->binary_gemm;
         }
 #define FILL(entry) if (!k->entry) k->entry = ref->entry
-        FILL(pack_signs); FILL(pack_kept); FILL(dot); FILL(axpy); FILL(sum_squares); FILL(max); FILL(exp_sum); FILL(swiglu);
+        FILL(pack_signs); FILL(pack_kept); FILL(pack_above); FILL(dot); FILL(axpy); FILL(sum_squares); FILL(max); FILL(exp_sum); FILL(swiglu);
         FILL(swiglu_back); FILL(rmsnorm); FILL(rmsnorm_back); FILL(rope); FILL(adamw);
 #undef FILL
         for (int t = 0; t < SGN_DTYPE_COUNT; t++)

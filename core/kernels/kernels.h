@@ -48,8 +48,10 @@ typedef struct {
     /* word[0 .. ceil(n/64)) = sign bits of w[0 .. n), padding bits 0. */
     void (*pack_signs)(const sgn_real *w, int64_t n, uint64_t *word);
     /* word[0 .. ceil(n/64)) = bits of the `kept` (1 or 2) largest |w| of each group of `of` (4, 8 or 16), of equals
-     * the first; a last group of fewer keeps no more than it has. */
+     * the first; a last group of fewer keeps no more than it has. What is not a number is kept last. */
     void (*pack_kept)(const sgn_real *w, int64_t n, int kept, int of, uint64_t *word);
+    /* word[0 .. ceil(n/64)) = bits of |w| > cut; cut >= 0. */
+    void (*pack_above)(const sgn_real *w, int64_t n, sgn_real cut, uint64_t *word);
     /* Indices for binary_gemm, made once per change of the planes: of their rows [begin, end),
      * begin a multiple of SGN_INDEX_ROWS. NULL, or 0 bytes: none wanted. */
     size_t (*binary_index_bytes)(sgn_code code, int64_t n, int64_t k);

@@ -15,7 +15,8 @@ static void pack_signs(const sgn_real *w, int64_t n, uint64_t *word) {
     }
 }
 
-static sgn_real magnitude(sgn_real w) { return w < 0 ? -w : w; }
+/* |w|; less than any where w is not a number */
+static sgn_real magnitude(sgn_real w) { return w < 0 ? -w : w >= 0 ? w : -1; }
 
 /* The `kept` largest |w| of n <= of */
 static uint64_t largest(const sgn_real *w, int64_t n, int kept) {
@@ -33,6 +34,13 @@ static void pack_kept(const sgn_real *w, int64_t n, int kept, int of, uint64_t *
     for (int64_t at = 0; at < n; at += of) {
         if (at % 64 == 0) word[at / 64] = 0;
         word[at / 64] |= largest(w + at, n - at < of ? n - at : of, kept) << at % 64;
+    }
+}
+
+static void pack_above(const sgn_real *w, int64_t n, sgn_real cut, uint64_t *word) {
+    for (int64_t j = 0; j < n; j++) {
+        if (j % 64 == 0) word[j / 64] = 0;
+        word[j / 64] |= (uint64_t)(w[j] > cut || w[j] < -cut) << (j % 64);
     }
 }
 
@@ -191,7 +199,7 @@ static void from_bf16(sgn_real *y, const void *x, int64_t n) {
 
 const sgn_kernels sgn_kernels_ref = {
     .name = "ref",
-    .pack_signs = pack_signs, .pack_kept = pack_kept,
+    .pack_signs = pack_signs, .pack_kept = pack_kept, .pack_above = pack_above,
     .binary_tile_rows = 8, .binary_tile_cols = 512,
     .binary_scratch = binary_scratch, .binary_gemm = binary_gemm,
     .dot = dot, .axpy = axpy, .sum_squares = sum_squares, .max = max, .exp_sum = exp_sum,

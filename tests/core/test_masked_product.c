@@ -115,6 +115,24 @@ static void planes_hold_what_is_kept(void **state) {
     check_ok(sgn_kernels_use(NULL, &err), &err);
 }
 
+/* Not a number is kept last, in every set. */
+static void not_a_number_is_kept_last(void **state) {
+    (void)state;
+    const float w[9] = { NAN, 0, NAN, -1, NAN, NAN, NAN, NAN, NAN };
+    const sgn_kernels *k;
+    for_each_set(k) {
+        uint64_t word = 0;
+        k->pack_kept(w, 9, 1, 4, &word);
+        assert_int_equal(word, 0x118);
+        k->pack_kept(w, 9, 2, 8, &word);
+        assert_int_equal(word, 0x10A);
+        k->pack_kept(w, 9, 1, 16, &word);
+        assert_int_equal(word, 0x8);
+        k->pack_above(w, 9, 0.5f, &word);
+        assert_int_equal(word, 0x8);
+    }
+}
+
 /* A sign of a weight that is not kept changes nothing; a kept one counts once, a new choice twice. */
 static void changes_are_counted(void **state) {
     (void)state;
@@ -329,6 +347,7 @@ static void masked_products_of_odd_values(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(codes_have_names), cmocka_unit_test(planes_hold_what_is_kept), cmocka_unit_test(changes_are_counted),
+        cmocka_unit_test(not_a_number_is_kept_last),
         cmocka_unit_test(masked_products_are_right), cmocka_unit_test(every_number_finds_its_sum), cmocka_unit_test(products_by_sgemm_are_right),
         cmocka_unit_test(columns_give_dx), cmocka_unit_test(masked_products_have_the_same_bits),
         cmocka_unit_test(masked_products_of_odd_values),
