@@ -65,41 +65,52 @@ static size_t binary_index_bytes(sgn_code code, int64_t n, int64_t k) {
 /* 16 columns in three tables: a quad's kept column in the low bits of each. The fourth quad's goes where a table has
  * room, in the high bits: +-x of its column i in table i, where entry 8 adds it, 16 takes it away; the last in entry 24
  * of table 0, which adds it, or of table 1, which takes it away. */
-static uint32_t quads_code(uint64_t sign, uint64_t mask) {
-    static const uint16_t fourth[8] = { 8, 8 << GROUP, 8 << 2 * GROUP, 24, 16, 16 << GROUP, 16 << 2 * GROUP, 24 << GROUP };
-    uint32_t v = fourth[kept_code(sign >> 12, mask >> 12 & 15, 4)];
-    for (int f = 0; f < 3; f++) v |= kept_code(sign >> 4 * f, mask >> 4 * f & 15, 4) << GROUP * f;
+static inline uint64_t quads_code(uint64_t sign, uint64_t mask) {
+    const uint64_t last = kept_code(sign >> 12, mask >> 12, 4), at = last & 3, minus = last >> 2;
+    uint64_t v = at < 3 ? (uint64_t)8 << minus << GROUP * at : (uint64_t)24 << GROUP * minus;
+    for (int f = 0; f < 3; f++) v |= kept_code(sign >> 4 * f, mask >> 4 * f, 4) << GROUP * f;
     return v;
 }
 
-/* Index word `word` of a row */
-static inline __attribute__((always_inline))
-uint32_t index_word(sgn_code code, const uint64_t *sign, const uint64_t *mask, int64_t stride, int64_t word) {
-    const int64_t at = word * word_cols[code];
-    const int count = (int)word_cols[code] / (code == SGN_CODE_1_16 ? 2 : 1);
-    const uint64_t s = row_bits(sign, stride, at, count), m = code == SGN_CODE_BINARY ? 0 : row_bits(mask, stride, at, count);
-    uint32_t v = 0;
+/* Parts of an index word: what at most 64 columns say. */
+static inline int parts(sgn_code code) { return code == SGN_CODE_1_16 ? 2 : 1; }
+
+static inline __attribute__((always_inline)) uint32_t part_code(sgn_code code, uint64_t s, uint64_t m) {
+    uint64_t v = 0;
     switch (code) {
     case SGN_CODE_BINARY: return (uint32_t)s;
     case SGN_CODE_TERNARY:
         for (int f = 0; f < FIELDS; f++) v |= trits_code(s >> 3 * f, m >> 3 * f) << GROUP * f;
-        return v;
-    case SGN_CODE_1_4: return quads_code(s, m) | quads_code(s >> 16, m >> 16) << 3 * GROUP;
+        break;
+    case SGN_CODE_1_4: v = quads_code(s, m) | quads_code(s >> 16, m >> 16) << 3 * GROUP; break;
     case SGN_CODE_1_8:
-        for (int f = 0; f < FIELDS; f++) v |= kept_code(s >> 8 * f, m >> 8 * f & 0xFF, 8) << GROUP * f;
-        return v;
-    case SGN_CODE_1_16: {
-        const uint64_t s2 = row_bits(sign, stride, at + count, count), m2 = row_bits(mask, stride, at + count, count);
-        for (int f = 0; f < FIELDS; f++)
-            v |= kept_code((f < 3 ? s : s2) >> 16 * (f % 3), (f < 3 ? m : m2) >> 16 * (f % 3) & 0xFFFF, 16) << GROUP * f;
-        return v;
-    }
+        for (int f = 0; f < FIELDS; f++) v |= kept_code(s >> 8 * f, m >> 8 * f, 8) << GROUP * f;
+        break;
+    case SGN_CODE_1_16:
+        for (int f = 0; f < FIELDS / 2; f++) v |= kept_code(s >> 16 * f, m >> 16 * f, 16) << GROUP * f;
+        break;
     default:
         for (int f = 0; f < FIELDS; f += 2) {
-            const uint64_t sign8 = s >> 4 * f, mask8 = m >> 4 * f & 0xFF;
-            v |= kept_code(sign8, mask8, 8) << GROUP * f | kept_code(sign8, without_first(mask8, 8), 8) << GROUP * (f + 1);
+            const uint64_t s8 = s >> 4 * f, m8 = m >> 4 * f & 0xFF;
+            v |= kept_code(s8, m8, 8) << GROUP * f | kept_code(s8, without_first(m8), 8) << GROUP * (f + 1);
         }
-        return v;
+    }
+    return (uint32_t)v;
+}
+
+/* to[row] = index word `word` of the rows [i, i + LANES), zeros beyond the last */
+static inline __attribute__((always_inline))
+void index_vector(sgn_code code, const sgn_plane *s, const sgn_plane *mask, int64_t i, int64_t word, uint32_t *to) {
+    const int count = (int)word_cols[code] / parts(code);
+    uint64_t sign[LANES] = { 0 }, kept[LANES] = { 0 };
+    for (int part = 0; part < parts(code); part++) {
+        const int64_t at = word * word_cols[code] + part * count;
+        for (int64_t r = 0; r < LANES && i + r < s->rows; r++) {
+            sign[r] = row_bits(s->word + (i + r) * s->stride, s->stride, at, count);
+            if (code != SGN_CODE_BINARY) kept[r] = row_bits(mask->word + (i + r) * s->stride, s->stride, at, count);
+        }
+        for (int r = 0; r < LANES; r++)
+            to[r] = (part ? to[r] : 0) | part_code(code, sign[r], kept[r]) << part * GROUP * FIELDS / 2;
     }
 }
 
@@ -112,12 +123,10 @@ void index_rows(sgn_code code, const sgn_plane *s, const sgn_plane *mask, int64_
     for (int64_t p = 0; p < c.passes; p++) {
         const int64_t first = pass_word(&c, p), words = pass_word(&c, p + 1) - first;
         uint32_t *pass = (uint32_t *)index + first * all * LANES;
-        for (int64_t i = begin; i < (vectors(end) == all ? all * LANES : end); i++) {
-            const int64_t v = i / LANES, block = v / VECTORS * VECTORS, count = smaller(VECTORS, all - block);
-            uint32_t *to = pass + (block * words + v - block) * LANES + i % LANES;
-            const uint64_t *sign = s->word + i * s->stride, *kept = code == SGN_CODE_BINARY ? NULL : mask->word + i * s->stride;
-            for (int64_t w = 0; w < words; w++)
-                to[w * count * LANES] = i < s->rows ? index_word(code, sign, kept, s->stride, first + w) : 0;
+        for (int64_t v = begin / LANES; v < vectors(end); v++) {
+            const int64_t block = v / VECTORS * VECTORS, count = smaller(VECTORS, all - block);
+            uint32_t *to = pass + (block * words + v - block) * LANES;
+            for (int64_t w = 0; w < words; w++) index_vector(code, s, mask, v * LANES, first + w, to + w * count * LANES);
         }
     }
 }
