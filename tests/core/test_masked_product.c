@@ -6,6 +6,7 @@
 #include "core/gemm.h"
 #include "core/kernels/kernels.h"
 #include "core/parallel.h"
+#include "core/params.h"
 #include "core/products.h"
 #include "core/rng.h"
 
@@ -113,6 +114,26 @@ static void planes_hold_what_is_kept(void **state) {
         }
     }
     check_ok(sgn_kernels_use(NULL, &err), &err);
+}
+
+/* A latent's code reaches its planes; the binary one beside it has none of a mask. */
+static void parameters_declare_their_code(void **state) {
+    (void)state;
+    sgn_params p = { .train = true };
+    int masked, binary;
+    check_ok(sgn_params_add(&p, SGN_PARAM_LATENT, sgn_shape2(33, 70), &masked, &err, "masked"), &err);
+    check_ok(sgn_params_add(&p, SGN_PARAM_LATENT, sgn_shape2(33, 70), &binary, &err, "binary"), &err);
+    p.at[masked].code = SGN_CODE_1_8;
+    check_ok(sgn_params_commit(&p, &err), &err);
+    assert_true(p.planes_bytes == sgn_signs_bytes(SGN_CODE_1_8, 33, 70) + sgn_signs_bytes(SGN_CODE_BINARY, 33, 70));
+    for (int i = 0; i < 2; i++) fill(p.at[i].tensor.data, 33 * 70, 2);
+    sgn_params_refresh_signs(&p);
+    const sgn_signs *s = p.at[masked].tensor.signs, *all = p.at[binary].tensor.signs;
+    int64_t kept = 0;
+    for (int64_t i = 0; i < 33 * 70; i++) kept += sgn_signs_at(s, i / 70, i % 70) != 0;
+    assert_int_equal(kept, 33 * 9);                                         /* 8 groups of 8 and one of 6 */
+    assert_true(s->cols_mask.word && !all->rows_mask.word && !all->cols_mask.word);
+    sgn_params_free(&p);
 }
 
 /* Not a number is kept last, in every set. */
@@ -347,7 +368,7 @@ static void masked_products_of_odd_values(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(codes_have_names), cmocka_unit_test(planes_hold_what_is_kept), cmocka_unit_test(changes_are_counted),
-        cmocka_unit_test(not_a_number_is_kept_last),
+        cmocka_unit_test(parameters_declare_their_code), cmocka_unit_test(not_a_number_is_kept_last),
         cmocka_unit_test(masked_products_are_right), cmocka_unit_test(every_number_finds_its_sum), cmocka_unit_test(products_by_sgemm_are_right),
         cmocka_unit_test(columns_give_dx), cmocka_unit_test(masked_products_have_the_same_bits),
         cmocka_unit_test(masked_products_of_odd_values),
