@@ -56,22 +56,43 @@ static void run_chunk(const sgn_job *j, int64_t c) {
     j->task(j->ctx, c * j->grain, (c + 1) * j->grain < j->n ? (c + 1) * j->grain : j->n);
 }
 
+static int64_t threads_for(int64_t chunks) {
+    return omp_in_parallel() ? 1 : chunks < sgn_threads() ? chunks : sgn_threads();
+}
+
 void sgn_parallel_jobs(const sgn_job *jobs, int count) {
     int64_t chunks = 0;
     for (int i = 0; i < count; i++) chunks += chunks_of(&jobs[i]);
-    const int64_t wanted = chunks < sgn_threads() ? chunks : sgn_threads();
-    if (wanted <= 1 || omp_in_parallel()) {
+    const int64_t threads = threads_for(chunks);
+    if (threads <= 1) {
         for (int64_t c = 0; c < chunks; c++) run_chunk(jobs, c);
         return;
     }
     /* Not `omp for schedule(dynamic)`: libomp as distributions build it allocates for every chunk it hands out. */
     int64_t next = 0;
-#pragma omp parallel num_threads((int)wanted)
+#pragma omp parallel num_threads((int)threads)
     for (int64_t c; (c = __atomic_fetch_add(&next, 1, __ATOMIC_RELAXED)) < chunks;) run_chunk(jobs, c);
 }
 
+/* A thread's own stretch of the chunks, which others help with when theirs is done: the memory that a thread
+ * touched first is the memory that it works on later. */
+typedef struct { _Alignas(64) int64_t next; int64_t end; } share;
+enum { SHARES = 64 };
+
 void sgn_parallel(int64_t n, int64_t grain, sgn_task task, void *ctx) {
-    sgn_parallel_jobs(&(sgn_job){ n, grain < 1 ? 1 : grain, task, ctx }, 1);
+    const sgn_job job = { n, grain < 1 ? 1 : grain, task, ctx };
+    const int64_t chunks = chunks_of(&job), threads = threads_for(chunks), shares = threads < SHARES ? threads : SHARES;
+    if (threads <= 1) {
+        sgn_parallel_jobs(&job, 1);
+        return;
+    }
+    share of[SHARES];
+    for (int64_t s = 0; s < shares; s++) of[s] = (share){ chunks * s / shares, chunks * (s + 1) / shares };
+#pragma omp parallel num_threads((int)threads)
+    for (int64_t s = 0; s < shares; s++) {
+        share *from = &of[(omp_get_thread_num() + s) % shares];
+        for (int64_t c; (c = __atomic_fetch_add(&from->next, 1, __ATOMIC_RELAXED)) < from->end;) run_chunk(&job, c);
+    }
 }
 
 sgn_status sgn_scratch_reserve(sgn_scratch_slot slot, size_t bytes, sgn_error *err) {

@@ -15,7 +15,8 @@ typedef void (*sgn_task)(void *ctx, int64_t begin, int64_t end);
 /* Cuts [0, n) into chunks of `grain` (the last may be shorter). The cuts do not
  * depend on the number of threads, so a task that writes only what belongs to its
  * chunk, in an order of its own, gives the same bits however many threads run.
- * A nested call runs in the calling thread. */
+ * Each thread begins with its own stretch of [0, n), the same one every time, so that
+ * pages lie near the thread that uses them. A nested call runs in the calling thread. */
 void sgn_parallel(int64_t n, int64_t grain, sgn_task task, void *ctx);
 
 /* Loops that do not depend on each other, as one: chunks start in the order given and

@@ -3,6 +3,7 @@
 #include "train/trainer_parts.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -173,7 +174,11 @@ static void announce(const sgn_trainer *t) {
     const sgn_run_config *c = &t->config;
     const double tokens = (double)sgn_shards_info(t->train)->tokens;
     const long cpus = sysconf(_SC_NPROCESSORS_ONLN);
-    sgn_info("%s kernels, %s, %d of %ld CPUs", sgn_kernels_get()->name, sgn_gemm_library(), sgn_threads(), cpus);
+    char peak[48] = "";
+    if (t->peak > 0) snprintf(peak, sizeof peak, ", SGEMM peak %.0f GFLOP/s", 1e-9 * t->peak);
+    sgn_info("%s kernels, %s, %d of %ld CPUs%s", sgn_kernels_get()->name, sgn_gemm_library(), sgn_threads(), cpus, peak);
+    if (getenv("OPENBLAS_CORETYPE"))
+        sgn_info("OPENBLAS_CORETYPE = %s decides for OpenBLAS which of its kernels to run: not the CPU", getenv("OPENBLAS_CORETYPE"));
     if (sgn_products_any(SGN_PRODUCT_SGEMM)) sgn_info("products with signs go to SGEMM where that is faster here, or forced (products.json)");
     sgn_info("%.2f M parameters, %.2f M of them one bit in use; about %.0f MiB of memory ('signum plan' shows the parts)",
              (double)p->parameters / 1e6, (double)p->binary_weights / 1e6, (double)p->total / 1048576);

@@ -39,6 +39,22 @@ static void every_element_once(void **state) {
     assert_int_equal(sgn_thread_id(), 0);
 }
 
+/* Two loops as one: each element of each once, the cuts of both as alone. */
+static void jobs_run_together(void **state) {
+    (void)state;
+    for (int threads = 1; threads <= 3; threads++) {
+        static record a, b;
+        a = (record){ .n = 999 }, b = (record){ .n = 70 };
+        sgn_threads_set(threads);
+        sgn_parallel_jobs((sgn_job[]){ { 999, 10, visit, &a }, { 0, 0, NULL, NULL }, { 70, 64, visit, &b } }, 3);
+        for (int64_t i = 0; i < 999; i++) assert_true(a.seen[i] == 1 && a.chunk_of[i] == i / 10 * 10);
+        for (int64_t i = 0; i < 70; i++) assert_true(b.seen[i] == 1 && b.chunk_of[i] == i / 64 * 64);
+        assert_int_equal(a.bad_ids + b.bad_ids, 0);
+    }
+    sgn_parallel_jobs(NULL, 0);
+    sgn_threads_set(0);
+}
+
 static void outer(void *ctx, int64_t begin, int64_t end) {
     record *r = ctx;
     const int id = sgn_thread_id();
@@ -93,7 +109,7 @@ static void scratch_belongs_to_its_thread(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_element_once), cmocka_unit_test(nested_loops_stay_in_their_thread),
+        cmocka_unit_test(every_element_once), cmocka_unit_test(jobs_run_together), cmocka_unit_test(nested_loops_stay_in_their_thread),
         cmocka_unit_test(scratch_belongs_to_its_thread),
     };
     return check_run(tests);
