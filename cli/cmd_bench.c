@@ -102,6 +102,18 @@ static sgn_status gemm(const values *v, sgn_error *err) {
 
 /* --- step ------------------------------------------------------------------------------------------- */
 
+/* {"attention": {"forward": s, "backward": s}, ...} */
+static sgn_json *ops_json(const sgn_op_times *t) {
+    sgn_json *all = sgn_json_new_object();
+    for (int i = 0; i < t->count; i++) {
+        sgn_json *one = sgn_json_new_object();
+        set_real(one, "forward", t->at[i].forward);
+        set_real(one, "backward", t->at[i].backward);
+        sgn_json_set(all, t->at[i].op->name, one);
+    }
+    return all;
+}
+
 static sgn_status step_json(const values *v, const sgn_step_bench *b, sgn_error *err) {
     sgn_json *j = sgn_json_new_object(), *s = sgn_json_new_object();
     set_real(j, "tok_s", b->tok_s.median);
@@ -113,6 +125,7 @@ static sgn_status step_json(const values *v, const sgn_step_bench *b, sgn_error 
     set_real(s, "optimizer", b->step.optimizer);
     set_real(s, "data", b->step.data);
     sgn_json_set(j, "step_s", s);
+    sgn_json_set(j, "op_s", ops_json(&b->ops));
     set_real(j, "refresh_s", b->refresh_s);
     set_real(j, "model_gflops", b->model_gflops);
     set_real(j, "sgemm_gflops", b->sgemm_gflops);
@@ -138,6 +151,12 @@ static void step_print(const sgn_step_bench *b) {
     for (size_t i = 0; i < sizeof part / sizeof *part; i++)
         printf("  %-10s %8.4f s  %4.1f %%\n", part[i].name, part[i].seconds, 100 * part[i].seconds / all);
     printf("  of optimizer, planes and index tables %.4f s  %.1f %%\n", b->refresh_s, 100 * b->refresh_s / all);
+    printf("of the student's two passes:\n");
+    for (int i = 0; i < b->ops.count; i++) {
+        const sgn_op_time *o = &b->ops.at[i];
+        printf("  %-18s forward %8.4f s, backward %8.4f s  %4.1f %%\n", o->op->name, o->forward, o->backward,
+               100 * (o->forward + o->backward) / all);
+    }
 }
 
 enum { MAX_WORDS = 64, FIXED_WORDS = 4 };

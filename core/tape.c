@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
 #include "core/tape.h"
 
 #include <string.h>
+#include <time.h>
 #include "core/checked.h"
 #include "core/parallel.h"
 
@@ -133,6 +135,24 @@ static bool record(sgn_tape *t, sgn_node *n, sgn_tensor *const in[], const void 
     return t->error.status == SGN_OK;
 }
 
+static double seconds(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+static void run(sgn_tape *t, const sgn_node *n, void (*pass)(const sgn_node *n), bool backward) {
+    sgn_op_times *all = t->times;
+    const double start = all ? seconds() : 0;
+    pass(n);
+    if (!all) return;
+    int i = 0;
+    while (i < all->count && all->at[i].op != n->op) i++;
+    if (i == SGN_TIMED_OPS) return;
+    if (i == all->count) all->at[all->count++] = (sgn_op_time){ .op = n->op };
+    *(backward ? &all->at[i].backward : &all->at[i].forward) += seconds() - start;
+}
+
 static sgn_node *next_node(sgn_tape *t, const sgn_op *op) {
     if (t->count == t->capacity) {
         (void)SGN_ERROR(&t->error, SGN_NOMEM, "%s: all %d nodes of the tape are taken", op->name, t->capacity);
@@ -146,7 +166,7 @@ sgn_tensor *sgn_tape_apply(sgn_tape *t, const sgn_op *op, sgn_tensor *const in[]
     sgn_node *n = t->error.status ? NULL : next_node(t, op);
     if (!n || !record(t, n, in, args)) return &t->inert;
     t->count++;
-    if (!t->dry) op->forward(n);
+    if (!t->dry) run(t, n, op->forward, false);
     return n->out;
 }
 
@@ -302,7 +322,7 @@ static bool backward_node(sgn_tape *t, const sgn_node *n) {
     if (n->op == &segment_op) return backward_segment(t, n);
     for (int k = 0; k < n->op->n_in; k++)
         if (n->in[k] && !give_grad(t, n->in[k])) return false;
-    if (!t->dry) n->op->backward(n);
+    if (!t->dry) run(t, n, n->op->backward, true);
     return take_grad(t, n->out);
 }
 

@@ -26,6 +26,11 @@ typedef enum { SGN_TAPE_TRAIN, SGN_TAPE_NOGRAD, SGN_TAPE_RECOMPUTE } sgn_tape_mo
 
 typedef struct { size_t bytes; sgn_real *at; } sgn_free_block;
 
+/* Seconds by op, in the order of their first use; added to. */
+enum { SGN_TIMED_OPS = 32 };
+typedef struct { const sgn_op *op; double forward, backward; } sgn_op_time;
+typedef struct { sgn_op_time at[SGN_TIMED_OPS]; int count; } sgn_op_times;
+
 typedef struct {
     sgn_arena       book, data;
     sgn_tape_mode   mode;
@@ -39,6 +44,7 @@ typedef struct {
     size_t          last_at;       /* its place in `data` */
     sgn_tensor     *entry;         /* input of the running segment, */
     size_t          entry_at;      /* whose own records begin here in `book` */
+    sgn_op_times   *times;         /* the caller's; NULL: nobody asks */
     sgn_tensor      inert;         /* what builders return after an error */
     sgn_error       error;         /* the first one wins */
 } sgn_tape;

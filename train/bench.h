@@ -29,6 +29,7 @@ sgn_status sgn_bench_sgemm(double *gflops, sgn_error *err);
 typedef struct {
     sgn_spread     tok_s;
     sgn_step_times step;                       /* medians of each part */
+    sgn_op_times   ops;                        /* the student's, means */
     double         refresh_s;                  /* of optimizer: column planes and index tables */
     double         model_gflops;               /* 6 N tok_s: N weights of binary and dense layers and of the head;
                                                 * not the embedding, attention scores, or the teacher */

@@ -120,9 +120,15 @@ static sgn_status run_steps(bench *b, int64_t steps, sgn_step_bench *out, sgn_er
     double part[PARTS], refresh[3];
     sgn_trainer *t = &b->trainer;
     SGN_TRY(one_step(b, 0, part, err));        /* not counted: pages, caches, optimizer state */
+    t->tape.times = &out->ops;
+    out->ops.count = 0;
     for (int64_t i = 0; i < steps; i++) {
         SGN_TRY(one_step(b, (uint64_t)i + 1, part, err));
         for (int k = 0; k < PARTS; k++) b->sample[k * steps + i] = part[k];
+    }
+    for (int i = 0; i < out->ops.count; i++) {
+        out->ops.at[i].forward /= (double)steps;
+        out->ops.at[i].backward /= (double)steps;
     }
     for (int i = 0; i < 3; i++) refresh[i] = time_refresh(&t->model.params);
     out->refresh_s = sgn_spread_of(refresh, 3).median;

@@ -178,7 +178,7 @@ static void announce(const sgn_trainer *t) {
     if (t->peak > 0) snprintf(peak, sizeof peak, ", SGEMM peak %.0f GFLOP/s", 1e-9 * t->peak);
     sgn_info("%s kernels, %s, %d of %ld CPUs%s", sgn_kernels_get()->name, sgn_gemm_library(), sgn_threads(), cpus, peak);
     if (getenv("OPENBLAS_CORETYPE"))
-        sgn_info("OPENBLAS_CORETYPE = %s decides for OpenBLAS which of its kernels to run: not the CPU", getenv("OPENBLAS_CORETYPE"));
+        sgn_info("OpenBLAS runs its %s kernels because OPENBLAS_CORETYPE says so, whatever the CPU could do", getenv("OPENBLAS_CORETYPE"));
     if (sgn_products_any(SGN_PRODUCT_SGEMM)) sgn_info("products with signs go to SGEMM where that is faster here, or forced (products.json)");
     sgn_info("%.2f M parameters, %.2f M of them one bit in use; about %.0f MiB of memory ('signum plan' shows the parts)",
              (double)p->parameters / 1e6, (double)p->binary_weights / 1e6, (double)p->total / 1048576);

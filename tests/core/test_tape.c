@@ -2,6 +2,7 @@
  *
  * SPDX-License-Identifier: MIT */
 #include "tests/check.h"
+#include <time.h>
 #include "core/gemm.h"
 #include "core/ops.h"
 #include "core/parallel.h"
@@ -320,6 +321,36 @@ static void shape_messages(void **state) {
     sgn_tape_free(&t);
 }
 
+/* Each op once, in the order of first use; a tape that nobody asks keeps none; the parts fit into the whole. */
+static void times_of_ops(void **state) {
+    (void)state;
+    static model m;
+    static const char *const order[] = { "embedding", "rmsnorm", "matmul", "attention", "add", "swiglu", "head_loss" };
+    sgn_error err = { 0 };
+    sgn_tape t;
+    sgn_op_times times = { .count = 0 };
+    struct timespec from, to;
+    double sum = 0;
+    model_init(&m, false);
+    check_ok(sgn_tape_init(&t, NODES, 1 << 20, &err), &err);
+    for (int asked = 0; asked < 2; asked++) {
+        t.times = asked ? &times : NULL;
+        clock_gettime(CLOCK_MONOTONIC, &from);
+        sgn_tape_begin(&t, SGN_TAPE_TRAIN);
+        sgn_tensor *loss = model_loss(&m, &t, NULL);
+        check_ok(sgn_tape_backward(&t, loss, &err), &err);
+        clock_gettime(CLOCK_MONOTONIC, &to);
+        assert_int_equal(times.count, asked ? 7 : 0);
+    }
+    for (int i = 0; i < 7; i++) {
+        assert_string_equal(times.at[i].op->name, order[i]);
+        assert_true(times.at[i].forward > 0 && times.at[i].backward > 0);
+        sum += times.at[i].forward + times.at[i].backward;
+    }
+    assert_true(sum <= (double)(to.tv_sec - from.tv_sec) + 1e-9 * (double)(to.tv_nsec - from.tv_nsec));
+    sgn_tape_free(&t);
+}
+
 int main(void) {
     sgn_error err = { 0 };
     if (sgn_gemm_init(&err) != SGN_OK) return 1;
@@ -334,6 +365,7 @@ int main(void) {
         cmocka_unit_test(full_tapes),
         cmocka_unit_test(absurd_sizes),
         cmocka_unit_test(shape_messages),
+        cmocka_unit_test(times_of_ops),
     };
     return check_run(tests);
 }
