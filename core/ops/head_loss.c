@@ -72,8 +72,11 @@ static sgn_status infer(const sgn_node *n, sgn_shape *out, size_t *saved, sgn_er
         SGN_FAIL(err, SGN_CONFIG, "head_loss wants a teacher where lambda is %g; give one or set lambda to 0", a->lambda);
     *out = sgn_shape1(1);
     SGN_TRY(sgn_scratch_reserve(SGN_SCRATCH_SHARED, lay_out(n, &(chunk){ 0 }), err));
-    if (taught(n) && a->soft.stored.data)
-        SGN_TRY(sgn_gemm_stored_reserve(a->soft.stored, sgn_rows(head), a->soft.width, err));
+    if (taught(n) && a->soft.stored.data) {                     /* a full chunk, and the last */
+        const int64_t rows[] = { chunk_rows(n), sgn_rows(h) % chunk_rows(n) };
+        for (int i = 0; i < 2; i++)
+            SGN_TRY(sgn_gemm_stored_reserve(a->soft.stored, rows[i], sgn_rows(head), a->soft.width, err));
+    }
     return taught(n) ? sgn_scratch_reserve(SGN_SCRATCH_OP, 2 * (size_t)sgn_rows(head) * sizeof(sgn_real), err) : SGN_OK;
 }
 

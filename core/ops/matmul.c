@@ -12,7 +12,7 @@ static sgn_status infer(const sgn_node *n, sgn_shape *out, size_t *saved, sgn_er
     *out = sgn_shape2(sgn_rows(x), sgn_rows(w));
     if (!w->stored.data) return SGN_OK;
     if (n->train) SGN_FAIL(err, SGN_UNSUPPORTED, "matmul: a matrix that stays in its file gives no gradients; load it");
-    return sgn_gemm_stored_reserve(w->stored, sgn_rows(w), sgn_cols(w), err);
+    return sgn_gemm_stored_reserve(w->stored, sgn_rows(x), sgn_rows(w), sgn_cols(w), err);
 }
 
 static void forward(const sgn_node *n) {

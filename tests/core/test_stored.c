@@ -137,7 +137,7 @@ static sgn_real *reals(int64_t n, uint64_t stream) {
  * edges, one token; F32 at an odd address is converted, else used as it is. */
 static void products_are_those_of_reals(void **state) {
     (void)state;
-    static const int64_t shape[][3] = { { 1, 5, 7 }, { 3, 300, 40 }, { 1000, 17, 33 }, { 530, 1050, 12 }, { 700, 900, 65 } };
+    static const int64_t shape[][3] = { { 1, 5, 7 }, { 3, 300, 40 }, { 1000, 17, 33 }, { 530, 1050, 12 }, { 700, 900, 65 }, { 260, 700, 1600 } };
     static const sgn_dtype types[] = { SGN_DTYPE_F32, SGN_DTYPE_F16, SGN_DTYPE_BF16 };
     for (size_t s = 0; s < sizeof shape / sizeof *shape; s++) for (int t = 0; t < 4; t++) {
         const int64_t tokens = shape[s][0], out = shape[s][1], in = shape[s][2];
@@ -146,7 +146,7 @@ static void products_are_those_of_reals(void **state) {
         sgn_gemm_forward(want, x, w.real, tokens, out, in);
         for (int threads = 1; threads <= 5; threads += threads == 1 ? 1 : 3) {
             sgn_threads_set(threads);
-            check_ok(sgn_gemm_stored_reserve(w.stored, out, in, &err), &err);
+            check_ok(sgn_gemm_stored_reserve(w.stored, tokens, out, in, &err), &err);
             memset(got, 0xFF, (size_t)(tokens * out) * sizeof *got);
             sgn_gemm_forward_stored(got, x, w.stored, tokens, out, in);
             assert_memory_equal(got, want, (size_t)(tokens * out) * sizeof *got);
