@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <stdlib.h>
 #include <string.h>
-#include "data/tokenizer.h"
+#include "data/tokenizer_kind.h"
 #include "data/utf8.h"
 
 /* Bytes at the end that may be the beginning of a character: 0..3. */
@@ -25,6 +25,10 @@ sgn_status sgn_decoder_put(sgn_decoder *d, const sgn_tokenizer *t, int32_t id,
     if (!piece)
         SGN_FAIL(err, SGN_FORMAT, "token id %d: the vocabulary ends at %d", id, sgn_tokenizer_vocab(t) - 1);
     if (sgn_tokenizer_is_special(t, id) && !d->specials) more = 0;
+    if (more && !d->begun) {
+        for (int32_t k = sgn_tokenizer_leading_spaces(t); k > 0 && more && *piece == ' '; k--) piece++, more--;
+        d->begun = true;
+    }
     if (d->size + more > d->room) {
         const size_t room = 2 * (d->size + more) + 64;
         char *grown = realloc(d->text, room);
@@ -43,6 +47,7 @@ sgn_status sgn_decoder_put(sgn_decoder *d, const sgn_tokenizer *t, int32_t id,
 void sgn_decoder_end(sgn_decoder *d, const char **text, size_t *n) {
     forget_shown(d);
     d->shown = d->size;
+    d->begun = false;
     *text = d->text;
     *n = d->size;
 }

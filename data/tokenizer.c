@@ -15,6 +15,7 @@ struct sgn_tokenizer {
     sgn_digest      hash;
     int32_t         eot;
     void           *tables;
+    sgn_decoding    decoding;
     pthread_mutex_t lock;      /* of the encoders that no call is using */
     void           *idle[IDLE_ENCODERS];
     int             idle_count;
@@ -40,6 +41,17 @@ void sgn_ids_free(sgn_ids *ids) {
 
 /* --- open and close --------------------------------------------------------------------------- */
 
+static int32_t end_of_text(const sgn_vocabulary *v) {
+    static const char *const names[] = { SGN_EOT, "<|end_of_text|>" };
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        const int32_t id = sgn_vocabulary_find(v, names[i], strlen(names[i]));
+        if (id >= 0 && v->special[id]) return id;
+    }
+    if (v->eos) return v->eos - 1;
+    const int32_t id = sgn_vocabulary_find(v, "</s>", 4);
+    return id >= 0 && v->special[id] ? id : -1;
+}
+
 static sgn_status build(sgn_tokenizer *t, const char *where, sgn_error *err) {
     const sgn_vocabulary *v = &t->vocabulary;
     for (int i = 0; (t->kind = sgn_tokenizer_kind_at(i)) != NULL; i++)
@@ -47,9 +59,15 @@ static sgn_status build(sgn_tokenizer *t, const char *where, sgn_error *err) {
     if (!t->kind) SGN_FAIL(err, SGN_UNSUPPORTED, "%s: no kind of tokenizer encodes this vocabulary", where);
     t->hash = sgn_vocabulary_digest(v);
     if (!t->hash.hex[0]) SGN_FAIL(err, SGN_NOMEM, "%s: no memory for the digest of its vocabulary", where);
-    const int32_t eot = sgn_vocabulary_find(v, SGN_EOT, strlen(SGN_EOT));
-    t->eot = eot >= 0 && v->special[eot] ? eot : -1;
-    return t->kind->tables_open ? t->kind->tables_open(&t->tables, v, where, err) : SGN_OK;
+    t->eot = end_of_text(v);
+    if (t->kind->tables_open) SGN_TRY(t->kind->tables_open(&t->tables, v, where, err));
+    const sgn_decoding *d = t->kind->decoding ? t->kind->decoding(t->tables) : NULL;
+    t->decoding = d ? *d : (sgn_decoding){ 0 };
+    if (!t->decoding.start) {
+        t->decoding.bytes = v->bytes;
+        t->decoding.start = v->start;
+    }
+    return SGN_OK;
 }
 
 sgn_status sgn_tokenizer_from(sgn_tokenizer **out, sgn_vocabulary *v, const char *where, sgn_error *err) {
@@ -115,13 +133,18 @@ static void give_back(sgn_tokenizer *t, void *encoder) {
 }
 
 sgn_status sgn_tokenizer_encode(const sgn_tokenizer *t, const char *text, size_t size, sgn_ids *out, sgn_error *err) {
+    return sgn_tokenizer_encode_as(t, text, size, 0, out, err);
+}
+
+sgn_status sgn_tokenizer_encode_as(const sgn_tokenizer *t, const char *text, size_t size, unsigned flags, sgn_ids *out,
+                                   sgn_error *err) {
     if (size == 0) return SGN_OK;
-    if (!t->kind->encoder_open) return t->kind->encode(NULL, text, size, out, err);
+    if (!t->kind->encoder_open) return t->kind->encode(NULL, text, size, flags, out, err);
     sgn_tokenizer *pool = (sgn_tokenizer *)(uintptr_t)t;       /* const to the caller: ids do not depend on the pool */
     void *encoder = take_idle(pool);
     if (!encoder) SGN_TRY(t->kind->encoder_open(&encoder, t->tables, err));
     const size_t before = out->count;
-    const sgn_status s = t->kind->encode(encoder, text, size, out, err);
+    const sgn_status s = t->kind->encode(encoder, text, size, flags, out, err);
     if (s != SGN_OK) out->count = before;
     give_back(pool, encoder);
     return s;
@@ -132,6 +155,9 @@ sgn_status sgn_tokenizer_encode(const sgn_tokenizer *t, const char *text, size_t
 const char *sgn_tokenizer_kind_name(const sgn_tokenizer *t) { return t->kind->name; }
 int32_t sgn_tokenizer_vocab(const sgn_tokenizer *t) { return t->vocabulary.count; }
 int32_t sgn_tokenizer_eot(const sgn_tokenizer *t) { return t->eot; }
+int32_t sgn_tokenizer_bos(const sgn_tokenizer *t) { return t->vocabulary.bos - 1; }
+int32_t sgn_tokenizer_eos(const sgn_tokenizer *t) { return t->vocabulary.eos - 1; }
+int32_t sgn_tokenizer_leading_spaces(const sgn_tokenizer *t) { return t->decoding.spaces; }
 const char *sgn_tokenizer_hash(const sgn_tokenizer *t) { return t->hash.hex; }
 const sgn_vocabulary *sgn_tokenizer_vocabulary(const sgn_tokenizer *t) { return &t->vocabulary; }
 
@@ -139,7 +165,10 @@ static bool has(const sgn_tokenizer *t, int32_t id) { return id >= 0 && id < t->
 
 const char *sgn_tokenizer_piece(const sgn_tokenizer *t, int32_t id, size_t *n) {
     *n = 0;
-    return has(t, id) ? sgn_vocabulary_piece(&t->vocabulary, id, n) : NULL;
+    if (!has(t, id)) return NULL;
+    if (t->vocabulary.special[id]) return sgn_vocabulary_piece(&t->vocabulary, id, n);
+    *n = t->decoding.start[id + 1] - t->decoding.start[id];
+    return t->decoding.bytes + t->decoding.start[id];
 }
 
 bool sgn_tokenizer_is_special(const sgn_tokenizer *t, int32_t id) { return has(t, id) && t->vocabulary.special[id]; }

@@ -31,13 +31,22 @@ sgn_status  sgn_tokenizer_save(const sgn_tokenizer *t, const char *path, sgn_err
 
 const char *sgn_tokenizer_kind_name(const sgn_tokenizer *t);       /* "byte", "bpe" */
 int32_t     sgn_tokenizer_vocab(const sgn_tokenizer *t);           /* number of ids, specials included */
-int32_t     sgn_tokenizer_eot(const sgn_tokenizer *t);             /* id of <|endoftext|>, -1: none */
+int32_t     sgn_tokenizer_eot(const sgn_tokenizer *t);             /* id of <|endoftext|> or its like, which ends a document; -1: none */
+int32_t     sgn_tokenizer_bos(const sgn_tokenizer *t);             /* what its model puts before a text; encode does not; -1: none */
+int32_t     sgn_tokenizer_eos(const sgn_tokenizer *t);             /* what its model puts after a text; -1: none */
 /* XXH3-128 over pieces, specials and merges: equal for equal tokenizers however they are stored. */
 const char *sgn_tokenizer_hash(const sgn_tokenizer *t);
 
-/* Appends the ids of `text`. Special tokens are never recognised in text: text is text. */
+/* Appends the ids of `text`. Special tokens are not recognised in text: text is text. */
 sgn_status  sgn_tokenizer_encode(const sgn_tokenizer *t, const char *text, size_t size, sgn_ids *out, sgn_error *err);
-/* The bytes of a piece, *n of them and not NUL-terminated; specials have their name ("<|endoftext|>").
+/* The same, told more; flags are added up. */
+enum {
+    SGN_ENCODE_SPECIALS = 1,   /* names of special tokens in the text become their ids */
+    SGN_ENCODE_CONTINUES = 2,  /* the text goes on from an earlier part: nothing is put before it */
+};
+sgn_status  sgn_tokenizer_encode_as(const sgn_tokenizer *t, const char *text, size_t size, unsigned flags, sgn_ids *out,
+                                    sgn_error *err);
+/* The bytes that a piece decodes to, *n of them and not NUL-terminated; specials have their name ("<|endoftext|>").
  * NULL and 0 for an id outside the vocabulary. */
 const char *sgn_tokenizer_piece(const sgn_tokenizer *t, int32_t id, size_t *n);
 bool        sgn_tokenizer_is_special(const sgn_tokenizer *t, int32_t id);
@@ -51,6 +60,7 @@ typedef struct {
     size_t size, room;         /* of text */
     size_t shown;              /* bytes of text already given out */
     bool   specials;           /* set: specials decode to their name, else to nothing */
+    bool   begun;              /* text has come: no more bytes fall off its beginning */
 } sgn_decoder;
 /* *text, *n: what has become whole by this id (perhaps nothing); valid until the next call. */
 sgn_status  sgn_decoder_put(sgn_decoder *d, const sgn_tokenizer *t, int32_t id,

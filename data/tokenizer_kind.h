@@ -7,6 +7,13 @@
 #include "data/tokenizer.h"
 #include "data/vocabulary.h"
 
+/* What ids decode to where it is not the bytes of their pieces ("\xE2\x96\x81the" to " the", "<0x0A>" to a newline). */
+typedef struct {
+    const char     *bytes;     /* id decodes to bytes[start[id] .. start[id+1]), perhaps none */
+    const uint32_t *start;     /* (count + 1); NULL: to its piece */
+    int32_t         spaces;    /* so many spaces, where there are, fall off the beginning of a text */
+} sgn_decoding;
+
 typedef struct {
     const char *name, *help;
     /* The vocabulary that the kind brings along, asked for by its name; NULL: it needs a file. */
@@ -18,7 +25,8 @@ typedef struct {
     /* What encoding changes: one per thread. */
     sgn_status (*encoder_open)(void **encoder, const void *tables, sgn_error *err);
     void       (*encoder_close)(void *encoder);
-    sgn_status (*encode)(void *encoder, const char *text, size_t size, sgn_ids *out, sgn_error *err);
+    sgn_status (*encode)(void *encoder, const char *text, size_t size, unsigned flags, sgn_ids *out, sgn_error *err);
+    const sgn_decoding *(*decoding)(const void *tables);           /* NULL: ids decode to their pieces */
 } sgn_tokenizer_kind;
 
 const sgn_tokenizer_kind *sgn_tokenizer_kind_at(int i);        /* NULL past the end */
@@ -26,5 +34,6 @@ const sgn_tokenizer_kind *sgn_tokenizer_kind_at(int i);        /* NULL past the 
 /* A tokenizer of a vocabulary, which it takes over, also where it fails. */
 sgn_status sgn_tokenizer_from(sgn_tokenizer **t, sgn_vocabulary *v, const char *where, sgn_error *err);
 const sgn_vocabulary *sgn_tokenizer_vocabulary(const sgn_tokenizer *t);
+int32_t sgn_tokenizer_leading_spaces(const sgn_tokenizer *t);      /* sgn_decoding's */
 
 #endif

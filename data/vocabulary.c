@@ -61,12 +61,14 @@ static sgn_status grow_slots(sgn_vocabulary *v, sgn_error *err) {
     for (int32_t id = 0; id < v->count; id++) {
         size_t n;
         const char *piece = sgn_vocabulary_piece(v, id, &n);
-        v->slot[slot_of(v, piece, n)] = id + 1;
+        int32_t *slot = &v->slot[slot_of(v, piece, n)];
+        if (!*slot) *slot = id + 1;                /* the first of twins */
     }
     return SGN_OK;
 }
 
-sgn_status sgn_vocabulary_add(sgn_vocabulary *v, const char *bytes, size_t n, bool special, const char *where, sgn_error *err) {
+static sgn_status append(sgn_vocabulary *v, const char *bytes, size_t n, bool special, bool twin, const char *where,
+                         sgn_error *err) {
     char text[40];
     if (n == 0 || n > SGN_PIECE_MAX)
         SGN_FAIL(err, SGN_FORMAT, "%s: piece %d (\"%s\") has %zu bytes; 1 to %d are allowed", where, v->count,
@@ -74,18 +76,26 @@ sgn_status sgn_vocabulary_add(sgn_vocabulary *v, const char *bytes, size_t n, bo
     if (v->count == SGN_VOCAB_MAX || (v->count && v->start[v->count] > UINT32_MAX - n))
         SGN_FAIL(err, SGN_FORMAT, "%s: more than %d pieces, or 4 GiB of them", where, SGN_VOCAB_MAX);
     const int32_t known = sgn_vocabulary_find(v, bytes, n);
-    if (known >= 0)
+    if (known >= 0 && !twin)
         SGN_FAIL(err, SGN_FORMAT, "%s: piece %d (\"%s\") has the bytes of piece %d", where, v->count,
                  shown(bytes, n, text), known);
     SGN_TRY(grow_pieces(v, n, err));
     SGN_TRY(grow_slots(v, err));
     if (v->count == 0) v->start[0] = 0;
     memcpy(v->bytes + v->start[v->count], bytes, n);
-    v->slot[slot_of(v, bytes, n)] = v->count + 1;
+    if (known < 0) v->slot[slot_of(v, bytes, n)] = v->count + 1;
     v->special[v->count] = special;
     v->start[v->count + 1] = v->start[v->count] + (uint32_t)n;
     v->count++;
     return SGN_OK;
+}
+
+sgn_status sgn_vocabulary_add(sgn_vocabulary *v, const char *bytes, size_t n, bool special, const char *where, sgn_error *err) {
+    return append(v, bytes, n, special, false, where, err);
+}
+
+sgn_status sgn_vocabulary_add_token(sgn_vocabulary *v, const char *bytes, size_t n, bool special, const char *where, sgn_error *err) {
+    return append(v, bytes, n, special, true, where, err);
 }
 
 sgn_status sgn_vocabulary_merge(sgn_vocabulary *v, int32_t left, int32_t right, const char *where, sgn_error *err) {
@@ -120,11 +130,14 @@ static char *put32(char *to, uint32_t x) {
 }
 
 /* Canonical form: "sgn-vocabulary 1\n", count, each piece as (length, special,
- * bytes), merges, each merge as (left, right); numbers as u32. */
+ * bytes), merges, each merge as (left, right); numbers as u32. Then, where there are any,
+ * scores as the bits of a double (u32 low, high) and the form with its length. */
 sgn_digest sgn_vocabulary_digest(const sgn_vocabulary *v) {
     static const char title[] = "sgn-vocabulary 1\n";
     const size_t text = v->count ? v->start[v->count] : 0;
-    const size_t size = sizeof title - 1 + 8 + 8 * (size_t)v->count + text + 8 * (size_t)v->merges;
+    const size_t formed = v->form ? strlen(v->form) : 0;
+    const size_t size = sizeof title - 1 + 8 + 8 * (size_t)v->count + text + 8 * (size_t)v->merges
+                        + (v->score ? 8 * (size_t)v->count : 0) + (v->form ? 4 + formed : 0);
     char *form = malloc(size), *to = form;
     if (!form) return (sgn_digest){ "" };
     memcpy(to, title, sizeof title - 1);
@@ -139,6 +152,12 @@ sgn_digest sgn_vocabulary_digest(const sgn_vocabulary *v) {
     to = put32(to, (uint32_t)v->merges);
     for (int32_t i = 0; i < v->merges; i++)
         to = put32(put32(to, (uint32_t)v->merge[i].left), (uint32_t)v->merge[i].right);
+    for (int32_t id = 0; v->score && id < v->count; id++) {
+        uint64_t bits;
+        memcpy(&bits, &v->score[id], sizeof bits);
+        to = put32(put32(to, (uint32_t)bits), (uint32_t)(bits >> 32));
+    }
+    if (v->form) memcpy(put32(to, (uint32_t)formed), v->form, formed);
     const sgn_digest d = sgn_digest_bytes(form, size);
     free(form);
     return d;
@@ -150,5 +169,7 @@ void sgn_vocabulary_free(sgn_vocabulary *v) {
     free(v->special);
     free(v->merge);
     free(v->slot);
+    free(v->score);
+    free(v->form);
     *v = (sgn_vocabulary){ 0 };
 }

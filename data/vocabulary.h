@@ -23,6 +23,11 @@ typedef struct {
     bool      *special;        /* (count): a mark such as <|endoftext|>, not text */
     sgn_merge *merge;          /* (merges), the first to be tried first */
     int32_t    merges;
+    double    *score;          /* (count) of Unigram pieces; NULL: none */
+    /* A tokenizer.json less model.vocab and model.merges: how text is cut, normalized and put together.
+     * Pieces are byte strings where it says ByteLevel, else as they stand in the file. NULL: GPT-2's way. */
+    char      *form;
+    int32_t    bos, eos;       /* ids + 1 of what the model puts around a text; 0: none */
     int32_t   *slot;           /* hash of the pieces' bytes -> id + 1 */
     uint32_t   slots;
     int32_t    room, merge_room;
@@ -31,6 +36,8 @@ typedef struct {
 
 /* The new piece has id `count`. Refused: empty, too long, known already. `where` names the source. */
 sgn_status sgn_vocabulary_add(sgn_vocabulary *v, const char *bytes, size_t n, bool special, const char *where, sgn_error *err);
+/* The same for a token that is no piece of the model: its bytes may be those of a piece, which then is what find gives. */
+sgn_status sgn_vocabulary_add_token(sgn_vocabulary *v, const char *bytes, size_t n, bool special, const char *where, sgn_error *err);
 /* The piece left + right must exist. */
 sgn_status sgn_vocabulary_merge(sgn_vocabulary *v, int32_t left, int32_t right, const char *where, sgn_error *err);
 int32_t    sgn_vocabulary_find(const sgn_vocabulary *v, const char *bytes, size_t n);  /* -1: none */

@@ -187,8 +187,9 @@ static sgn_status encode_word(encoder *e, const char *word, size_t n, sgn_ids *o
     return SGN_OK;
 }
 
-static sgn_status encode(void *p, const char *text, size_t size, sgn_ids *out, sgn_error *err) {
+static sgn_status encode(void *p, const char *text, size_t size, unsigned flags, sgn_ids *out, sgn_error *err) {
     encoder *e = p;
+    (void)flags;
     const char *word;
     size_t n;
     sgn_splitter_begin(e->words, text, size);

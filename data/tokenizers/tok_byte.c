@@ -10,7 +10,7 @@ static sgn_status built_in(sgn_vocabulary *v, sgn_error *err) {
 }
 
 static bool reads(const sgn_vocabulary *v) {
-    if (v->merges > 0 || v->count < 256) return false;
+    if (v->form || v->merges > 0 || v->count < 256) return false;
     for (int b = 0; b < 256; b++) {
         size_t n;
         const char *piece = sgn_vocabulary_piece(v, b, &n);
@@ -19,8 +19,9 @@ static bool reads(const sgn_vocabulary *v) {
     return true;
 }
 
-static sgn_status encode(void *encoder, const char *text, size_t size, sgn_ids *out, sgn_error *err) {
+static sgn_status encode(void *encoder, const char *text, size_t size, unsigned flags, sgn_ids *out, sgn_error *err) {
     (void)encoder;
+    (void)flags;
     SGN_TRY(sgn_ids_reserve(out, size, err));
     for (size_t i = 0; i < size; i++) out->id[out->count + i] = (unsigned char)text[i];
     out->count += size;

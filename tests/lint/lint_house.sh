@@ -20,6 +20,7 @@ only 'omp.h' core/parallel.c
 only 'jansson' core/json.c
 only 'yaml' core/config_yaml.c
 only 'pcre2' data/pretokenize.c
+only 'utf8proc' data/unicode.c
 only 'xxhash' core/digest.c
 for f in $(grep -rlE '#include <(immintrin|arm_neon)' $LIBRARY cli); do
     case $f in core/kernels/*) ;; *) say "$f uses intrinsics outside core/kernels" ;; esac

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: MIT */
+#include "data/unicode.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <utf8proc.h>
+#include "data/utf8.h"
+
+static unsigned category(uint32_t cp) {
+    static const uint16_t bits[] = {
+        [UTF8PROC_CATEGORY_CN] = SGN_UNASSIGNED, [UTF8PROC_CATEGORY_LU] = SGN_LU, [UTF8PROC_CATEGORY_LL] = SGN_LL,
+        [UTF8PROC_CATEGORY_LT] = SGN_LT, [UTF8PROC_CATEGORY_LM] = SGN_LM, [UTF8PROC_CATEGORY_LO] = SGN_LO,
+        [UTF8PROC_CATEGORY_MN] = SGN_MARK, [UTF8PROC_CATEGORY_MC] = SGN_MARK, [UTF8PROC_CATEGORY_ME] = SGN_MARK,
+        [UTF8PROC_CATEGORY_ND] = SGN_NUMBER | SGN_DIGIT, [UTF8PROC_CATEGORY_NL] = SGN_NUMBER,
+        [UTF8PROC_CATEGORY_NO] = SGN_NUMBER, [UTF8PROC_CATEGORY_PC] = SGN_PUNCTUATION,
+        [UTF8PROC_CATEGORY_PD] = SGN_PUNCTUATION, [UTF8PROC_CATEGORY_PS] = SGN_PUNCTUATION,
+        [UTF8PROC_CATEGORY_PE] = SGN_PUNCTUATION, [UTF8PROC_CATEGORY_PI] = SGN_PUNCTUATION,
+        [UTF8PROC_CATEGORY_PF] = SGN_PUNCTUATION, [UTF8PROC_CATEGORY_PO] = SGN_PUNCTUATION,
+        [UTF8PROC_CATEGORY_SM] = SGN_SYMBOL, [UTF8PROC_CATEGORY_SC] = SGN_SYMBOL, [UTF8PROC_CATEGORY_SK] = SGN_SYMBOL,
+        [UTF8PROC_CATEGORY_SO] = SGN_SYMBOL, [UTF8PROC_CATEGORY_ZS] = SGN_SEPARATOR,
+        [UTF8PROC_CATEGORY_ZL] = SGN_SEPARATOR, [UTF8PROC_CATEGORY_ZP] = SGN_SEPARATOR,
+        [UTF8PROC_CATEGORY_CC] = SGN_CONTROL, [UTF8PROC_CATEGORY_CF] = SGN_CONTROL, [UTF8PROC_CATEGORY_CS] = SGN_CONTROL,
+        [UTF8PROC_CATEGORY_CO] = SGN_CONTROL,
+    };
+    return bits[utf8proc_category((utf8proc_int32_t)cp)];
+}
+
+unsigned sgn_unicode_class(uint32_t cp) {
+    const unsigned c = category(cp);
+    if (cp == '\n' || cp == '\r') return c | SGN_SPACE | SGN_NEWLINE;
+    return c & SGN_SEPARATOR || (cp >= '\t' && cp <= '\r') || cp == 0x85 ? c | SGN_SPACE : c;
+}
+
+/* A run of UTF-8, appended. */
+static sgn_status append(utf8proc_option_t o, const char *text, size_t size, char **out, size_t *n, sgn_error *err) {
+    utf8proc_uint8_t *form = NULL;
+    const utf8proc_ssize_t got = utf8proc_map((const utf8proc_uint8_t *)text, (utf8proc_ssize_t)size, &form, o);
+    char *grown = got >= 0 ? realloc(*out, *n + (size_t)got + 1) : NULL;
+    if (grown) {
+        memcpy(grown + *n, form, (size_t)got);
+        *out = grown;
+        *n += (size_t)got;
+        grown[*n] = '\0';
+    }
+    free(form);
+    if (!grown) SGN_FAIL(err, SGN_NOMEM, "no memory to normalize %zu bytes of text", size);
+    return SGN_OK;
+}
+
+/* Simple case mapping, but for U+0130, whose full one is "i" and a dot above. */
+static sgn_status lower(const char *text, size_t size, char **out, size_t *n, sgn_error *err) {
+    char *to = *out = malloc(2 * size + 1);
+    if (!to) SGN_FAIL(err, SGN_NOMEM, "no memory to lower %zu bytes of text", size);
+    for (size_t i = 0; i < size;) {
+        uint32_t cp;
+        const int k = sgn_utf8_char(text + i, size - i, &cp);
+        if (k == 0) *to++ = text[i++];
+        else if (cp == 0x130) memcpy(to, "i\xCC\x87", 3), to += 3, i += 2;
+        else to += sgn_utf8_put(to, (uint32_t)utf8proc_tolower((utf8proc_int32_t)cp)), i += (size_t)k;
+    }
+    *to = '\0';
+    *n = (size_t)(to - *out);
+    return SGN_OK;
+}
+
+sgn_status sgn_unicode_normalize(sgn_normal_form form, const char *text, size_t size, char **out, size_t *n, sgn_error *err) {
+    static const int options[] = {
+        [SGN_NFC] = UTF8PROC_STABLE | UTF8PROC_COMPOSE, [SGN_NFD] = UTF8PROC_STABLE | UTF8PROC_DECOMPOSE,
+        [SGN_NFKC] = UTF8PROC_STABLE | UTF8PROC_COMPOSE | UTF8PROC_COMPAT,
+        [SGN_NFKD] = UTF8PROC_STABLE | UTF8PROC_DECOMPOSE | UTF8PROC_COMPAT,
+    };
+    if (form == SGN_LOWERCASE) return lower(text, size, out, n, err);
+    *n = 0;
+    *out = calloc(1, 1);
+    sgn_status s = *out ? SGN_OK : SGN_ERROR(err, SGN_NOMEM, "no memory to normalize %zu bytes of text", size);
+    for (size_t i = 0; i < size && s == SGN_OK;) {
+        const size_t good = sgn_utf8_prefix(text + i, size - i);
+        if (good) s = append((utf8proc_option_t)options[form], text + i, good, out, n, err);
+        i += good;
+        if (s == SGN_OK && i < size) {             /* a stray byte */
+            char *grown = realloc(*out, *n + 2);
+            if (!grown) s = SGN_ERROR(err, SGN_NOMEM, "no memory to normalize %zu bytes of text", size);
+            else *out = grown, grown[(*n)++] = text[i++], grown[*n] = '\0';
+        }
+    }
+    if (s == SGN_OK) return SGN_OK;
+    free(*out);
+    *out = NULL;
+    return s;
+}
