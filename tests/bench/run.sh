@@ -32,14 +32,19 @@ for t in $threads; do
     done
 done
 
-# preset batch seq teacher threads peer
+for code in ternary 1:4 1:8 1:16 2:8; do
+    wanted "code $code" || continue
+    measure ours "code $code 1024 2048 768 1" $S bench gemm --m 1024 --n 2048 --k 768 --threads 1 --code $code --json
+done
+
+# preset batch seq teacher threads peer, and a setting of ours
 most=$(( cpus < 2 ? cpus : 2 ))
-while read -r preset batch seq teacher t with; do
-    case="step $preset $batch $seq $teacher $t"
+while read -r preset batch seq teacher t with setting; do
+    case="step $preset $batch $seq $teacher $t${setting:+ $setting}"
     wanted "$case" || continue
     set -- --preset $preset --batch $batch --seq $seq --teacher $teacher --threads $t --steps $steps
     for r in $(seq "$rounds"); do
-        measure ours "$case" $S bench step "$@" --json </dev/null
+        measure ours "$case" $S bench step "$@" --json $setting </dev/null
         if [ "$with" = peer ] && [ -n "$peer" ]; then measure torch "$case" $peer tests/bench/torch_step.py "$@" </dev/null; fi
     done
 done <<LIST
@@ -50,6 +55,7 @@ fbi-130m 4 256 same $most peer
 fbi-130m 4 256 none 1 alone
 fbi-130m 4 64 none $most alone
 fbi-130m 1 2048 none $most alone
+fbi-130m 1 2048 none $most alone train.recompute=true
 LIST
 
 python3 tests/bench/table.py "$log" "$out"

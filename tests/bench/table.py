@@ -45,12 +45,34 @@ def gemm_table(all_of):
             '|---|---|---|---|---|---|---|---|', *rows, '']
 
 
+def code_table(all_of):
+    rows = []
+    for (_, case), runs in all_of.items():
+        if case.startswith('code '):
+            _, code, m, n, k, threads = case.split()
+            r = runs[0]
+            rows.append(f'| {code} | {m} x {n} x {k} | {threads} | {r["binary_gflops"]:.0f} | {r["ratio_forward"]:.2f} | {r["ratio_dx"]:.2f} |')
+    head = ['| signs | M x N x K | threads | ours, GF/s with zeros counted | over SGEMM, forward | dx |', '|---|---|---|---|---|---|']
+    return [*head, *rows, ''] if rows else []
+
+
+def op_table(steps):
+    """Of each case microseconds per token in attention and in everything else of the two passes."""
+    rows = []
+    for name, tokens, ours in steps:
+        of = lambda pick: statistics.median(sum(v['forward'] + v['backward'] for k, v in r['op_s'].items() if pick(k)) for r in ours)
+        cells = [of(lambda k: k == 'sign_matmul'), of(lambda k: k == 'head_loss'), of(lambda k: k == 'attention'),
+                 of(lambda k: k not in ('sign_matmul', 'head_loss', 'attention'))]
+        rows.append(f'| {name} | ' + ' | '.join('%.1f' % (1e6 * c / tokens) for c in cells) + ' |')
+    return ['| microseconds per token | threads | binary layers | head and loss | attention | the rest |', '|---|---|---|---|---|---|', *rows, '']
+
+
 def step_table(all_of):
-    rows, parts = [], []
+    rows, parts, steps = [], [], []
     for (who, case), ours in all_of.items():
         if who != 'ours' or not case.startswith('step '):
             continue
-        _, preset, batch, seq, teacher, threads = case.split()
+        _, preset, batch, seq, teacher, threads, *setting = case.split(' ')
         theirs = all_of.get(('torch', case), [])
         speed = lambda runs: spread([r['tok_s'] for r in runs], '%.1f')
         memory = statistics.median(r['rss_mb'] for r in ours)
@@ -61,7 +83,8 @@ def step_table(all_of):
                 each = [a['tok_s'] / b['tok_s'] for a, b in zip(ours, theirs)]
                 gain += f' ({min(each):.2f} - {max(each):.2f})'
             share = '%.2f' % (memory / statistics.median(r['rss_mb'] for r in theirs))
-        name = f'{preset}, {batch} x {seq}, teacher {teacher} | {threads}'
+        name = ', '.join([preset, f'{batch} x {seq}', f'teacher {teacher}', *filter(None, setting)]) + f' | {threads}'
+        steps.append((name, int(batch) * int(seq), ours))
         rows.append(f'| {name} | {speed(ours)} | {speed(theirs) if theirs else "-"} | {gain} | '
                     f'{spread([r["sgemm_ratio"] for r in ours], "%.2f")} | {memory:.0f} | {share} |')
         time = lambda key: statistics.median(r['step_s'][key] for r in ours)
@@ -74,7 +97,7 @@ def step_table(all_of):
     return ['| step | threads | ours, tokens/s | PyTorch, tokens/s | ratio | model FLOP/s over SGEMM | peak MiB | over PyTorch |',
             '|---|---|---|---|---|---|---|---|', *rows, '',
             '| step | threads | teacher, s | forward, s | backward, s | optimizer, s | of it: planes and indices |',
-            '|---|---|---|---|---|---|---|', *parts, '']
+            '|---|---|---|---|---|---|---|', *parts, '', *op_table(steps)]
 
 
 def main():
@@ -88,13 +111,13 @@ def main():
     if ours[0]['isa'] == 'avx512' and ours[0]['blas'].split()[-1] in ('Haswell', 'Zen', 'Excavator'):
         facts.append('**not a fair pair: our kernels use AVX-512, OpenBLAS here does not**')
     if torch:
-        facts.append(f'PyTorch {torch[0]["torch"]} on {", ".join(p.split("/")[-1] for p in torch[0]["blas"])}, core type {torch[0]["core"]}')
+        facts.append(f'PyTorch {torch[0]["torch"]} on {", ".join("/".join(p.split("/")[-2:]) for p in torch[0]["blas"])}, core type {torch[0]["core"]}')
     with open(document) as f:
         text = f.read()
     if text.count(BEGIN) != 1 or text.count(END) != 1:
         sys.exit(f'table.py: {document} has no markers {BEGIN} ... {END}')
     before, rest = text.split(BEGIN)
-    lines = ['; '.join(facts) + '.', '', *gemm_table(all_of), *step_table(all_of)]
+    lines = ['; '.join(facts) + '.', '', *gemm_table(all_of), *code_table(all_of), *step_table(all_of)]
     with open(document, 'w') as f:
         f.write(before + BEGIN + '\n' + '\n'.join(lines).rstrip('\n') + '\n' + END + rest.split(END)[1])
     print('\n'.join(lines))
