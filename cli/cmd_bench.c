@@ -7,6 +7,7 @@
 #include "core/gemm.h"
 #include "core/kernels/kernels.h"
 #include "core/parallel.h"
+#include "core/products.h"
 #include "train/bench.h"
 
 typedef struct {
@@ -132,6 +133,7 @@ static sgn_status step_json(const values *v, const sgn_step_bench *b, sgn_error 
     set_real(j, "sgemm_ratio", b->model_gflops / b->sgemm_gflops);
     set_real(j, "rss_mb", b->rss_mb);
     set_machine(j);
+    sgn_json_set(j, "products", sgn_products_record());
     sgn_json_set(j, "preset", sgn_json_new_text(v->preset, strlen(v->preset)));
     set_int(j, "batch", v->batch), set_int(j, "seq", v->seq);
     sgn_json_set(j, "teacher", sgn_json_new_text(v->teacher, strlen(v->teacher)));

@@ -45,8 +45,8 @@ void        sgn_gemm_whole(const sgn_gemm_args *g);
 
 /* y = x W^T, the three products of a dense layer: x (tokens, in), W (out, in). */
 void sgn_gemm_forward(sgn_real *y, const sgn_real *x, const sgn_real *w, int64_t tokens, int64_t out, int64_t in);
-/* The same with W as its file has it: each strip of rows becomes reals once for many tokens. Reserve outside loops, before.
- * The bits are those of sgn_gemm_forward where a strip is a tile: below 2^20 reals. */
+/* The same with W as its file has it: each strip of rows becomes reals once for many tokens. Reserve outside loops, before. The bits are
+ * those of sgn_gemm_forward. */
 void sgn_gemm_forward_stored(sgn_real *y, const sgn_real *x, sgn_stored w, int64_t tokens, int64_t out, int64_t in);
 sgn_status sgn_gemm_stored_reserve(sgn_stored w, int64_t tokens, int64_t out, int64_t in, sgn_error *err);
 void sgn_gemm_dx(sgn_real *dx, const sgn_real *dy, const sgn_real *w, int64_t tokens, int64_t out, int64_t in);  /* += */

@@ -48,12 +48,14 @@ void sgn_threads_set(int n) {
 
 int sgn_thread_id(void) { return omp_in_parallel() ? omp_get_thread_num() : 0; }
 
-static int64_t chunks_of(const sgn_job *j) { return j->n <= 0 ? 0 : (j->n + j->grain - 1) / j->grain; }
+static int64_t grain_of(const sgn_job *j) { return j->grain < 1 ? 1 : j->grain; }
+static int64_t chunks_of(const sgn_job *j) { return j->n <= 0 ? 0 : (j->n + grain_of(j) - 1) / grain_of(j); }
 
 /* Chunk c of all jobs', counted through. */
 static void run_chunk(const sgn_job *j, int64_t c) {
     for (int64_t n; c >= (n = chunks_of(j)); j++) c -= n;
-    j->task(j->ctx, c * j->grain, (c + 1) * j->grain < j->n ? (c + 1) * j->grain : j->n);
+    const int64_t begin = c * grain_of(j), end = begin + grain_of(j);
+    j->task(j->ctx, begin, end < j->n ? end : j->n);
 }
 
 static int64_t threads_for(int64_t chunks) {
@@ -80,7 +82,7 @@ typedef struct { _Alignas(64) int64_t next; int64_t end; } share;
 enum { SHARES = 64 };
 
 void sgn_parallel(int64_t n, int64_t grain, sgn_task task, void *ctx) {
-    const sgn_job job = { n, grain < 1 ? 1 : grain, task, ctx };
+    const sgn_job job = { n, grain, task, ctx };
     const int64_t chunks = chunks_of(&job), threads = threads_for(chunks), shares = threads < SHARES ? threads : SHARES;
     if (threads <= 1) {
         sgn_parallel_jobs(&job, 1);

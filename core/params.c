@@ -88,9 +88,20 @@ static sgn_status slab_alloc(sgn_slab *s, bool train, const char *what, sgn_erro
     return SGN_OK;
 }
 
+static void zero_task(void *ctx, int64_t begin, int64_t end) {
+    memset((sgn_real *)ctx + begin, 0, (size_t)(end - begin) * sizeof(sgn_real));
+}
+
+/* By all threads at once, each its stretch: at the first time that is where a page will lie. */
+static void clear(sgn_real *x, int64_t n) {
+    if (x) sgn_parallel(n, 1 << 20, zero_task, x);
+}
+
 static sgn_status commit(sgn_params *p, sgn_error *err) {
     SGN_TRY(slab_alloc(&p->dense, p->train, "dense parameters", err));
     SGN_TRY(slab_alloc(&p->latent, p->train, "latent weights", err));
+    clear(p->dense.data, p->dense.count);
+    clear(p->latent.data, p->latent.count);
     p->planes_bytes = planes_bytes(p);
     SGN_TRY(sgn_memory_alloc(&p->planes, p->planes_bytes, "sign planes", err));
     p->signs = calloc((size_t)p->count, sizeof *p->signs);
@@ -143,13 +154,9 @@ int64_t sgn_params_numel(const sgn_params *p) {
     return sum;
 }
 
-static void zero_task(void *ctx, int64_t begin, int64_t end) {
-    memset((sgn_real *)ctx + begin, 0, (size_t)(end - begin) * sizeof(sgn_real));
-}
-
 void sgn_params_zero_grad(sgn_params *p) {
-    if (p->dense.grad) sgn_parallel(p->dense.count, 1 << 20, zero_task, p->dense.grad);
-    if (p->latent.grad) sgn_parallel(p->latent.count, 1 << 20, zero_task, p->latent.grad);
+    clear(p->dense.grad, p->dense.count);
+    clear(p->latent.grad, p->latent.count);
 }
 
 typedef struct {

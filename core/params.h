@@ -30,7 +30,8 @@ enum { SGN_PARAM_NAME = 112 };
 typedef struct {
     char            name[SGN_PARAM_NAME];   /* "model.layers.0.mlp.up_proj.weight" */
     sgn_param_class class;
-    sgn_code        code;                   /* of a latent; binary unless changed between add and commit */
+    sgn_code        code;                   /* of a latent; binary unless changed between add and commit. A ternary one's
+                                             * tensor.signs->cut is its linear kind's to set, before each packing */
     sgn_tensor      tensor;                 /* views into the slabs after commit */
     int64_t         offset;                 /* in its slab, reals; of no meaning where it is stored */
 } sgn_param;

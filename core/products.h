@@ -3,7 +3,8 @@
  * so the choice is measured once, cached, and recorded with a run.
  *
  * A choice belongs to (n, k) and a class of m: one (1), few (2 to 31), many. It does not depend on
- * threads; masked signs go the way of a binary matrix of their shape. What nobody has chosen is computed by tables. SIGNUM_PRODUCTS=table|sgemm forces one way.
+ * threads; masked signs go the way of a binary matrix of their shape. What nobody has chosen is
+ * computed by tables. SIGNUM_PRODUCTS=table|sgemm forces one way.
  * Choices are made outside loops, by one thread; the product looks them up.
  *
  * SPDX-License-Identifier: MIT */

@@ -10,8 +10,8 @@ typedef struct { double median, low, high; } sgn_spread;
 
 sgn_spread sgn_spread_of(double *sample, int64_t n);       /* sorts it; n >= 1 */
 
-/* Products with signs, or with what `code` keeps of them, beside SGEMM of the same shape, in turn, with the threads in use. Wall time; with one thread
- * CPU time, which other programs disturb less. SGEMM is the faster of our tiles and one call with OpenBLAS's own threads. */
+/* Products with signs, or with what `code` keeps of them, beside SGEMM of the same shape, in turn, with the
+ * threads in use. Wall time; with one thread CPU time, which other programs disturb less. SGEMM is the faster of our tiles and one call with OpenBLAS's own threads. */
 typedef struct {
     sgn_spread binary, sgemm;                  /* GFLOP/s of Y = X S^T, counting 2 m n k, zeros too */
     sgn_spread forward, dx;                    /* seconds of SGEMM over seconds of ours: Y = X S^T, dX = dY S */

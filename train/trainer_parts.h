@@ -16,7 +16,8 @@ typedef struct {
     sgn_run_config           config;       /* resolved */
     const sgn_train_options *options;
     int                      lock;         /* RUN/.lock, held; -1: none */
-    sgn_path                 settings, tokenizer, products, from;    /* RUN/config.yaml, .../tokenizer.json, .../products.json, checkpoint to continue */
+    sgn_path                 settings, tokenizer, products;    /* RUN/config.yaml, .../tokenizer.json, .../products.json */
+    sgn_path                 from;         /* checkpoint to continue */
     sgn_shards              *train, *valid;
     sgn_sampler              sampler;
     sgn_loader              *loader;

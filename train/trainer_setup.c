@@ -174,8 +174,8 @@ static void announce(const sgn_trainer *t) {
     const sgn_run_config *c = &t->config;
     const double tokens = (double)sgn_shards_info(t->train)->tokens;
     const long cpus = sysconf(_SC_NPROCESSORS_ONLN);
-    char peak[48] = "";
-    if (t->peak > 0) snprintf(peak, sizeof peak, ", SGEMM peak %.0f GFLOP/s", 1e-9 * t->peak);
+    char peak[64] = "";
+    if (t->peak > 0) snprintf(peak, sizeof peak, ", SGEMM peak %.0f GFLOP/s (%d x one thread)", 1e-9 * t->peak, sgn_threads());
     sgn_info("%s kernels, %s, %d of %ld CPUs%s", sgn_kernels_get()->name, sgn_gemm_library(), sgn_threads(), cpus, peak);
     if (getenv("OPENBLAS_CORETYPE"))
         sgn_info("OpenBLAS runs its %s kernels because OPENBLAS_CORETYPE says so, whatever the CPU could do", getenv("OPENBLAS_CORETYPE"));

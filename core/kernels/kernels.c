@@ -144,8 +144,8 @@ static sgn_job tables_job(const sgn_binary_product *p, int count, sgn_binary_til
 
 static void sum_by_table(const sgn_binary_product *p, int count) {
     sgn_binary_tiles t;
-    const sgn_job job = tables_job(p, count, &t);
-    sgn_parallel_jobs(&job, 1);
+    const sgn_job j = tables_job(p, count, &t);
+    sgn_parallel(j.n, j.grain, j.task, j.ctx);
 }
 
 static sgn_product_way way_of(const sgn_binary_product *p) { return sgn_products_way(p->m, p->n, p->k); }

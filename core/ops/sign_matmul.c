@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* y = (x . alpha) S^T + (x beta) 1^T, S = sign(W) (FBI-LLM, arXiv 2407.07093).
+/* y = (x . alpha) S^T + (x beta) 1^T, S = sign(W) (FBI-LLM, arXiv 2407.07093) or what the latent's code keeps of it.
  * With u = dy S, r = dy 1:  dx += u . alpha + r beta^T,  dalpha += sum_t x . u,
  * dbeta += sum_t r x,  dW += dy^T (x . alpha), straight through the sign.
  * Tokens go through backward in chunks, so that no second (tokens, in) array exists. */
@@ -50,13 +50,12 @@ static void x_beta_rows(void *ctx, int64_t begin, int64_t end) {
 
 static void forward(const sgn_node *n) {
     const sgn_tensor *x = x_of(n), *alpha = alpha_of(n);
-    const sgn_signs *s = w_of(n)->signs;
     const int64_t in = sgn_cols(x), out = sgn_cols(n->out);
     if (beta_of(n)) sgn_parallel(sgn_rows(x), sgn_row_grain(in), x_beta_rows, (void *)n);
-    sgn_binary_gemm_run(&(sgn_binary_product){
-        .m = sgn_rows(x), .n = out, .k = in, .x = x->data, .ldx = in, .in_scale = alpha ? alpha->data : NULL,
-        .s = &s->rows, .index = s->rows_index,
-        .row_add = beta_of(n) ? sgn_scratch(SGN_SCRATCH_SHARED) : NULL, .y = n->out->data, .ldy = out });
+    sgn_binary_product p = { .m = sgn_rows(x), .x = x->data, .ldx = in, .in_scale = alpha ? alpha->data : NULL,
+                             .row_add = beta_of(n) ? sgn_scratch(SGN_SCRATCH_SHARED) : NULL, .y = n->out->data, .ldy = out };
+    sgn_binary_product_bind(&p, w_of(n)->signs, false);
+    sgn_binary_gemm_run(&p);
 }
 
 static void row_sums(void *ctx, int64_t begin, int64_t end) {
@@ -67,10 +66,10 @@ static void row_sums(void *ctx, int64_t begin, int64_t end) {
 
 /* u = dy S or u += dy S for some tokens. */
 static sgn_binary_product dy_signs(const sgn_node *n, int64_t from, int64_t rows, bool add, sgn_real *u) {
-    const sgn_signs *s = w_of(n)->signs;
     const int64_t in = sgn_cols(x_of(n)), out = sgn_cols(n->out);
-    return (sgn_binary_product){ .m = rows, .n = in, .k = out, .x = n->out->grad + from * out, .ldx = out,
-                                 .s = &s->cols, .index = s->cols_index, .add = add, .y = u, .ldy = in };
+    sgn_binary_product p = { .m = rows, .x = n->out->grad + from * out, .ldx = out, .add = add, .y = u, .ldy = in };
+    sgn_binary_product_bind(&p, w_of(n)->signs, true);
+    return p;
 }
 
 /* dW += dy^T x and u (+)= dy S at once: the threads that finish one go on with the other. */

@@ -54,6 +54,8 @@ static sgn_status infer(const sgn_node *n, sgn_shape *out, size_t *saved, sgn_er
     if (!sgn_same_shape(alpha->shape, sgn_shape2(out_of(n), groups(n))))
         return sgn_misfit(n, "alpha (out, ceil(in/group)) for W (out, in)", alpha, w, err);
     if (w->data && !w->signs) SGN_FAIL(err, SGN_SHAPE, "sign_matmul_group wants a latent weight, which has sign planes");
+    if (w->signs && w->signs->code != SGN_CODE_BINARY)
+        SGN_FAIL(err, SGN_UNSUPPORTED, "sign_matmul_group wants all signs of a latent weight, not some of them");
     *out = sgn_shape2(sgn_rows(x), out_of(n));
     SGN_TRY(sgn_scratch_reserve(SGN_SCRATCH_SHARED, lay_out(n).bytes, err));
     SGN_TRY(sgn_binary_gemm_reserve(out_of(n), group_of(n), err));

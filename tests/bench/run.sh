@@ -41,7 +41,7 @@ done
 most=$(( cpus < 2 ? cpus : 2 ))
 while read -r preset batch seq teacher t with setting; do
     case="step $preset $batch $seq $teacher $t${setting:+ $setting}"
-    wanted "$case" || continue
+    [ -n "$preset" ] && wanted "$case" || continue
     set -- --preset $preset --batch $batch --seq $seq --teacher $teacher --threads $t --steps $steps
     for r in $(seq "$rounds"); do
         measure ours "$case" $S bench step "$@" --json $setting </dev/null
@@ -53,6 +53,7 @@ tiny 4 256 same $most peer
 fbi-130m 4 256 none $most peer
 fbi-130m 4 256 same $most peer
 fbi-130m 4 256 none 1 alone
+$(for t in 4 8 16 32 64; do [ "$t" -le "$cpus" ] && echo "fbi-130m 4 256 none $t alone"; done)
 fbi-130m 4 64 none $most alone
 fbi-130m 1 2048 none $most alone
 fbi-130m 1 2048 none $most alone train.recompute=true

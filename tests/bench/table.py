@@ -67,6 +67,22 @@ def op_table(steps):
     return ['| microseconds per token | threads | binary layers | head and loss | attention | the rest |', '|---|---|---|---|---|---|', *rows, '']
 
 
+def ratios(all_of):
+    """What is judged as a quotient of two of our own rows."""
+    speed = {case: statistics.median(r['tok_s'] for r in runs) for (who, case), runs in all_of.items() if who == 'ours' and case.startswith('step ')}
+    two, one = speed.get('step fbi-130m 4 256 none 2'), speed.get('step fbi-130m 4 256 none 1')
+    small, long = speed.get('step fbi-130m 4 64 none 2'), speed.get('step fbi-130m 1 2048 none 2')
+    lines = []
+    if two and one:
+        lines += [f'{t} threads over 1, fbi-130m, 4 x 256: **{speed[c] / one:.2f}**.' for t in (2, 4, 8, 16, 32, 64)
+                  if (c := f'step fbi-130m 4 256 none {t}') in speed]
+    if two and long:
+        lines.append(f'Time per token at 1 x 2048 over 4 x 256: **{two / long:.2f}**; operations, all counted alike: 1.17.')
+    if small:
+        lines.append(f'fbi-130m, 4 x 64, over the 32 tokens/s published for llm.c (GPT-2 124M, 4 x 64, two cores of another machine): **{small / 32:.0f}**.')
+    return [line for pair in zip(lines, [''] * len(lines)) for line in pair]
+
+
 def step_table(all_of):
     rows, parts, steps = [], [], []
     for (who, case), ours in all_of.items():
@@ -97,7 +113,7 @@ def step_table(all_of):
     return ['| step | threads | ours, tokens/s | PyTorch, tokens/s | ratio | model FLOP/s over SGEMM | peak MiB | over PyTorch |',
             '|---|---|---|---|---|---|---|---|', *rows, '',
             '| step | threads | teacher, s | forward, s | backward, s | optimizer, s | of it: planes and indices |',
-            '|---|---|---|---|---|---|---|', *parts, '', *op_table(steps)]
+            '|---|---|---|---|---|---|---|', *parts, '', *op_table(steps), *ratios(all_of)]
 
 
 def main():

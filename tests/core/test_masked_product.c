@@ -5,6 +5,7 @@
 #include "core/arena.h"
 #include "core/gemm.h"
 #include "core/kernels/kernels.h"
+#include "core/ops.h"
 #include "core/parallel.h"
 #include "core/params.h"
 #include "core/products.h"
@@ -365,13 +366,59 @@ static void masked_products_of_odd_values(void **state) {
     check_ok(sgn_kernels_use(NULL, &err), &err);
 }
 
+/* The op of the linear kinds reads what the latent's code keeps: y = (x . alpha) S^T, dx = (dy S) . alpha and
+ * dW = dy^T (x . alpha) with dy = 1, against sums over sgn_signs_at in double. */
+static void the_op_keeps_what_the_code_keeps(void **state) {
+    (void)state;
+    enum { M = 9, N = 70, K = 101 };
+    for (int code = 0; code < SGN_CODES; code++) {
+        sgn_params p = { .train = true };
+        int w, alpha;
+        check_ok(sgn_params_add(&p, SGN_PARAM_LATENT, sgn_shape2(N, K), &w, &err, "w"), &err);
+        check_ok(sgn_params_add(&p, SGN_PARAM_SCALE, sgn_shape1(K), &alpha, &err, "alpha"), &err);
+        p.at[w].code = (sgn_code)code;
+        check_ok(sgn_params_commit(&p, &err), &err);
+        fill(p.at[w].tensor.data, N * K, 7);
+        fill(p.at[alpha].tensor.data, K, 8);
+        p.at[w].tensor.signs->cut = CUT;
+        sgn_params_refresh_signs(&p);
+        float *memory = filled(M * K, 9), *dx = calloc(M * K, sizeof *dx);
+        sgn_tape t;
+        check_ok(sgn_tape_init(&t, 8, 1 << 20, &err), &err);
+        sgn_tape_begin(&t, SGN_TAPE_TRAIN);
+        sgn_tensor *x = sgn_tape_leaf(&t, sgn_shape2(M, K), memory, dx);
+        sgn_tensor *y = sgn_sign_matmul(&t, x, &p.at[w].tensor, &p.at[alpha].tensor, NULL);
+        check_ok(sgn_tape_end(&t, &err), &err);
+        const sgn_signs *s = p.at[w].tensor.signs;
+        const float *a = p.at[alpha].tensor.data;
+        for (int i = 0; i < M * N; i++) {
+            double sum = 0;
+            for (int k = 0; k < K; k++) sum += (double)memory[i / N * K + k] * (double)a[k] * sgn_signs_at(s, i % N, k);
+            assert_true(fabs((double)y->data[i] - sum) < 1e-4);
+        }
+        y->grad = malloc(M * N * sizeof *y->grad);
+        for (int i = 0; i < M * N; i++) y->grad[i] = 1;
+        t.nodes[0].op->backward(&t.nodes[0]);
+        for (int i = 0; i < M * K; i++) {
+            double sum = 0, dw = 0;
+            for (int n = 0; n < N; n++) sum += sgn_signs_at(s, n, i % K);
+            for (int m = 0; m < M; m++) dw += (double)memory[m * K + i % K] * (double)a[i % K];
+            assert_true(fabs((double)dx[i] - sum * (double)a[i % K]) < 1e-4);
+            assert_true(fabs((double)p.at[w].tensor.grad[i] - dw) < 1e-4);              /* rows 0 .. M-1 of N */
+        }
+        free(y->grad), free(memory), free(dx);
+        sgn_tape_free(&t);
+        sgn_params_free(&p);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(codes_have_names), cmocka_unit_test(planes_hold_what_is_kept), cmocka_unit_test(changes_are_counted),
         cmocka_unit_test(parameters_declare_their_code), cmocka_unit_test(not_a_number_is_kept_last),
         cmocka_unit_test(masked_products_are_right), cmocka_unit_test(every_number_finds_its_sum), cmocka_unit_test(products_by_sgemm_are_right),
         cmocka_unit_test(columns_give_dx), cmocka_unit_test(masked_products_have_the_same_bits),
-        cmocka_unit_test(masked_products_of_odd_values),
+        cmocka_unit_test(masked_products_of_odd_values), cmocka_unit_test(the_op_keeps_what_the_code_keeps),
     };
     return check_run(tests);
 }
