@@ -39,6 +39,8 @@ sgn_tensor *sgn_swiglu(sgn_tape *t, sgn_tensor *gate, sgn_tensor *up);
 typedef enum {
     SGN_SOFT_NONE,
     SGN_SOFT_HIDDEN,           /* a live teacher: its last hidden state and its head */
+    SGN_SOFT_TOP,              /* its likeliest classes, and the mass of the others in one */
+    SGN_SOFT_SAMPLES,          /* classes drawn from it, weighted so that their mean is its distribution */
 } sgn_soft_kind;
 
 typedef struct {
@@ -47,6 +49,12 @@ typedef struct {
     const sgn_real *head;      /* (vocab, width) */
     int64_t         width;
     sgn_stored      stored;    /* the head where `head` is NULL */
+
+    int64_t         top;       /* TOP, SAMPLES: classes per position at most */
+    const int32_t  *id;        /* (tokens, top): classes of a position, all different, those without weight last */
+    const sgn_real *prob;      /* (tokens, top): their probability at `temperature`, or weight; 0: no class */
+    const sgn_real *rest;      /* (tokens): probability of all other classes together; SAMPLES: NULL */
+    const sgn_real *entropy;   /* (tokens): the floor of the soft loss, for sgn_loss_sums; NULL: 0 */
 } sgn_soft;
 
 /* Sums over the positions of one call, in nats. Added to, not set. */

@@ -2,6 +2,9 @@
 /* z = H head^T, loss = scale sum_t [(1 - lambda) hard_t + lambda T^2 soft_t] over positions with a target:
  *   hard_t = -log p(target_t),  soft_t = -sum_v pT(v) log pS(v), both softmaxes at z/T (Hinton et al. 2015);
  *   dz = g scale [(1 - lambda) (p - e_target) + lambda T (pS - pT)],  dH += dz head,  dhead += dz^T H.
+ * Of a teacher whose classes K are known with p, the others only by their sum r (0 for samples), and m = sum_K p + r:
+ *   soft_t = -sum_K p log pS - r log rS,  rS = sum_{not K} pS,  dsoft_t/d(z/T) = m pS - p in K, (m - r/rS) pS elsewhere,
+ * which costs no second pass over the vocabulary: the tail has one factor, K is put in place afterwards.
  * The soft term carries T^2, so that its gradient keeps its size when T changes; `sums` reports soft_t itself.
  * Logits live for one chunk of tokens. Backward makes them, the loss and all gradients in one pass,
  * therefore forward leaves the value to it (NaN until then) where backward will run. */
@@ -32,6 +35,7 @@ typedef struct {               /* one chunk of tokens */
 
 static const sgn_head_loss_args *args_of(const sgn_node *n) { return n->args; }
 static bool taught(const sgn_node *n) { return args_of(n)->lambda > 0; }
+static bool live(const sgn_node *n) { return taught(n) && args_of(n)->soft.kind == SGN_SOFT_HIDDEN; }
 
 static int64_t chunk_rows(const sgn_node *n) {
     const int64_t fit = LOGITS / sgn_rows(n->in[1]);
@@ -54,9 +58,28 @@ static size_t lay_out(const sgn_node *n, chunk *c) {
     size_t at = 0;
     c->term = take(&at, rows, sizeof(terms));
     c->z = take(&at, rows * vocab, sizeof(sgn_real));
-    if (taught(n)) c->zt = take(&at, rows * vocab, sizeof(sgn_real));
+    if (live(n)) c->zt = take(&at, rows * vocab, sizeof(sgn_real));
     if (n->train) c->dh = take(&at, slices(n) * rows * sgn_cols(n->in[0]), sizeof(sgn_real));
     return at;
+}
+
+/* Reals per thread: both softmaxes of a token; of few classes theirs, and at another temperature the student's. */
+static int64_t token_reals(const sgn_node *n) {
+    const sgn_head_loss_args *a = args_of(n);
+    const int64_t vocab = sgn_rows(n->in[1]);
+    return live(n) ? 2 * vocab : a->soft.top + (a->temperature != 1 ? vocab : 0);
+}
+
+static sgn_status check_soft(const sgn_node *n, sgn_error *err) {
+    const sgn_head_loss_args *a = args_of(n);
+    const sgn_soft *s = &a->soft;
+    if (!taught(n)) return SGN_OK;
+    if (s->kind == SGN_SOFT_NONE || (live(n) && s->width < 1))
+        SGN_FAIL(err, SGN_CONFIG, "head_loss wants a teacher where lambda is %g; give one or set lambda to 0", a->lambda);
+    if (!live(n) && (s->top < 1 || s->top > sgn_rows(n->in[1])))
+        SGN_FAIL(err, SGN_CONFIG, "head_loss wants 1 to %lld classes of the teacher per position, got %lld",
+                 (long long)sgn_rows(n->in[1]), (long long)s->top);
+    return SGN_OK;
 }
 
 static sgn_status infer(const sgn_node *n, sgn_shape *out, size_t *saved, sgn_error *err) {
@@ -68,16 +91,16 @@ static sgn_status infer(const sgn_node *n, sgn_shape *out, size_t *saved, sgn_er
     if (!(a->lambda >= 0 && a->lambda <= 1 && a->temperature > 0))
         SGN_FAIL(err, SGN_CONFIG, "head_loss wants lambda in [0, 1] and a temperature above 0, got %g and %g",
                  a->lambda, a->temperature);
-    if (taught(n) && (a->soft.kind != SGN_SOFT_HIDDEN || a->soft.width < 1))
-        SGN_FAIL(err, SGN_CONFIG, "head_loss wants a teacher where lambda is %g; give one or set lambda to 0", a->lambda);
+    SGN_TRY(check_soft(n, err));
     *out = sgn_shape1(1);
     SGN_TRY(sgn_scratch_reserve(SGN_SCRATCH_SHARED, lay_out(n, &(chunk){ 0 }), err));
-    if (taught(n) && a->soft.stored.data) {                     /* a full chunk, and the last */
+    if (live(n) && a->soft.stored.data) {                     /* a full chunk, and the last */
         const int64_t rows[] = { chunk_rows(n), sgn_rows(h) % chunk_rows(n) };
         for (int i = 0; i < 2; i++)
             SGN_TRY(sgn_gemm_stored_reserve(a->soft.stored, rows[i], sgn_rows(head), a->soft.width, err));
     }
-    return taught(n) ? sgn_scratch_reserve(SGN_SCRATCH_OP, 2 * (size_t)sgn_rows(head) * sizeof(sgn_real), err) : SGN_OK;
+    if (!taught(n)) return SGN_OK;
+    return sgn_scratch_reserve(SGN_SCRATCH_OP, (size_t)token_reals(n) * sizeof(sgn_real), err);
 }
 
 /* y_v = exp(z_v/T - max), their sum, and log sum_v exp(z_v/T). */
@@ -122,11 +145,77 @@ static terms token(const chunk *c, int64_t i, int64_t target) {
     return e;
 }
 
+/* Below this part of the student's mass, log rS no longer falls and pulls no more. */
+static const double LEAST_TAIL = 1e-30;
+
+typedef struct {               /* what is known of a teacher at one token, and what the student gives to it */
+    const int32_t  *id;        /* (count) */
+    const sgn_real *p;
+    int64_t         count;
+    double          rest, mass;/* r, m */
+    sgn_real       *y;         /* (count): exp(z/T - most) */
+    double          tail, total, log_total;    /* sums of exp(z/T - most): others, all */
+    double          along;     /* sum_K p (z/T - most) */
+    sgn_real        most;      /* max z/T */
+} known;
+
+static known find_known(const sgn_soft *s, int64_t at, sgn_real *y) {
+    known k = { .id = s->id + at * s->top, .p = s->prob + at * s->top, .rest = s->rest ? (double)s->rest[at] : 0, .y = y };
+    for (; k.count < s->top && k.p[k.count] > 0; k.count++) k.mass += (double)k.p[k.count];
+    k.mass += k.rest;
+    return k;
+}
+
+/* q = exp(z/T - most), but next to nothing in K, whose values go to k->y: so the tail is a sum, not a difference. */
+static void split(known *k, sgn_real *q, const sgn_real *z, int64_t n, double temperature) {
+    const sgn_kernels *kernel = sgn_kernels_get();
+    const sgn_real cool = (sgn_real)(1 / temperature), most = k->most = kernel->max(z, n) * cool, away = most - 200;
+    if (q != z)
+        for (int64_t v = 0; v < n; v++) q[v] = z[v] * cool;
+    for (int64_t j = 0; j < k->count; j++) {
+        k->y[j] = q[k->id[j]] - most;
+        q[k->id[j]] = away;
+        k->along += (double)k->p[j] * (double)k->y[j];
+    }
+    k->tail = k->total = (double)kernel->exp_sum(q, q, n, most);
+    kernel->exp_sum(k->y, k->y, k->count, 0);
+    for (int64_t j = 0; j < k->count; j++) k->total += (double)k->y[j];
+    k->log_total = log(k->total);
+}
+
+/* token() for a teacher of few classes. */
+static terms token_of_few(const chunk *c, int64_t i, int64_t target) {
+    const sgn_head_loss_args *a = args_of(c->n);
+    const int64_t vocab = c->vocab, at = c->from + i;
+    const double T = a->temperature, hard = c->gradient * (1 - a->lambda), soft = c->gradient * a->lambda * T;
+    sgn_real *z = c->z + i * vocab, *y = sgn_scratch(SGN_SCRATCH_OP), *q = T == 1 ? z : y + a->soft.top, sum;
+    const double picked = target < vocab ? (double)z[target] : (double)NAN;
+    known k = find_known(&a->soft, at, y);
+    terms e = { .entropy = a->soft.entropy ? (double)a->soft.entropy[at] : 0 };
+    split(&k, q, z, vocab, T);
+    const double least = LEAST_TAIL * k.total;
+    e.soft = k.mass * k.log_total - k.along;
+    if (k.rest > 0) e.soft -= k.rest * log(k.tail > least ? k.tail : least);
+    e.hard = (T == 1 ? (double)k.most + k.log_total : soften(z, z, vocab, 1, &sum)) - picked;
+    if (c->gradient == 0) return e;
+    const double pull = soft * (k.mass - (k.rest > 0 && k.tail > least ? k.rest * k.total / k.tail : 0)) / k.total;
+    const sgn_real by = (sgn_real)(T == 1 ? hard / k.total + pull : hard / (double)sum);
+    for (int64_t v = 0; v < vocab; v++) z[v] *= by;
+    if (T != 1) sgn_kernels_get()->axpy(z, (sgn_real)pull, q, vocab);
+    for (int64_t j = 0; j < k.count; j++) {
+        const double own = soft * (k.mass * (double)k.y[j] / k.total - (double)k.p[j]);
+        z[k.id[j]] = (sgn_real)(own + (T == 1 ? hard * (double)k.y[j] / k.total : (double)z[k.id[j]]));
+    }
+    if (target < vocab) z[target] -= (sgn_real)hard;
+    return e;
+}
+
 static void tokens(void *ctx, int64_t begin, int64_t end) {
     const chunk *c = ctx;
+    const bool few = taught(c->n) && !live(c->n);
     for (int64_t i = begin; i < end; i++) {
         const int32_t target = args_of(c->n)->target[c->from + i];
-        if (target >= 0) c->term[i] = token(c, i, target);
+        if (target >= 0) c->term[i] = few ? token_of_few(c, i, target) : token(c, i, target);
         else {
             c->term[i] = (terms){ 0 };
             memset(c->z + i * c->vocab, 0, (size_t)c->vocab * sizeof *c->z);
