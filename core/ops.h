@@ -29,8 +29,10 @@ sgn_tensor *sgn_sign_matmul_group(sgn_tape *t, sgn_tensor *x, sgn_tensor *w, sgn
 sgn_tensor *sgn_rope(sgn_tape *t, sgn_tensor *x, const sgn_real *cosine, const sgn_real *sine,
                      int64_t seq, int64_t head_dim);
 /* Causal softmax(q k^T / sqrt(head_dim)) v for each head; q (tokens, heads*head_dim),
- * k, v (tokens, kv_heads*head_dim). No seq x seq buffer (Dao et al. 2022). */
-sgn_tensor *sgn_attention(sgn_tape *t, sgn_tensor *q, sgn_tensor *k, sgn_tensor *v,
+ * k, v (tokens, kv_heads*head_dim). No seq x seq buffer (Dao et al. 2022). first (batch, seq), kept: the first
+ * position of its sequence that each position sees, at most itself and never falling along a sequence, so that
+ * documents packed into one do not see each other; what nothing sees is not computed. NULL: all from 0. */
+sgn_tensor *sgn_attention(sgn_tape *t, sgn_tensor *q, sgn_tensor *k, sgn_tensor *v, const int32_t *first,
                           int64_t batch, int64_t seq, int64_t heads, int64_t kv_heads);
 /* silu(gate) . up (Shazeer 2020). */
 sgn_tensor *sgn_swiglu(sgn_tape *t, sgn_tensor *gate, sgn_tensor *up);

@@ -139,6 +139,7 @@ static sgn_tensor *apply(const sgn_block *b, sgn_block_linear which, sgn_tape *t
 typedef struct {
     const sgn_transformer *m;
     const sgn_block       *b;
+    const int32_t         *first;              /* (batch, seq) or NULL, see sgn_attention */
     int64_t                batch, seq;
 } layer;
 
@@ -153,7 +154,7 @@ static sgn_tensor *attention(const layer *l, sgn_tape *t, sgn_tensor *x) {
     sgn_tensor *q = sgn_rope(t, apply(b, SGN_Q, t, x), m->cosine, m->sine, l->seq, c->head_dim);
     sgn_tensor *k = sgn_rope(t, apply(b, SGN_K, t, x), m->cosine, m->sine, l->seq, c->head_dim);
     sgn_tensor *v = apply(b, SGN_V, t, x);
-    return apply(b, SGN_O, t, sgn_attention(t, q, k, v, l->batch, l->seq, c->heads, c->kv_heads));
+    return apply(b, SGN_O, t, sgn_attention(t, q, k, v, l->first, l->batch, l->seq, c->heads, c->kv_heads));
 }
 
 static sgn_tensor *mlp(const sgn_block *b, sgn_tape *t, sgn_tensor *x) {
@@ -179,12 +180,17 @@ static sgn_tensor *block(sgn_tape *t, const void *ctx, sgn_tensor *x) {
 
 sgn_tensor *sgn_transformer_hidden(const sgn_transformer *m, sgn_tape *t, const int32_t *tokens,
                                    int64_t batch, int64_t seq) {
+    return sgn_transformer_documents(m, t, tokens, NULL, batch, seq);
+}
+
+sgn_tensor *sgn_transformer_documents(const sgn_transformer *m, sgn_tape *t, const int32_t *tokens, const int32_t *first,
+                                      int64_t batch, int64_t seq) {
     if (seq > m->config.context && !t->error.status)
         (void)SGN_ERROR(&t->error, SGN_SHAPE, "a sequence of %lld tokens does not fit the model's context of %lld; "
                         "shorten it (train.seq) or set model.context", (long long)seq, (long long)m->config.context);
     sgn_tensor *x = sgn_embedding(t, param(m, m->embedding), tokens, batch * seq);
     for (int64_t n = 0; n < m->config.layers; n++)
-        x = sgn_tape_segment(t, block, &(layer){ m, &m->blocks[n], batch, seq }, sizeof(layer), x);
+        x = sgn_tape_segment(t, block, &(layer){ m, &m->blocks[n], first, batch, seq }, sizeof(layer), x);
     return sgn_rmsnorm(t, x, param(m, m->final_norm), m->config.rms_eps);
 }
 

@@ -42,6 +42,10 @@ void        sgn_rope_tables(const sgn_model_config *c, int64_t positions, sgn_re
 /* Hidden states after the final norm, (batch*seq, dim). tokens (batch, seq) is kept. */
 sgn_tensor *sgn_transformer_hidden(const sgn_transformer *m, sgn_tape *t, const int32_t *tokens,
                                    int64_t batch, int64_t seq);
+/* The same of documents packed into sequences, none of which sees another: first (batch, seq), kept, is where the document
+ * of each position begins in its sequence. Rotary positions go on counting: only their differences matter. */
+sgn_tensor *sgn_transformer_documents(const sgn_transformer *m, sgn_tape *t, const int32_t *tokens, const int32_t *first,
+                                      int64_t batch, int64_t seq);
 sgn_tensor *sgn_transformer_head(const sgn_transformer *m);        /* (vocab, dim) */
 int         sgn_transformer_nodes(const sgn_transformer *m);       /* tape capacity of one pass with loss */
 /* Multiply-adds per token in matrix products: binary and full, without attention scores. */

@@ -56,7 +56,7 @@ static void model_init(model *m, int layers, bool bare) {
 static sgn_tensor *attend(sgn_tape *t, const void *ctx, sgn_tensor *x) {
     layer *l = *(layer *const *)ctx;
     sgn_tensor *h = sgn_rmsnorm(t, x, &l->gain, 1e-5);
-    h = sgn_attention(t, sgn_matmul(t, h, &l->q), sgn_matmul(t, h, &l->k), sgn_matmul(t, h, &l->v), BATCH, SEQ, 2, 2);
+    h = sgn_attention(t, sgn_matmul(t, h, &l->q), sgn_matmul(t, h, &l->k), sgn_matmul(t, h, &l->v), NULL, BATCH, SEQ, 2, 2);
     return sgn_add(t, x, sgn_matmul(t, h, &l->o));
 }
 static sgn_tensor *feed(sgn_tape *t, const void *ctx, sgn_tensor *x) {

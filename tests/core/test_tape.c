@@ -53,7 +53,7 @@ static sgn_tensor *model_loss(model *m, sgn_tape *t, sgn_loss_sums *sums) {
     for (int layer = 0; layer < LAYERS; layer++) {
         sgn_tensor *h = sgn_rmsnorm(t, x, &m->gain, 1e-5);
         sgn_tensor *a = sgn_attention(t, sgn_matmul(t, h, &m->q), sgn_matmul(t, h, &m->k), sgn_matmul(t, h, &m->v),
-                                      BATCH, SEQ, 2, 2);
+                                      NULL, BATCH, SEQ, 2, 2);
         x = sgn_add(t, x, sgn_matmul(t, a, &m->o));
         h = sgn_rmsnorm(t, x, &m->gain, 1e-5);
         h = sgn_swiglu(t, sgn_matmul(t, h, &m->gate), sgn_matmul(t, h, &m->up));
@@ -296,9 +296,9 @@ static void shape_messages(void **state) {
     const sgn_head_loss_args warm = { .temperature = 1, .scale = 1 }, cold = { .scale = 1 };
     const sgn_head_loss_args untaught = { .temperature = 1, .scale = 1, .lambda = 0.5 };
     REFUSED(sgn_add_bias(&t, &x, &v), SGN_SHAPE, "add_bias wants x (tokens, width) and b (width), got (6, 8) and (5)");
-    REFUSED(sgn_attention(&t, &x, &w, &w, 2, 3, 2, 1), SGN_SHAPE, "attention wants k (tokens, kv_heads * head_dim)");
-    REFUSED(sgn_attention(&t, &x, &x, &x, 2, 3, 2, 3), SGN_SHAPE, "kv_heads 3");
-    REFUSED(sgn_attention(&t, &x, &x, &x, 2, 4, 2, 2), SGN_SHAPE, "attention wants q");
+    REFUSED(sgn_attention(&t, &x, &w, &w, NULL, 2, 3, 2, 1), SGN_SHAPE, "attention wants k (tokens, kv_heads * head_dim)");
+    REFUSED(sgn_attention(&t, &x, &x, &x, NULL, 2, 3, 2, 3), SGN_SHAPE, "kv_heads 3");
+    REFUSED(sgn_attention(&t, &x, &x, &x, NULL, 2, 4, 2, 2), SGN_SHAPE, "attention wants q");
     REFUSED(sgn_embedding(&t, &v, NULL, 3), SGN_SHAPE, "embedding wants a table (vocab, width), got (5)");
     REFUSED(sgn_embedding(&t, &x, NULL, 0), SGN_SHAPE, "at least one id");
     REFUSED(sgn_head_loss(&t, &x, &w, &warm), SGN_SHAPE, "head_loss wants h (tokens, width)");
