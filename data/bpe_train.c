@@ -278,7 +278,7 @@ sgn_status sgn_bpe_train(sgn_tokenizer **out, sgn_text *text, const sgn_bpe_opti
         SGN_FAIL(err, SGN_CONFIG, "vocabulary of %d: 257 (256 bytes and " SGN_EOT ") to %d are possible", o->vocab, SGN_VOCAB_MAX);
     trainer t = { .o = o };
     sgn_splitter *splitter;
-    SGN_TRY(sgn_splitter_open(&splitter, err));
+    SGN_TRY(sgn_splitter_open(&splitter, NULL, err));
     sgn_status s = count_words(&t, text, splitter, err);
     sgn_splitter_close(splitter);
     if (s == SGN_OK && t.words.count == 0)

@@ -160,7 +160,7 @@ static sgn_status encoder_open(void **out, const void *t, sgn_error *err) {
     *out = NULL;
     encoder *e = calloc(1, sizeof *e);
     if (e) *e = (encoder){ .t = t, .cache = calloc(CACHE, sizeof *e->cache) };
-    const sgn_status s = e && e->cache ? sgn_splitter_open(&e->words, err)
+    const sgn_status s = e && e->cache ? sgn_splitter_open(&e->words, NULL, err)
                                        : SGN_ERROR(err, SGN_NOMEM, "no memory for a text encoder");
     if (s == SGN_OK) *out = e;
     else encoder_close(e);

@@ -57,7 +57,7 @@ static void split_into(sequence *s, const char *text, size_t size) {
     const char *word;
     size_t n;
     s->n = 0;
-    check_ok(sgn_splitter_open(&words, &err), &err);
+    check_ok(sgn_splitter_open(&words, NULL, &err), &err);
     sgn_splitter_begin(words, text, size);
     while (sgn_splitter_next(words, &word, &n)) {
         for (size_t i = 0; i < n; i++) s->id[s->n++] = (unsigned char)word[i];

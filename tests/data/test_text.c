@@ -106,8 +106,8 @@ static void cuts_between_words(void **state) {
     const char *path = put_bytes("c.txt", text, n);
     sgn_text *t;
     sgn_splitter *whole, *cut;
-    check_ok(sgn_splitter_open(&whole, &err), &err);
-    check_ok(sgn_splitter_open(&cut, &err), &err);
+    check_ok(sgn_splitter_open(&whole, NULL, &err), &err);
+    check_ok(sgn_splitter_open(&cut, NULL, &err), &err);
     check_ok(sgn_text_open(&t, &path, 1, &(sgn_text_options){ 0 }, &err), &err);
     sgn_splitter_begin(whole, text, n);
     sgn_text_part p;

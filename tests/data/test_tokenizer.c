@@ -156,7 +156,7 @@ static void words_of_the_pattern(void **state) {
     };
     sgn_error err;
     sgn_splitter *s;
-    check_ok(sgn_splitter_open(&s, &err), &err);
+    check_ok(sgn_splitter_open(&s, NULL, &err), &err);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char text[128] = "", got[128] = "";
         for (const char *c = cases[i]; *c; c++)
