@@ -11,10 +11,15 @@
 sgn_tensor *sgn_add(sgn_tape *t, sgn_tensor *a, sgn_tensor *b);
 /* x + b, b (width). */
 sgn_tensor *sgn_add_bias(sgn_tape *t, sgn_tensor *x, sgn_tensor *b);
+/* x_t + p[t mod seq], p (positions, width): learned positions. */
+sgn_tensor *sgn_add_positions(sgn_tape *t, sgn_tensor *x, sgn_tensor *p, int64_t seq);
 /* Rows `id` of table (vocab, width): out (count, width). id is kept, not copied. */
 sgn_tensor *sgn_embedding(sgn_tape *t, sgn_tensor *table, const int32_t *id, int64_t count);
-/* y = x . gain / sqrt(mean x^2 + eps) (Zhang & Sennrich 2019). */
+/* y = x . gain / sqrt(mean x^2 + eps) (Zhang & Sennrich 2019); gain (width), or (part) for each `part` of the width alone. */
 sgn_tensor *sgn_rmsnorm(sgn_tape *t, sgn_tensor *x, sgn_tensor *gain, double eps);
+/* y = (x - mean x) . gain / sqrt(var x + eps) + bias (Ba et al. 2016). */
+sgn_tensor *sgn_layernorm(sgn_tape *t, sgn_tensor *x, sgn_tensor *gain, sgn_tensor *bias, double eps);
+void        sgn_layernorm_row(sgn_real *y, const sgn_real *x, const sgn_real *gain, const sgn_real *bias, int64_t n, sgn_real eps);
 /* y = x W^T, W (out, in). */
 sgn_tensor *sgn_matmul(sgn_tape *t, sgn_tensor *x, sgn_tensor *w);
 /* y = (x . alpha) sign(W)^T + (x beta) 1^T; alpha, beta (in) or NULL: FBI, column pattern.
@@ -36,6 +41,9 @@ sgn_tensor *sgn_attention(sgn_tape *t, sgn_tensor *q, sgn_tensor *k, sgn_tensor 
                           int64_t batch, int64_t seq, int64_t heads, int64_t kv_heads);
 /* silu(gate) . up (Shazeer 2020). */
 sgn_tensor *sgn_swiglu(sgn_tape *t, sgn_tensor *gate, sgn_tensor *up);
+/* x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))) (Hendrycks & Gimpel 2016), of any shape; y == x is fine in a row. */
+sgn_tensor *sgn_gelu(sgn_tape *t, sgn_tensor *x);
+void        sgn_gelu_row(sgn_real *y, const sgn_real *x, int64_t n);
 
 /* What the next token should be, beside the hard label. */
 typedef enum {
