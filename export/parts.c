@@ -37,21 +37,51 @@ void sgn_parts_add(sgn_parts *p, sgn_dtype type, int64_t rows, int64_t cols, con
     p->data[p->count++] = data;
 }
 
-void sgn_parts_add_plain(sgn_parts *p, const sgn_lowered_model *lm) {
+sgn_plain sgn_plain_at(sgn_lowered_model *lm, int i) {
     const sgn_model_config *c = &lm->config;
-    sgn_parts_add(p, SGN_DTYPE_F32, c->vocab, c->dim, lm->embedding, "model.embed_tokens.weight");
-    sgn_parts_add(p, SGN_DTYPE_F32, c->dim, 0, lm->final_norm, "model.norm.weight");
-    if (lm->head != lm->embedding) sgn_parts_add(p, SGN_DTYPE_F32, c->vocab, c->dim, lm->head, "lm_head.weight");
-    for (int64_t n = 0; n < c->layers; n++) {
-        const sgn_lowered_block *b = &lm->blocks[n];
-        sgn_parts_add(p, SGN_DTYPE_F32, c->dim, 0, b->attention_norm, "model.layers.%lld.input_layernorm.weight", (long long)n);
-        sgn_parts_add(p, SGN_DTYPE_F32, c->dim, 0, b->mlp_norm, "model.layers.%lld.post_attention_layernorm.weight", (long long)n);
-        for (int l = 0; l < SGN_LINEARS; l++) {
-            int64_t out, in;
-            sgn_linear_shape(c, (sgn_block_linear)l, &out, &in);
-            if (b->linear[l].bias)
-                sgn_parts_add(p, SGN_DTYPE_F32, out, 0, b->linear[l].bias, "%s.bias", sgn_linear_name_of(n, (sgn_block_linear)l).s);
-        }
+    const sgn_arch *a = sgn_model_config_arch(c);
+    const sgn_plain all[] = {
+        { "model.embed_tokens.weight", &lm->embedding, c->vocab, c->dim, true },
+        { "model.embed_positions.weight", &lm->positions, c->context, c->dim, a->positions },
+        { "model.norm.weight", &lm->final_norm, c->dim, 0, true },
+        { "model.norm.bias", &lm->final_bias, c->dim, 0, a->layernorm },
+        { "lm_head.weight", &lm->head, c->vocab, c->dim, !c->tied_head },
+    };
+    return i < (int)(sizeof all / sizeof *all) ? all[i] : (sgn_plain){ 0 };
+}
+
+sgn_plain sgn_plain_of_block(const sgn_model_config *c, sgn_lowered_block *b, int i) {
+    const sgn_arch *a = sgn_model_config_arch(c);
+    const sgn_plain all[] = {
+        { "input_layernorm.weight", &b->attention_norm, c->dim, 0, true },
+        { "input_layernorm.bias", &b->attention_bias, c->dim, 0, a->layernorm },
+        { "post_attention_layernorm.weight", &b->mlp_norm, c->dim, 0, true },
+        { "post_attention_layernorm.bias", &b->mlp_bias, c->dim, 0, a->layernorm },
+        { "self_attn.q_norm.weight", &b->q_norm, c->head_dim, 0, c->qk_norm },
+        { "self_attn.k_norm.weight", &b->k_norm, c->head_dim, 0, c->qk_norm },
+    };
+    return i < (int)(sizeof all / sizeof *all) ? all[i] : (sgn_plain){ 0 };
+}
+
+static void add_biases(sgn_parts *p, const sgn_model_config *c, const sgn_lowered_block *b, int64_t n) {
+    for (int l = 0; l < SGN_LINEARS; l++) {
+        int64_t out, in;
+        sgn_linear_shape(c, (sgn_block_linear)l, &out, &in);
+        if (b->linear[l].bias)
+            sgn_parts_add(p, SGN_DTYPE_F32, out, 0, b->linear[l].bias, "%s.bias", sgn_linear_name_of(n, (sgn_block_linear)l).s);
+    }
+}
+
+void sgn_parts_add_plain(sgn_parts *p, const sgn_lowered_model *lm) {
+    sgn_lowered_model model = *lm;
+    sgn_plain x;
+    for (int i = 0; (x = sgn_plain_at(&model, i)).name; i++)
+        if (x.there) sgn_parts_add(p, SGN_DTYPE_F32, x.rows, x.cols, *x.at, "%s", x.name);
+    for (int64_t n = 0; n < lm->config.layers; n++) {
+        sgn_lowered_block *b = &model.blocks[n];
+        for (int i = 0; (x = sgn_plain_of_block(&lm->config, b, i)).name; i++)
+            if (x.there) sgn_parts_add(p, SGN_DTYPE_F32, x.rows, x.cols, *x.at, "model.layers.%lld.%s", (long long)n, x.name);
+        add_biases(p, &lm->config, b, n);
     }
 }
 
@@ -67,10 +97,9 @@ void sgn_parts_free(sgn_parts *p) {
 }
 
 sgn_linear_name sgn_linear_name_of(int64_t layer, sgn_block_linear which) {
-    static const char *const module[SGN_LINEARS] = { "self_attn.q", "self_attn.k", "self_attn.v", "self_attn.o",
-                                                     "mlp.gate", "mlp.up", "mlp.down" };
     sgn_linear_name name;
-    snprintf(name.s, sizeof name.s, "model.layers.%lld.%s_proj", (long long)layer, module[which]);
+    snprintf(name.s, sizeof name.s, "model.layers.%lld.%s.%s_proj", (long long)layer, which <= SGN_O ? "self_attn" : "mlp",
+             sgn_linear_module(which));
     return name;
 }
 

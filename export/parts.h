@@ -16,6 +16,15 @@ typedef struct {
 } sgn_parts;
 void       sgn_parts_add(sgn_parts *p, sgn_dtype type, int64_t rows, int64_t cols, const void *data,   /* cols 0: a vector */
                          const char *name, ...) __attribute__((format(printf, 6, 7)));
+/* Arrays that are no linear layer: of the model, of a block under "model.layers.N."; name NULL: past the last. */
+typedef struct {
+    const char      *name;
+    const sgn_real **at;           /* where the lowered form keeps its numbers */
+    int64_t          rows, cols;   /* cols 0: a vector */
+    bool             there;        /* a model of this config has it */
+} sgn_plain;
+sgn_plain  sgn_plain_at(sgn_lowered_model *lm, int i);
+sgn_plain  sgn_plain_of_block(const sgn_model_config *c, sgn_lowered_block *b, int i);
 /* Embedding, norms, head and biases, as they are. */
 void       sgn_parts_add_plain(sgn_parts *p, const sgn_lowered_model *lm);
 sgn_status sgn_parts_end(const sgn_parts *p, sgn_error *err);

@@ -7,10 +7,12 @@
 #include "core/checked.h"
 #include "core/gemm.h"
 #include "core/kernels/kernels.h"
+#include "core/ops.h"
 #include "core/parallel.h"
 #include "core/products.h"
 #include "export/parts.h"
 #include "export/stages.h"
+#include "model/rotary.h"
 
 /* Query rows per attention task; logits per chunk of sgn_runtime_nll; floats per task. */
 enum { QUERIES = 16, CHUNK_LOGITS = 1 << 20, GRAIN = 16384 };
@@ -26,11 +28,11 @@ struct sgn_runtime {
     int64_t    context, batch, position, chunk;/* chunk: positions whose logits exist at once */
     sgn_arena  arena;
     layer     *layers;
-    float     *cosine, *sine;                  /* (context, head_dim/2) */
+    float     *cosine, *sine;                  /* (context, head_dim/2); NULL: learned positions */
     float     *x, *h, *delta;                  /* (batch, dim): residual, normed, added */
     float     *q, *turned, *mixed;             /* (batch, heads*head_dim) */
     float     *k, *v;                          /* (batch, kv_heads*head_dim) */
-    float     *gate, *up, *swiglu;             /* (batch, ffn) */
+    float     *gate, *up, *active;             /* (batch, ffn) */
     float     *work, *logits;                  /* of stages; (chunk, vocab) */
     double    *nll;                            /* (batch) */
 };
@@ -42,6 +44,7 @@ static sgn_status lay_out_linears(sgn_runtime *r, int64_t *work, sgn_error *err)
         for (int l = 0; l < SGN_LINEARS; l++) {
             sgn_stages *s = &r->layers[i].linear[l];
             int64_t out, in;
+            if (!r->model->blocks[i].linear[l].count) continue;
             sgn_linear_shape(&r->c, (sgn_block_linear)l, &out, &in);
             SGN_TRY(sgn_stages_init(s, &r->model->blocks[i].linear[l], in, out, r->c.rms_eps,
                                     sgn_linear_name_of(i, (sgn_block_linear)l).s, &r->arena, err));
@@ -61,10 +64,12 @@ static sgn_status lay_out(sgn_runtime *r, sgn_error *err) {
         r->layers[i].keys = floats(r, narrow * r->context);
         r->layers[i].values = floats(r, narrow * r->context);
     }
-    r->cosine = floats(r, r->context * c->head_dim / 2);
-    r->sine = floats(r, r->context * c->head_dim / 2);
+    if (!r->model->positions) {
+        r->cosine = floats(r, r->context * c->head_dim / 2);
+        r->sine = floats(r, r->context * c->head_dim / 2);
+    }
     float **const of_dim[] = { &r->x, &r->h, &r->delta }, **const of_wide[] = { &r->q, &r->turned, &r->mixed };
-    float **const of_ffn[] = { &r->gate, &r->up, &r->swiglu };
+    float **const of_ffn[] = { &r->gate, &r->up, &r->active };
     for (int i = 0; i < 3; i++) {
         *of_dim[i] = floats(r, b * c->dim);
         *of_wide[i] = floats(r, b * wide);
@@ -90,7 +95,7 @@ static sgn_status prepare(sgn_runtime *r, sgn_error *err) {
     SGN_TRY(lay_out(r, err));
     SGN_TRY(sgn_products_recall(err));
     SGN_TRY(sgn_gemm_probe(err));
-    sgn_rope_tables(&r->c, r->context, r->cosine, r->sine);
+    if (!r->model->positions) sgn_rope_tables(&r->c, r->context, r->cosine, r->sine);
     return SGN_OK;
 }
 
@@ -100,6 +105,9 @@ sgn_status sgn_runtime_open(sgn_runtime **out, const sgn_lowered_model *m, int64
     if (context < 1 || batch < 1 || !sgn_mul_fits((uint64_t)context, (uint64_t)m->config.dim * 4096, &cells))
         SGN_FAIL(err, SGN_CONFIG, "a runtime wants a context and a batch of at least one token, got %lld and %lld",
                  (long long)context, (long long)batch);
+    if (m->positions && context > m->config.context)
+        SGN_FAIL(err, SGN_CONFIG, "the model has learned %lld positions, so it runs no %lld", (long long)m->config.context,
+                 (long long)context);
     sgn_runtime *r = calloc(1, sizeof *r);
     if (!r) SGN_FAIL(err, SGN_NOMEM, "no memory for a runtime");
     r->model = m;
@@ -136,7 +144,8 @@ typedef struct {
     sgn_runtime *r;
     layer       *at;
     int64_t      count;                        /* tokens of this call */
-    const float *gain;
+    const sgn_lowered_block *block;
+    const float *gain, *bias;                  /* of the norm that runs; bias NULL: RMSNorm */
 } pass;
 
 static int64_t row_grain(int64_t width) { return width < GRAIN ? GRAIN / width : 1; }
@@ -144,8 +153,19 @@ static int64_t row_grain(int64_t width) { return width < GRAIN ? GRAIN / width :
 static void norm_rows(void *ctx, int64_t begin, int64_t end) {
     const pass *p = ctx;
     const int64_t dim = p->r->c.dim;
-    for (int64_t t = begin; t < end; t++)
-        sgn_kernels_get()->rmsnorm(p->r->h + t * dim, p->r->x + t * dim, p->gain, dim, (float)p->r->c.rms_eps);
+    const float eps = (float)p->r->c.rms_eps;
+    for (int64_t t = begin; t < end; t++) {
+        float *y = p->r->h + t * dim;
+        const float *x = p->r->x + t * dim;
+        if (p->bias) sgn_layernorm_row(y, x, p->gain, p->bias, dim, eps);
+        else sgn_kernels_get()->rmsnorm(y, x, p->gain, dim, eps);
+    }
+}
+
+static void run_norm(pass *p, const float *gain, const float *bias) {
+    p->gain = gain;
+    p->bias = bias;
+    sgn_parallel(p->count, row_grain(p->r->c.dim), norm_rows, p);
 }
 
 static void add_rows(void *ctx, int64_t begin, int64_t end) {
@@ -154,25 +174,34 @@ static void add_rows(void *ctx, int64_t begin, int64_t end) {
     sgn_kernels_get()->axpy(p->r->x + begin * dim, 1, p->r->delta + begin * dim, (end - begin) * dim);
 }
 
-static void swiglu_rows(void *ctx, int64_t begin, int64_t end) {
+static void activate_rows(void *ctx, int64_t begin, int64_t end) {
     const pass *p = ctx;
-    const int64_t ffn = p->r->c.ffn, at = begin * ffn;
-    sgn_kernels_get()->swiglu(p->r->swiglu + at, p->r->gate + at, p->r->up + at, (end - begin) * ffn);
+    const sgn_runtime *r = p->r;
+    const int64_t ffn = r->c.ffn, at = begin * ffn, n = (end - begin) * ffn;
+    if (sgn_model_config_arch(&r->c)->gelu) sgn_gelu_row(r->active + at, r->up + at, n);
+    else sgn_kernels_get()->swiglu(r->active + at, r->gate + at, r->up + at, n);
 }
 
-/* Turns queries and keys by their positions; keys and values enter the cache. */
+/* One head of q or k: normalised where the model does that, turned by its position. */
+static void turn(const sgn_runtime *r, float *y, float *x, const float *gain, int64_t position) {
+    const int64_t hd = r->c.head_dim, half = hd / 2;
+    if (gain) sgn_kernels_get()->rmsnorm(x, x, gain, hd, (float)r->c.rms_eps);
+    if (r->cosine) sgn_kernels_get()->rope(y, x, r->cosine + position * half, r->sine + position * half, half, false);
+    else memcpy(y, x, (size_t)hd * sizeof *y);
+}
+
+/* Queries are turned; keys, turned, and values enter the cache. */
 static void cache_rows(void *ctx, int64_t begin, int64_t end) {
     const pass *p = ctx;
     const sgn_runtime *r = p->r;
-    const int64_t hd = r->c.head_dim, half = hd / 2;
+    const int64_t hd = r->c.head_dim;
     for (int64_t t = begin; t < end; t++) {
         const int64_t at = r->position + t;
-        const float *cosine = r->cosine + at * half, *sine = r->sine + at * half;
         for (int64_t h = t * r->c.heads; h < (t + 1) * r->c.heads; h++)
-            sgn_kernels_get()->rope(r->turned + h * hd, r->q + h * hd, cosine, sine, half, false);
+            turn(r, r->turned + h * hd, r->q + h * hd, p->block->q_norm, at);
         for (int64_t h = 0; h < r->c.kv_heads; h++) {
             const int64_t from = (t * r->c.kv_heads + h) * hd, to = (h * r->context + at) * hd;
-            sgn_kernels_get()->rope(p->at->keys + to, r->k + from, cosine, sine, half, false);
+            turn(r, p->at->keys + to, r->k + from, p->block->k_norm, at);
             memcpy(p->at->values + to, r->v + from, (size_t)hd * sizeof(float));
         }
     }
@@ -222,11 +251,10 @@ static void run_linear(const pass *p, int l, const float *x, float *y) {
     sgn_stages_run(&p->at->linear[l], x, p->count, y, p->r->work);
 }
 
-static void run_block(pass *p, const sgn_lowered_block *block) {
+static void run_block(pass *p) {
     sgn_runtime *r = p->r;
     const sgn_model_config *c = &r->c;
-    p->gain = block->attention_norm;
-    sgn_parallel(p->count, row_grain(c->dim), norm_rows, p);
+    run_norm(p, p->block->attention_norm, p->block->attention_bias);
     run_linear(p, SGN_Q, r->h, r->q);
     run_linear(p, SGN_K, r->h, r->k);
     run_linear(p, SGN_V, r->h, r->v);
@@ -234,12 +262,11 @@ static void run_block(pass *p, const sgn_lowered_block *block) {
     sgn_parallel((p->count + QUERIES - 1) / QUERIES * c->heads, 1, attend_blocks, p);
     run_linear(p, SGN_O, r->mixed, r->delta);
     sgn_parallel(p->count, row_grain(c->dim), add_rows, p);
-    p->gain = block->mlp_norm;
-    sgn_parallel(p->count, row_grain(c->dim), norm_rows, p);
-    run_linear(p, SGN_GATE, r->h, r->gate);
+    run_norm(p, p->block->mlp_norm, p->block->mlp_bias);
+    if (p->block->linear[SGN_GATE].count) run_linear(p, SGN_GATE, r->h, r->gate);
     run_linear(p, SGN_UP, r->h, r->up);
-    sgn_parallel(p->count, row_grain(c->ffn), swiglu_rows, p);
-    run_linear(p, SGN_DOWN, r->swiglu, r->delta);
+    sgn_parallel(p->count, row_grain(c->ffn), activate_rows, p);
+    run_linear(p, SGN_DOWN, r->active, r->delta);
     sgn_parallel(p->count, row_grain(c->dim), add_rows, p);
 }
 
@@ -257,13 +284,15 @@ sgn_status sgn_runtime_hidden(sgn_runtime *r, const int32_t *tokens, int64_t cou
                      (long long)(r->position + t), (long long)c->vocab);
         memcpy(r->x + t * c->dim, r->model->embedding + tokens[t] * c->dim, (size_t)c->dim * sizeof(float));
     }
+    if (r->model->positions)
+        sgn_kernels_get()->axpy(r->x, 1, r->model->positions + r->position * c->dim, count * c->dim);
     pass p = { .r = r, .count = count };
     for (int64_t i = 0; i < c->layers; i++) {
         p.at = &r->layers[i];
-        run_block(&p, &r->model->blocks[i]);
+        p.block = &r->model->blocks[i];
+        run_block(&p);
     }
-    p.gain = r->model->final_norm;
-    sgn_parallel(count, row_grain(c->dim), norm_rows, &p);
+    run_norm(&p, r->model->final_norm, r->model->final_bias);
     r->position += count;
     *hidden = r->h;
     return SGN_OK;

@@ -20,11 +20,12 @@ sgn_tensor *sgn_linear_forward(const sgn_linear *l, sgn_tape *t, sgn_tensor *x) 
 }
 
 void sgn_linear_derive(sgn_linear *l) {
-    if (l->kind->derive) l->kind->derive(l);
+    if (l->kind && l->kind->derive) l->kind->derive(l);
 }
 
 sgn_status sgn_linear_lower(const sgn_linear *l, sgn_lowered *out, sgn_error *err) {
     *out = (sgn_lowered){ 0 };
+    if (!l->kind) return SGN_OK;
     if (l->bias >= 0) out->bias = sgn_linear_param(l, l->bias)->data;
     return l->kind->lower(l, out, err);
 }

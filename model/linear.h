@@ -41,7 +41,7 @@ const sgn_linear_kind *sgn_linear_kind_at(int i);                               
 sgn_status  sgn_linear_declare(sgn_linear *l, sgn_params *p, const sgn_model_config *c, const char *kind,
                                const char *path, int64_t in, int64_t out, bool bias, sgn_error *err);
 sgn_tensor *sgn_linear_forward(const sgn_linear *l, sgn_tape *t, sgn_tensor *x);
-/* Scales from the weight, after it was drawn or read. */
+/* Scales from the weight, after it was drawn or read. Nothing, like lowering, for a layer that was not declared. */
 void        sgn_linear_derive(sgn_linear *l);
 sgn_status  sgn_linear_lower(const sgn_linear *l, sgn_lowered *out, sgn_error *err);
 /* A parameter's tensor, NULL for index -1. */

@@ -3,9 +3,17 @@
 
 #include <stdlib.h>
 
+static const sgn_real *numbers(const sgn_transformer *m, int index) { return index < 0 ? NULL : m->params.at[index].tensor.data; }
+
+static const sgn_real *norm_bias(const sgn_transformer *m, int norm) { return numbers(m, m->arch->layernorm ? norm + 1 : -1); }
+
 static sgn_status lower_block(sgn_lowered_block *out, const sgn_transformer *m, const sgn_block *b, sgn_error *err) {
-    out->attention_norm = m->params.at[b->attention_norm].tensor.data;
-    out->mlp_norm = m->params.at[b->mlp_norm].tensor.data;
+    out->attention_norm = numbers(m, b->attention_norm);
+    out->attention_bias = norm_bias(m, b->attention_norm);
+    out->mlp_norm = numbers(m, b->mlp_norm);
+    out->mlp_bias = norm_bias(m, b->mlp_norm);
+    out->q_norm = numbers(m, b->q_norm);
+    out->k_norm = numbers(m, b->k_norm);
     for (int i = 0; i < SGN_LINEARS; i++) SGN_TRY(sgn_linear_lower(&b->linear[i], &out->linear[i], err));
     return SGN_OK;
 }
@@ -13,9 +21,11 @@ static sgn_status lower_block(sgn_lowered_block *out, const sgn_transformer *m, 
 sgn_status sgn_lowered_model_from(sgn_lowered_model *lm, const sgn_transformer *m, sgn_error *err) {
     *lm = (sgn_lowered_model){
         .config = m->config,
-        .embedding = m->params.at[m->embedding].tensor.data,
-        .final_norm = m->params.at[m->final_norm].tensor.data,
-        .head = m->params.at[m->head].tensor.data,
+        .embedding = numbers(m, m->embedding),
+        .positions = numbers(m, m->positions),
+        .final_norm = numbers(m, m->final_norm),
+        .final_bias = norm_bias(m, m->final_norm),
+        .head = numbers(m, m->head),
         .blocks = calloc((size_t)m->config.layers, sizeof *lm->blocks),
     };
     if (!lm->blocks) SGN_FAIL(err, SGN_NOMEM, "no memory for %lld lowered blocks", (long long)m->config.layers);
@@ -70,9 +80,10 @@ sgn_bit_count sgn_lowered_model_count(const sgn_lowered_model *lm) {
     const int64_t q = c->heads * c->head_dim, kv = c->kv_heads * c->head_dim;
     const int64_t out[SGN_LINEARS] = { q, kv, kv, c->dim, c->ffn, c->ffn, c->dim };
     sgn_bit_count n = { 0 };
-    count_dense(&n, c->vocab * c->dim * (lm->head == lm->embedding ? 1 : 2) + c->dim);
+    const int64_t norm = c->dim * (lm->final_bias ? 2 : 1);
+    count_dense(&n, c->vocab * c->dim * (lm->head == lm->embedding ? 1 : 2) + norm + (lm->positions ? c->context * c->dim : 0));
     for (int64_t b = 0; b < c->layers; b++) {
-        count_dense(&n, 2 * c->dim);
+        count_dense(&n, 2 * norm + (lm->blocks[b].q_norm ? 2 * c->head_dim : 0));
         for (int i = 0; i < SGN_LINEARS; i++) count_linear(&n, &lm->blocks[b].linear[i], out[i]);
     }
     return n;

@@ -9,13 +9,16 @@
 
 typedef struct {
     const sgn_real *attention_norm, *mlp_norm;    /* (dim) */
-    sgn_lowered     linear[SGN_LINEARS];
+    const sgn_real *attention_bias, *mlp_bias;    /* (dim), of a LayerNorm; NULL: RMSNorm */
+    const sgn_real *q_norm, *k_norm;              /* (head_dim) or NULL */
+    sgn_lowered     linear[SGN_LINEARS];          /* count 0: the architecture has none there */
 } sgn_lowered_block;
 
 typedef struct {
     sgn_model_config   config;
     const sgn_real    *embedding;                 /* (vocab, dim) */
-    const sgn_real    *final_norm;                /* (dim) */
+    const sgn_real    *positions;                 /* (context, dim); NULL: rotary */
+    const sgn_real    *final_norm, *final_bias;   /* (dim); bias NULL: RMSNorm */
     const sgn_real    *head;                      /* (vocab, dim); == embedding when tied */
     sgn_lowered_block *blocks;                    /* (layers) */
 } sgn_lowered_model;

@@ -8,6 +8,7 @@
     { #key, SGN_FIELD_##type, offsetof(sgn_model_config, key), min, max, choices, otherwise, help }
 
 const sgn_field sgn_model_fields[] = {
+    FIELD(arch, CHOICE, 0, 0, "llama|gpt2", "llama", "llama: RMSNorm, rotary positions, SwiGLU; gpt2: LayerNorm, learned positions, GELU"),
     FIELD(dim, INT, 1, 1 << 20, NULL, "288", "width of the hidden state"),
     FIELD(layers, INT, 1, 1 << 12, NULL, "6", "number of blocks"),
     FIELD(heads, INT, 1, 1 << 12, NULL, "6", "attention heads"),
@@ -22,11 +23,20 @@ const sgn_field sgn_model_fields[] = {
     FIELD(binary, TEXT, 0, 0, NULL, "attention,mlp",
           "modules of that kind: attention, mlp, q, k, v, o, gate, up, down, separated by commas"),
     FIELD(tied_head, BOOL, 0, 0, NULL, "false", "the head is the embedding"),
-    FIELD(attention_bias, BOOL, 0, 0, NULL, "false", "biases in the attention projections"),
+    FIELD(attention_bias, BOOL, 0, 0, NULL, "false", "biases in the attention projections, q, k, v and o"),
+    FIELD(qkv_bias, BOOL, 0, 0, NULL, "false", "biases in q, k and v alone, as Qwen2 has them"),
+    FIELD(qk_norm, BOOL, 0, 0, NULL, "false", "RMSNorm of each head of q and k before the rotation, as Qwen3 has it"),
     FIELD(mlp_bias, BOOL, 0, 0, NULL, "false", "biases in the feed-forward projections"),
-    FIELD(rms_eps, REAL, 0, 1, NULL, "1e-5", "epsilon of RMSNorm"),
+    FIELD(rms_eps, REAL, 0, 1, NULL, "1e-5", "epsilon of the norms"),
     FIELD(rope_theta, REAL, 1, 1e12, NULL, "10000", "base of the rotary angles"),
-    FIELD(rope_scaling, REAL, 1e-3, 1e6, NULL, "1", "positions are divided by it (linear scaling)"),
+    FIELD(rope_scaling, REAL, 1e-3, 1e6, NULL, "1", "factor by which the rotary angles are slowed, in the way of rope_type"),
+    FIELD(rope_type, CHOICE, 0, 0, "linear|llama3|yarn", "linear",
+          "linear: all angles; llama3, yarn: those that turn fewer than rope_low times in rope_original positions, "
+          "none that turn more than rope_high times, between in part"),
+    FIELD(rope_low, REAL, 0, 1e6, NULL, "0", "turns; 0: 1"),
+    FIELD(rope_high, REAL, 0, 1e6, NULL, "0", "turns; 0: 4 for llama3, 32 for yarn"),
+    FIELD(rope_original, INT, 0, 1 << 24, NULL, "0", "positions that the angles were made for; 0: model.context"),
+    FIELD(rope_magnitude, REAL, 0, 1e3, NULL, "0", "yarn: factor of cosines and sines; 0: 0.1 ln(rope_scaling) + 1"),
     FIELD(init_std, REAL, 0, 10, NULL, "0.02", "standard deviation of initial weights"),
     { 0 },
 };
@@ -47,8 +57,20 @@ static bool next_word(const char **at, char out[SGN_TEXT]) {
     return n > 0;
 }
 
+static bool in_attention(const char *module) { return strchr("qkvo", module[0]) && !module[1]; }
+
+const sgn_arch *sgn_model_config_arch(const sgn_model_config *c) { return sgn_arch_find(*c->arch ? c->arch : "llama"); }
+
+bool sgn_model_config_has(const sgn_model_config *c, const char *module) {
+    return !sgn_model_config_arch(c)->gelu || strcmp(module, "gate");
+}
+
+bool sgn_model_config_bias(const sgn_model_config *c, const char *module) {
+    return !in_attention(module) ? c->mlp_bias : c->attention_bias || (c->qkv_bias && *module != 'o');
+}
+
 const char *sgn_model_config_linear(const sgn_model_config *c, const char *module) {
-    const char *group = strchr("qkvo", module[0]) && !module[1] ? "attention" : "mlp";
+    const char *group = in_attention(module) ? "attention" : "mlp";
     char word[SGN_TEXT];
     for (const char *at = c->binary; next_word(&at, word);)
         if (strcmp(word, module) == 0 || strcmp(word, group) == 0) return c->linear;
@@ -113,7 +135,7 @@ static sgn_status check_heads(sgn_model_config *c, sgn_error *err) {
                      (long long)c->heads, (long long)c->dim);
         c->head_dim = c->dim / c->heads;
     }
-    if (c->head_dim % 2)
+    if (c->head_dim % 2 && !sgn_model_config_arch(c)->positions)
         SGN_FAIL(err, SGN_CONFIG, "the width of a head is %lld, but must be even: rotary positions turn pairs; "
                  "change model.dim, model.heads or model.head_dim", (long long)c->head_dim);
     if (c->heads * c->head_dim > 1 << 20)
@@ -122,22 +144,49 @@ static sgn_status check_heads(sgn_model_config *c, sgn_error *err) {
     return SGN_OK;
 }
 
+static sgn_status check_arch(sgn_model_config *c, sgn_error *err) {
+    if (!*c->arch) memcpy(c->arch, "llama", sizeof "llama");
+    const sgn_arch *a = sgn_arch_find(c->arch);
+    if (!a) SGN_FAIL(err, SGN_CONFIG, "model.arch: there is no architecture '%s'; there are llama and gpt2", c->arch);
+    if (a->positions && c->qk_norm)
+        SGN_FAIL(err, SGN_CONFIG, "model.qk_norm belongs to rotary positions, which model.arch = %s does not have", c->arch);
+    return SGN_OK;
+}
+
+static sgn_status check_rope(sgn_model_config *c, sgn_error *err) {
+    static const struct { const char *type; double high; } types[] = { { "linear", 0 }, { "llama3", 4 }, { "yarn", 32 } };
+    if (!*c->rope_type) memcpy(c->rope_type, "linear", sizeof "linear");
+    int i = 0;
+    while (i < 3 && strcmp(c->rope_type, types[i].type)) i++;
+    if (i == 3) SGN_FAIL(err, SGN_CONFIG, "model.rope_type is '%s', but must be linear, llama3 or yarn", c->rope_type);
+    if (i == 0) return SGN_OK;
+    if (c->rope_low == 0) c->rope_low = 1;
+    if (c->rope_high == 0) c->rope_high = types[i].high;
+    if (c->rope_original == 0) c->rope_original = c->context;
+    if (c->rope_high <= c->rope_low)
+        SGN_FAIL(err, SGN_CONFIG, "model.rope_high %g must be above model.rope_low %g", c->rope_high, c->rope_low);
+    return SGN_OK;
+}
+
 sgn_status sgn_model_config_resolve(sgn_model_config *c, sgn_error *err) {
     SGN_TRY(check_ranges(c, err));
+    SGN_TRY(check_arch(c, err));
     SGN_TRY(check_kind(c, err));
     SGN_TRY(check_binary(c, err));
     SGN_TRY(check_heads(c, err));
     if (!c->vocab) SGN_FAIL(err, SGN_CONFIG, "model.vocab is 0 and no tokenizer or shard set says it; set model.vocab");
     if (!c->context) SGN_FAIL(err, SGN_CONFIG, "model.context is 0 and no train.seq says it; set model.context");
-    return SGN_OK;
+    return check_rope(c, err);
 }
 
 bool sgn_model_config_same_shape(const sgn_model_config *a, const sgn_model_config *b) {
     if (a->dim != b->dim || a->layers != b->layers || a->heads != b->heads || a->kv_heads != b->kv_heads ||
         a->ffn != b->ffn || a->vocab != b->vocab || a->head_dim != b->head_dim || a->tied_head != b->tied_head ||
-        a->attention_bias != b->attention_bias || a->mlp_bias != b->mlp_bias) return false;
+        sgn_model_config_arch(a) != sgn_model_config_arch(b) || a->qk_norm != b->qk_norm) return false;
     bool binary = false;
     for (int i = 2; i < WORDS; i++) {
+        if (!sgn_model_config_has(a, words[i])) continue;
+        if (sgn_model_config_bias(a, words[i]) != sgn_model_config_bias(b, words[i])) return false;
         const char *kind = sgn_model_config_linear(a, words[i]);
         if (strcmp(kind, sgn_model_config_linear(b, words[i]))) return false;
         binary |= strcmp(kind, "full") != 0;

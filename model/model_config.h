@@ -6,8 +6,10 @@
 
 #include "core/config.h"
 #include "core/json.h"
+#include "model/arch.h"
 
 typedef struct {
+    char    arch[SGN_TEXT];                               /* a row of archs.def; "": llama */
     int64_t dim, layers, heads, kv_heads, ffn, vocab;     /* kv_heads 0: = heads; vocab 0: the tokenizer's */
     int64_t head_dim;                                     /* 0: dim / heads */
     int64_t context;                                      /* longest sequence; 0: train.seq */
@@ -15,8 +17,13 @@ typedef struct {
     char    scales[SGN_TEXT];                             /* column | row | group128 | tensor */
     bool    shift;                                        /* beta beside alpha (group128 has none) */
     char    binary[SGN_TEXT];                             /* "attention,mlp", also q k v o gate up down */
-    bool    tied_head, attention_bias, mlp_bias;
-    double  rms_eps, rope_theta, rope_scaling;            /* scaling: positions are divided by it (linear) */
+    bool    tied_head, attention_bias, mlp_bias;          /* attention_bias: in q, k, v and o */
+    bool    qkv_bias, qk_norm;                            /* biases in q, k, v alone; RMSNorm of each head of q and k */
+    double  rms_eps, rope_theta, rope_scaling;            /* rms_eps: of all norms; scaling: the factor of rope_type */
+    char    rope_type[SGN_TEXT];                          /* linear | llama3 | yarn (model/rotary.h); "": linear */
+    double  rope_low, rope_high;                          /* llama3, yarn: turns in rope_original positions; 0: the type's own */
+    int64_t rope_original;                                /* 0: context */
+    double  rope_magnitude;                               /* yarn: of cosines and sines; 0: 0.1 ln(rope_scaling) + 1 */
     double  init_std;
 } sgn_model_config;
 
@@ -26,11 +33,16 @@ extern const sgn_field sgn_model_fields[];
  * and fills in the zeros above. */
 sgn_status sgn_model_config_resolve(sgn_model_config *c, sgn_error *err);
 
-/* config.json as Hugging Face writes it for LlamaForCausalLM, plus our own object under
+/* config.json as Hugging Face writes it for LLaMA, Mistral, Qwen2, Qwen3 and GPT-2, plus our own object under
  * "signum" {linear, scales, shift, binary}. Without that object all linears are full; model_infer.h asks the arrays. */
 sgn_status sgn_model_config_from_json(sgn_model_config *c, const sgn_json *j, const char *where, sgn_error *err);
 sgn_json  *sgn_model_config_to_json(const sgn_model_config *c);         /* owned; NULL: no memory */
 
+/* What its row of archs.def says. */
+const sgn_arch *sgn_model_config_arch(const sgn_model_config *c);
+/* Has module q|k|v|o|gate|up|down a bias? Is it there at all? */
+bool        sgn_model_config_bias(const sgn_model_config *c, const char *module);
+bool        sgn_model_config_has(const sgn_model_config *c, const char *module);
 /* Linear kind of module q|k|v|o|gate|up|down: c->linear where `binary` names it, else "full". */
 const char *sgn_model_config_linear(const sgn_model_config *c, const char *module);
 bool        sgn_model_config_same_shape(const sgn_model_config *a, const sgn_model_config *b);

@@ -1,64 +1,80 @@
 /* SPDX-License-Identifier: MIT */
 #include "model/transformer.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "core/parallel.h"
 #include "core/rng.h"
+#include "model/rotary.h"
 
-enum { RANDOM_GRAIN = 1 << 14, OUTSIDE_NODES = 8, BLOCK_NODES = 8 };
+enum { RANDOM_GRAIN = 1 << 14, OUTSIDE_NODES = 8, BLOCK_NODES = 10 };
 
 /* --- parameters ----------------------------------------------------------------------------- */
 
-static sgn_status declare_block(sgn_transformer *m, int64_t n, sgn_error *err) {
-    static const char *const module[] = { "q", "k", "v", "o", "gate", "up", "down" };
-    sgn_block *b = &m->blocks[n];
+const char *sgn_linear_module(sgn_block_linear which) {
+    static const char *const module[SGN_LINEARS] = { "q", "k", "v", "o", "gate", "up", "down" };
+    return module[which];
+}
+
+static sgn_status declare_norm(sgn_transformer *m, const char *path, int *index, sgn_error *err) {
+    int bias;
+    SGN_TRY(sgn_params_add(&m->params, SGN_PARAM_NORM, sgn_shape1(m->config.dim), index, err, "%s.weight", path));
+    return m->arch->layernorm ? sgn_params_add(&m->params, SGN_PARAM_BIAS, sgn_shape1(m->config.dim), &bias, err, "%s.bias", path)
+                              : SGN_OK;
+}
+
+static sgn_status declare_linears(sgn_transformer *m, sgn_block *b, int64_t n, sgn_error *err) {
     const sgn_model_config *c = &m->config;
     const int64_t q = c->heads * c->head_dim, kv = c->kv_heads * c->head_dim;
     const int64_t in[] = { c->dim, c->dim, c->dim, q, c->dim, c->dim, c->ffn };
     const int64_t out[] = { q, kv, kv, c->dim, c->ffn, c->ffn, c->dim };
-    SGN_TRY(sgn_params_add(&m->params, SGN_PARAM_NORM, sgn_shape1(c->dim), &b->attention_norm, err,
-                           "model.layers.%lld.input_layernorm.weight", (long long)n));
-    SGN_TRY(sgn_params_add(&m->params, SGN_PARAM_NORM, sgn_shape1(c->dim), &b->mlp_norm, err,
-                           "model.layers.%lld.post_attention_layernorm.weight", (long long)n));
     for (int i = 0; i < SGN_LINEARS; i++) {
-        const bool attention = i <= SGN_O;
-        snprintf(b->path[i], sizeof b->path[i], "model.layers.%lld.%s.%s_proj", (long long)n,
-                 attention ? "self_attn" : "mlp", module[i]);
-        SGN_TRY(sgn_linear_declare(&b->linear[i], &m->params, c, sgn_model_config_linear(c, module[i]), b->path[i],
-                                   in[i], out[i], attention ? c->attention_bias : c->mlp_bias, err));
+        const char *module = sgn_linear_module((sgn_block_linear)i);
+        snprintf(b->path[i], sizeof b->path[i], "model.layers.%lld.%s.%s_proj", (long long)n, i <= SGN_O ? "self_attn" : "mlp", module);
+        if (!sgn_model_config_has(c, module)) continue;
+        SGN_TRY(sgn_linear_declare(&b->linear[i], &m->params, c, sgn_model_config_linear(c, module), b->path[i],
+                                   in[i], out[i], sgn_model_config_bias(c, module), err));
     }
     return SGN_OK;
+}
+
+static sgn_status declare_block(sgn_transformer *m, int64_t n, sgn_error *err) {
+    sgn_block *b = &m->blocks[n];
+    char path[64];
+    snprintf(path, sizeof path, "model.layers.%lld.input_layernorm", (long long)n);
+    SGN_TRY(declare_norm(m, path, &b->attention_norm, err));
+    snprintf(path, sizeof path, "model.layers.%lld.post_attention_layernorm", (long long)n);
+    SGN_TRY(declare_norm(m, path, &b->mlp_norm, err));
+    SGN_TRY(declare_linears(m, b, n, err));
+    b->q_norm = b->k_norm = -1;
+    if (!m->config.qk_norm) return SGN_OK;
+    const sgn_shape head = sgn_shape1(m->config.head_dim);
+    SGN_TRY(sgn_params_add(&m->params, SGN_PARAM_NORM, head, &b->q_norm, err, "model.layers.%lld.self_attn.q_norm.weight", (long long)n));
+    return sgn_params_add(&m->params, SGN_PARAM_NORM, head, &b->k_norm, err, "model.layers.%lld.self_attn.k_norm.weight", (long long)n);
 }
 
 static sgn_status declare(sgn_transformer *m, sgn_error *err) {
     const sgn_model_config *c = &m->config;
     const sgn_shape table = sgn_shape2(c->vocab, c->dim);
     SGN_TRY(sgn_params_add(&m->params, SGN_PARAM_EMBEDDING, table, &m->embedding, err, "model.embed_tokens.weight"));
+    m->positions = -1;
+    if (m->arch->positions)
+        SGN_TRY(sgn_params_add(&m->params, SGN_PARAM_EMBEDDING, sgn_shape2(c->context, c->dim), &m->positions, err,
+                               "model.embed_positions.weight"));
     for (int64_t n = 0; n < c->layers; n++) SGN_TRY(declare_block(m, n, err));
-    SGN_TRY(sgn_params_add(&m->params, SGN_PARAM_NORM, sgn_shape1(c->dim), &m->final_norm, err, "model.norm.weight"));
+    SGN_TRY(declare_norm(m, "model.norm", &m->final_norm, err));
     m->head = m->embedding;
     return c->tied_head ? SGN_OK
                         : sgn_params_add(&m->params, SGN_PARAM_HEAD, table, &m->head, err, "lm_head.weight");
 }
 
-void sgn_rope_tables(const sgn_model_config *c, int64_t positions, sgn_real *cosine, sgn_real *sine) {
-    const int64_t half = c->head_dim / 2;
-    for (int64_t j = 0; j < half; j++) {
-        const double rate = pow(c->rope_theta, -2.0 * (double)j / (double)c->head_dim) / c->rope_scaling;
-        for (int64_t i = 0; i < positions; i++) {
-            cosine[i * half + j] = (sgn_real)cos((double)i * rate);
-            sine[i * half + j] = (sgn_real)sin((double)i * rate);
-        }
-    }
-}
-
 static sgn_status init(sgn_transformer *m, sgn_error *err) {
     const sgn_model_config *c = &m->config;
     const size_t half = (size_t)(c->context * (c->head_dim / 2));
+    m->arch = sgn_model_config_arch(c);
     m->blocks = calloc((size_t)c->layers, sizeof *m->blocks);
+    if (m->blocks && m->arch->positions) return declare(m, err);
     m->cosine = malloc(half * sizeof(sgn_real));
     m->sine = malloc(half * sizeof(sgn_real));
     if (!m->blocks || !m->cosine || !m->sine)
@@ -143,33 +159,42 @@ typedef struct {
     int64_t                batch, seq;
 } layer;
 
-static sgn_tensor *norm(const layer *l, int gain, sgn_tape *t, sgn_tensor *x) {
-    return sgn_rmsnorm(t, x, param(l->m, gain), l->m->config.rms_eps);
+static sgn_tensor *norm(const sgn_transformer *m, int gain, sgn_tape *t, sgn_tensor *x) {
+    return m->arch->layernorm ? sgn_layernorm(t, x, param(m, gain), param(m, gain + 1), m->config.rms_eps)
+                              : sgn_rmsnorm(t, x, param(m, gain), m->config.rms_eps);
+}
+
+/* Queries or keys as their products see them: each head normalised, then rotated by its position. */
+static sgn_tensor *turn(const layer *l, int gain, sgn_tape *t, sgn_tensor *x) {
+    const sgn_transformer *m = l->m;
+    if (gain >= 0) x = sgn_rmsnorm(t, x, param(m, gain), m->config.rms_eps);
+    return m->arch->positions ? x : sgn_rope(t, x, m->cosine, m->sine, l->seq, m->config.head_dim);
 }
 
 static sgn_tensor *attention(const layer *l, sgn_tape *t, sgn_tensor *x) {
-    const sgn_transformer *m = l->m;
     const sgn_block *b = l->b;
-    const sgn_model_config *c = &m->config;
-    sgn_tensor *q = sgn_rope(t, apply(b, SGN_Q, t, x), m->cosine, m->sine, l->seq, c->head_dim);
-    sgn_tensor *k = sgn_rope(t, apply(b, SGN_K, t, x), m->cosine, m->sine, l->seq, c->head_dim);
+    const sgn_model_config *c = &l->m->config;
+    sgn_tensor *q = turn(l, b->q_norm, t, apply(b, SGN_Q, t, x));
+    sgn_tensor *k = turn(l, b->k_norm, t, apply(b, SGN_K, t, x));
     sgn_tensor *v = apply(b, SGN_V, t, x);
     return apply(b, SGN_O, t, sgn_attention(t, q, k, v, l->first, l->batch, l->seq, c->heads, c->kv_heads));
 }
 
-static sgn_tensor *mlp(const sgn_block *b, sgn_tape *t, sgn_tensor *x) {
+static sgn_tensor *mlp(const layer *l, sgn_tape *t, sgn_tensor *x) {
+    const sgn_block *b = l->b;
+    if (l->m->arch->gelu) return apply(b, SGN_DOWN, t, sgn_gelu(t, apply(b, SGN_UP, t, x)));
     sgn_tensor *gate = apply(b, SGN_GATE, t, x), *up = apply(b, SGN_UP, t, x);
     return apply(b, SGN_DOWN, t, sgn_swiglu(t, gate, up));
 }
 
 static sgn_tensor *attend(sgn_tape *t, const void *ctx, sgn_tensor *x) {
     const layer *l = ctx;
-    return sgn_add(t, x, attention(l, t, norm(l, l->b->attention_norm, t, x)));
+    return sgn_add(t, x, attention(l, t, norm(l->m, l->b->attention_norm, t, x)));
 }
 
 static sgn_tensor *feed(sgn_tape *t, const void *ctx, sgn_tensor *x) {
     const layer *l = ctx;
-    return sgn_add(t, x, mlp(l->b, t, norm(l, l->b->mlp_norm, t, x)));
+    return sgn_add(t, x, mlp(l, t, norm(l->m, l->b->mlp_norm, t, x)));
 }
 
 /* Recomputed as a whole; without gradients each half leaves only its result. */
@@ -189,9 +214,10 @@ sgn_tensor *sgn_transformer_documents(const sgn_transformer *m, sgn_tape *t, con
         (void)SGN_ERROR(&t->error, SGN_SHAPE, "a sequence of %lld tokens does not fit the model's context of %lld; "
                         "shorten it (train.seq) or set model.context", (long long)seq, (long long)m->config.context);
     sgn_tensor *x = sgn_embedding(t, param(m, m->embedding), tokens, batch * seq);
+    if (m->arch->positions) x = sgn_add_positions(t, x, param(m, m->positions), seq);
     for (int64_t n = 0; n < m->config.layers; n++)
         x = sgn_tape_segment(t, block, &(layer){ m, &m->blocks[n], first, batch, seq }, sizeof(layer), x);
-    return sgn_rmsnorm(t, x, param(m, m->final_norm), m->config.rms_eps);
+    return norm(m, m->final_norm, t, x);
 }
 
 sgn_tensor *sgn_transformer_head(const sgn_transformer *m) {

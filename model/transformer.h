@@ -1,7 +1,8 @@
-/* transformer.h - a decoder of the LLaMA family (Touvron et al. 2023) over any linear kinds.
+/* transformer.h - a decoder with pre-norms, of the architectures of archs.def, over any linear kinds.
  *
- * Parameters carry the names of Hugging Face's LlamaForCausalLM, scales those of the
- * released FBI-LLM code: X.weight, X.wscale, X.wbias.
+ * Parameters carry the names of Hugging Face's LlamaForCausalLM and Qwen3ForCausalLM, scales those of the
+ * released FBI-LLM code: X.weight, X.wscale, X.wbias. GPT-2's parts are called the same, a norm's bias NORM.bias,
+ * positions model.embed_positions.weight; what other programs call them is in names.h.
  *
  * SPDX-License-Identifier: MIT */
 #ifndef SGN_MODEL_TRANSFORMER_H
@@ -13,8 +14,9 @@
 typedef enum { SGN_Q, SGN_K, SGN_V, SGN_O, SGN_GATE, SGN_UP, SGN_DOWN, SGN_LINEARS } sgn_block_linear;
 
 typedef struct {
-    int        attention_norm, mlp_norm;          /* parameter indices */
-    sgn_linear linear[SGN_LINEARS];
+    int        attention_norm, mlp_norm;          /* parameter indices; of a LayerNorm the bias is the next one */
+    int        q_norm, k_norm;                    /* (head_dim), -1: none */
+    sgn_linear linear[SGN_LINEARS];               /* kind NULL: the architecture has none there */
     char       path[SGN_LINEARS][96];             /* "model.layers.0.self_attn.q_proj" */
 } sgn_block;
 
@@ -22,10 +24,14 @@ typedef struct {
     sgn_model_config config;                      /* resolved */
     sgn_params       params;
     sgn_block       *blocks;                      /* (layers) */
+    const sgn_arch  *arch;
     int              embedding, final_norm, head; /* head == embedding when tied */
-    sgn_real        *cosine, *sine;               /* (context, head_dim/2) */
+    int              positions;                   /* (context, dim), -1: rotary */
+    sgn_real        *cosine, *sine;               /* (context, head_dim/2); NULL without rotary positions */
     sgn_array_set   *files;                       /* what stored parameters lie in; NULL: none are */
 } sgn_transformer;
+
+const char *sgn_linear_module(sgn_block_linear which);     /* "q", "gate": the word of model.binary */
 
 /* Declares all parameters; nothing is allocated but tables until sgn_transformer_commit. */
 sgn_status  sgn_transformer_init(sgn_transformer *m, const sgn_model_config *c, bool train, sgn_error *err);
@@ -35,9 +41,6 @@ void        sgn_transformer_free(sgn_transformer *m);
 /* The released FBI-LLM initialisation: weights and embedding N(0, init_std^2), norms 1,
  * biases 0, scales derived (training.md 2.3). Value = f(seed, parameter name, index). */
 void        sgn_transformer_randomize(sgn_transformer *m, uint64_t seed);
-
-/* cosine, sine (positions, head_dim/2) of position / (rope_scaling * rope_theta^(2j/head_dim)). */
-void        sgn_rope_tables(const sgn_model_config *c, int64_t positions, sgn_real *cosine, sgn_real *sine);
 
 /* Hidden states after the final norm, (batch*seq, dim). tokens (batch, seq) is kept. */
 sgn_tensor *sgn_transformer_hidden(const sgn_transformer *m, sgn_tape *t, const int32_t *tokens,

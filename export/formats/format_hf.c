@@ -68,6 +68,7 @@ static sgn_status list_arrays(sgn_parts *parts, const sgn_transformer *m, const 
         for (int k = 0; k < SGN_LINEARS; k++) {
             const sgn_linear_name name = sgn_linear_name_of(n, (sgn_block_linear)k);
             const sgn_lowered *l = &lm->blocks[n].linear[k];
+            if (!l->count) continue;
             if (!sgn_lowered_is_linear(l))
                 SGN_FAIL(err, SGN_UNSUPPORTED, "%s: it normalises or rounds its input, which no plain matrix does; "
                          "--format packed holds it", name.s);

@@ -69,7 +69,7 @@ static sgn_status add_linear(sgn_parts *parts, sgn_json *stages, const char *lin
 static sgn_status add_linears(sgn_parts *parts, sgn_json *stages, const sgn_lowered_model *lm, sgn_error *err) {
     for (int64_t n = 0; n < lm->config.layers; n++)
         for (int l = 0; l < SGN_LINEARS; l++)
-            SGN_TRY(add_linear(parts, stages, sgn_linear_name_of(n, (sgn_block_linear)l).s, &lm->blocks[n].linear[l], err));
+            if (lm->blocks[n].linear[l].count) SGN_TRY(add_linear(parts, stages, sgn_linear_name_of(n, (sgn_block_linear)l).s, &lm->blocks[n].linear[l], err));
     return sgn_parts_end(parts, err);
 }
 
@@ -267,11 +267,14 @@ static sgn_status read_linear(reader *r, const char *linear, const sgn_json *cha
 static sgn_status read_block(reader *r, const sgn_json *stages, int64_t n, const sgn_model_config *c, sgn_lowered_block *b,
                              sgn_error *err) {
     char name[SGN_ARRAY_NAME];
-    snprintf(name, sizeof name, "model.layers.%lld.input_layernorm.weight", (long long)n);
-    SGN_TRY(floats(r, name, c->dim, 0, false, &b->attention_norm, NULL, err));
-    snprintf(name, sizeof name, "model.layers.%lld.post_attention_layernorm.weight", (long long)n);
-    SGN_TRY(floats(r, name, c->dim, 0, false, &b->mlp_norm, NULL, err));
+    sgn_plain x;
+    for (int i = 0; (x = sgn_plain_of_block(c, b, i)).name; i++) {
+        if (!x.there) continue;
+        snprintf(name, sizeof name, "model.layers.%lld.%s", (long long)n, x.name);
+        SGN_TRY(floats(r, name, x.rows, x.cols, false, x.at, NULL, err));
+    }
     for (int l = 0; l < SGN_LINEARS; l++) {
+        if (!sgn_model_config_has(c, sgn_linear_module((sgn_block_linear)l))) continue;
         const sgn_linear_name linear = sgn_linear_name_of(n, (sgn_block_linear)l);
         int64_t out, in;
         sgn_linear_shape(c, (sgn_block_linear)l, &out, &in);
@@ -288,15 +291,17 @@ static sgn_status read_model(reader *r, const sgn_json *config, sgn_lowered_mode
                  r->config.s, (long long)version, VERSION);
     SGN_TRY(sgn_model_config_from_json(&lm->config, config, r->config.s, err));
     const sgn_model_config *c = &lm->config;
-    if (sgn_json_size(stages) != (size_t)c->layers * SGN_LINEARS)
+    int64_t linears = 0;
+    for (int l = 0; l < SGN_LINEARS; l++) linears += sgn_model_config_has(c, sgn_linear_module((sgn_block_linear)l));
+    if (sgn_json_size(stages) != (size_t)(c->layers * linears))
         REFUSE("%s: signum.stages describes %zu linear layers, but %lld blocks have %lld", r->config.s, sgn_json_size(stages),
-               (long long)c->layers, (long long)c->layers * SGN_LINEARS);
+               (long long)c->layers, (long long)(c->layers * linears));
     lm->blocks = calloc((size_t)c->layers, sizeof *lm->blocks);
     if (!lm->blocks) SGN_FAIL(err, SGN_NOMEM, "no memory for %lld lowered blocks", (long long)c->layers);
-    SGN_TRY(floats(r, "model.embed_tokens.weight", c->vocab, c->dim, false, &lm->embedding, NULL, err));
-    SGN_TRY(floats(r, "model.norm.weight", c->dim, 0, false, &lm->final_norm, NULL, err));
-    lm->head = lm->embedding;
-    if (!c->tied_head) SGN_TRY(floats(r, "lm_head.weight", c->vocab, c->dim, false, &lm->head, NULL, err));
+    sgn_plain x;
+    for (int i = 0; (x = sgn_plain_at(lm, i)).name; i++)
+        if (x.there) SGN_TRY(floats(r, x.name, x.rows, x.cols, false, x.at, NULL, err));
+    if (c->tied_head) lm->head = lm->embedding;
     for (int64_t n = 0; n < c->layers; n++) SGN_TRY(read_block(r, stages, n, c, &lm->blocks[n], err));
     for (int i = 0; i < r->archive.count; i++)
         if (!r->used[i]) REFUSE("%s: array '%s' belongs to no part of the model", r->archive.path, r->archive.at[i].name);

@@ -5,6 +5,7 @@
 #include "core/gemm.h"
 #include "core/parallel.h"
 #include "model/lowered_model.h"
+#include "model/rotary.h"
 
 static sgn_model_config fbi(int64_t dim, int64_t ffn, int64_t layers, int64_t heads) {
     return (sgn_model_config){
