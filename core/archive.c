@@ -8,10 +8,11 @@
 #include "core/checked.h"
 #include "core/config.h"
 #include "core/file.h"
+#include "core/kernels/kernels.h"
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "archives hold little-endian numbers, read as they are");
 
-enum { HEAD = 64, KINDS = 16 };
+enum { HEAD = 64, KINDS = 16, MOST_BLOCK = 256 };
 
 /* --- arrays ----------------------------------------------------------------------------------- */
 
@@ -100,6 +101,14 @@ int sgn_archive_find(const sgn_archive *a, const char *name) {
     return -1;
 }
 
+static void blocks_to_f32(sgn_dtype type, const void *from, float *out, int64_t count) {
+    sgn_real real[MOST_BLOCK];
+    for (int64_t i = 0, n = sgn_dtype_block(type); i < count; i += n) {
+        sgn_kernels_get()->to_real[type](real, sgn_stored_row((sgn_stored){ .dtype = type, .data = from }, n, i / n), n);
+        for (int64_t j = 0; j < n; j++) out[i + j] = (float)real[j];
+    }
+}
+
 static void to_f32(sgn_dtype type, const void *from, float *out, int64_t count) {
 #define EACH(T, expression)                                                   \
     do {                                                                      \
@@ -117,6 +126,11 @@ static void to_f32(sgn_dtype type, const void *from, float *out, int64_t count) 
         case SGN_DTYPE_U16:  EACH(uint16_t, x[i]); break;
         case SGN_DTYPE_U8:
         case SGN_DTYPE_BOOL: EACH(uint8_t, x[i]); break;
+        case SGN_DTYPE_Q8_0:
+        case SGN_DTYPE_Q4_0:
+        case SGN_DTYPE_Q1_0:
+        case SGN_DTYPE_TQ1_0:
+        case SGN_DTYPE_TQ2_0: blocks_to_f32(type, from, out, count); break;
         case SGN_DTYPE_F32:
         case SGN_DTYPE_COUNT: break;
     }
@@ -165,24 +179,48 @@ static sgn_status check_distinct(const char *path, const sgn_array *at, int coun
     return s;
 }
 
-sgn_status sgn_archive_write(const char *kind, const char *path, const sgn_array *at, const void *const *data,
-                             int count, const char *const *notes, sgn_error *err) {
-    const sgn_archive_kind *k = sgn_archive_kind_find(kind), *row;
-    if (!k) {
-        const char *known[KINDS], *near;
-        int n = 0;
-        while (n < KINDS && (row = sgn_archive_kind_at(n)) != NULL) known[n++] = row->name;
-        near = sgn_nearest(kind, known, n);
-        SGN_FAIL(err, SGN_CONFIG, "%s: \"%s\" is no archive format; did you mean %s?", path, kind, near ? near : known[0]);
-    }
-    if (!k->write) SGN_FAIL(err, SGN_UNSUPPORTED, "%s: the format %s is only read, not written", path, kind);
+static sgn_status find_writer(const char *kind, const char *path, const sgn_archive_kind **out, sgn_error *err) {
+    const sgn_archive_kind *k = *out = sgn_archive_kind_find(kind), *row;
+    if (k && k->write) return SGN_OK;
+    if (k) SGN_FAIL(err, SGN_UNSUPPORTED, "%s: the format %s is only read, not written", path, kind);
+    const char *known[KINDS], *near;
+    int n = 0;
+    while (n < KINDS && (row = sgn_archive_kind_at(n)) != NULL) known[n++] = row->name;
+    near = sgn_nearest(kind, known, n);
+    SGN_FAIL(err, SGN_CONFIG, "%s: \"%s\" is no archive format; did you mean %s?", path, kind, near ? near : known[0]);
+}
+
+bool sgn_archive_holds(const sgn_archive_kind *k, const sgn_array *a) {
+    return k->holds ? k->holds(a) : sgn_dtype_block(a->dtype) == 1;
+}
+
+static sgn_status check_arrays(const sgn_archive_kind *k, const char *path, const sgn_array *at, int count, sgn_error *err) {
     for (int i = 0; i < count; i++) {
         uint64_t bytes;
         if (!name_is_sound(at[i].name))
             SGN_FAIL(err, SGN_FORMAT, "%s: \"%.80s\" cannot name an array; the parts between slashes need names", path, at[i].name);
         if (!sgn_array_size(&at[i], &bytes) || bytes != at[i].bytes)
             SGN_FAIL(err, SGN_FORMAT, "%s: %s: its dimensions and its %" PRIu64 " bytes do not fit together", path, at[i].name, at[i].bytes);
+        if (!sgn_archive_holds(k, &at[i]))
+            SGN_FAIL(err, SGN_UNSUPPORTED, "%s: %s: a %s file holds no array of this name, type (%s) or shape (rank %d)", path, at[i].name,
+                     k->name, sgn_dtype_name(at[i].dtype), at[i].rank);
     }
-    SGN_TRY(check_distinct(path, at, count, err));
+    return check_distinct(path, at, count, err);
+}
+
+sgn_status sgn_archive_write(const char *kind, const char *path, const sgn_array *at, const void *const *data,
+                             int count, const char *const *notes, sgn_error *err) {
+    const sgn_archive_kind *k;
+    SGN_TRY(find_writer(kind, path, &k, err));
+    SGN_TRY(check_arrays(k, path, at, count, err));
     return k->write(path, at, data, count, notes, err);
+}
+
+sgn_status sgn_archive_write_meta(const char *kind, const char *path, const sgn_array *at, const void *const *data,
+                                  int count, const sgn_meta *meta, int metas, sgn_error *err) {
+    const sgn_archive_kind *k;
+    SGN_TRY(find_writer(kind, path, &k, err));
+    if (!k->write_meta) SGN_FAIL(err, SGN_UNSUPPORTED, "%s: the format %s has notes, but no values of types", path, kind);
+    SGN_TRY(check_arrays(k, path, at, count, err));
+    return k->write_meta(path, at, data, count, meta, metas, err);
 }

@@ -25,7 +25,13 @@ bool sgn_dtype_parse(const char *name, sgn_dtype *out) {
 size_t sgn_stored_row_bytes(sgn_dtype t, int64_t cols) { return (size_t)(cols / types[t].block) * types[t].bytes; }
 
 const void *sgn_stored_row(sgn_stored s, int64_t cols, int64_t row) {
+    if (s.head) row = sgn_paired_row(row, s.head);
     return (const char *)s.data + (size_t)row * sgn_stored_row_bytes(s.dtype, cols);
+}
+
+int64_t sgn_paired_row(int64_t row, int64_t head) {
+    const int64_t at = row % head, half = head / 2;
+    return row - at + 2 * (at % half) + at / half;
 }
 
 static uint32_t bits_of(float f) {

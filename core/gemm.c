@@ -145,7 +145,13 @@ typedef struct {
 } stored_job;
 
 static bool in_place(sgn_stored w) {
-    return w.dtype == SGN_DTYPE_F32 && sizeof(sgn_real) == sizeof(float) && (uintptr_t)w.data % sizeof(float) == 0;
+    return w.dtype == SGN_DTYPE_F32 && !w.head && sizeof(sgn_real) == sizeof(float) && (uintptr_t)w.data % sizeof(float) == 0;
+}
+
+static void convert(sgn_real *y, sgn_stored w, int64_t cols, int64_t row, int64_t rows) {
+    const int64_t step = w.head ? 1 : rows;            /* rows one after the other */
+    for (int64_t i = 0; i < rows; i += step)
+        sgn_kernels_get()->to_real[w.dtype](y + i * cols, sgn_stored_row(w, cols, row + i), step * cols);
 }
 
 /* A strip is as wide as a tile and has all of k: OpenBLAS's bits depend on the width of a call, so only the calls of
@@ -157,7 +163,7 @@ static void run_strips(void *ctx, int64_t begin, int64_t end) {
     sgn_real *strip = sgn_scratch(SGN_SCRATCH_KERNEL);
     for (int64_t t = begin; t < end; t++) {
         const int64_t j = t / job->groups * wide, group = t % job->groups, rows = whole->n - j < wide ? whole->n - j : wide;
-        sgn_kernels_get()->to_real[job->w.dtype](strip, sgn_stored_row(job->w, whole->k, j), rows * whole->k);
+        convert(strip, job->w, whole->k, j, rows);
         for (int64_t i = group * down / job->groups; i < (group + 1) * down / job->groups; i++) {
             sgn_gemm_args g = *whole;
             g.m = whole->m - i * high < high ? whole->m - i * high : high;

@@ -16,7 +16,7 @@ static bool map_param(sgn_params *params, int index, const sgn_array_set *set) {
     const sgn_array *a = sgn_array_set_find(set, p->name, &archive);
     if (!a || !sgn_kernels_get()->to_real[a->dtype] || a->rank != 2) return false;
     if (a->dim[0] != p->tensor.shape.dim[0] || a->dim[1] != p->tensor.shape.dim[1]) return false;
-    const sgn_stored s = { a->dtype, archive->kind->map(archive, (int)(a - archive->at)) };
+    const sgn_stored s = { .dtype = a->dtype, .data = archive->kind->map(archive, (int)(a - archive->at)) };
     if (s.data) sgn_params_store(params, index, s);
     return s.data != NULL;
 }

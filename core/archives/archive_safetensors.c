@@ -122,7 +122,8 @@ static sgn_status parse_entry(const shard *f, const char *name, const sgn_json *
     strcpy(e->array.name, name);
     if (sgn_json_typeof(j) != SGN_JSON_OBJECT || sgn_json_size(j) != 3)
         REFUSE("%s: %s: is not {dtype, shape, data_offsets}", path, name);
-    if (!sgn_dtype_parse(dtype, &e->array.dtype)) REFUSE("%s: %s: dtype %.40s is not known", path, name, dtype);
+    if (!sgn_dtype_parse(dtype, &e->array.dtype) || sgn_dtype_block(e->array.dtype) > 1)
+        REFUSE("%s: %s: dtype %.40s is not known", path, name, dtype);
     SGN_TRY(parse_shape(path, sgn_json_get(j, "shape"), &e->array, err));
     if (sgn_json_size(offsets) != 2 || begin < 0 || end < begin)
         REFUSE("%s: %s: data_offsets are not [begin, end] with 0 <= begin <= end", path, name);

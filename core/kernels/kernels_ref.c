@@ -197,6 +197,8 @@ static void from_bf16(sgn_real *y, const void *x, int64_t n) {
     }
 }
 
+#include "core/kernels/blocks.inc"
+
 const sgn_kernels sgn_kernels_ref = {
     .name = "ref",
     .pack_signs = pack_signs, .pack_kept = pack_kept, .pack_above = pack_above,
@@ -205,5 +207,5 @@ const sgn_kernels sgn_kernels_ref = {
     .dot = dot, .axpy = axpy, .sum_squares = sum_squares, .max = max, .exp_sum = exp_sum,
     .swiglu = swiglu, .swiglu_back = swiglu_back, .rmsnorm = rmsnorm, .rmsnorm_back = rmsnorm_back,
     .rope = rope, .adamw = adamw,
-    .to_real = { [SGN_DTYPE_F32] = from_f32, [SGN_DTYPE_F16] = from_f16, [SGN_DTYPE_BF16] = from_bf16 },
+    .to_real = { [SGN_DTYPE_F32] = from_f32, [SGN_DTYPE_F16] = from_f16, [SGN_DTYPE_BF16] = from_bf16, BLOCK_CONVERTERS },
 };

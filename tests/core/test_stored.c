@@ -8,6 +8,7 @@
 #include "core/ops.h"
 #include "core/parallel.h"
 #include "core/rng.h"
+#include "tests/golden/blocks.h"
 
 enum { PATTERNS = 1 << 16 };
 
@@ -87,11 +88,60 @@ static void any_length_and_address(void **state) {
     }
 }
 
+/* Facts from another hand: blocks put together by tests/golden/blocks.py. At an odd address, through each kernel set and from a file. */
+static void blocks_as_described(void **state) {
+    (void)state;
+    const sgn_kernels *k;
+    bool runs;
+    for (size_t i = 0; i < sizeof block_golden / sizeof *block_golden; i++) {
+        const sgn_dtype type = block_golden[i].type;
+        const int n = block_golden[i].count;
+        const sgn_array array = sgn_array_make("w", type, 2, (int64_t[]){ 2, n / 2 });
+        unsigned char raw[137];
+        float got[513], read[512];
+        assert_int_equal(2 * sgn_dtype_block(type), n);
+        memcpy(raw + 1, block_golden[i].bytes, 136);
+        sgn_archive a;
+        check_ok(sgn_archive_write("gguf", check_path("blocks"), &array, (const void *[]){ raw + 1 }, 1, NULL, &err), &err);
+        check_ok(sgn_archive_open(&a, check_path("blocks"), &err), &err);
+        check_ok(sgn_archive_read_f32(&a, 0, read, n, &err), &err);
+        sgn_archive_close(&a);
+        for (int set = 0; (k = sgn_kernels_at(set, &runs)); set++) {
+            got[n] = 12345;
+            if (runs) k->to_real[type](got, raw + 1, n);
+            for (int j = 0; runs && j < n; j++) {
+                const float want = block_golden[i].d[2 * j / n] * (float)block_golden[i].q[j];
+                if (got[j] != want || read[j] != want)
+                    fail_msg("%s, %s[%d] is %g, from a file %g, expected %g", k->name, sgn_dtype_name(type), j, (double)got[j], (double)read[j], (double)want);
+            }
+            assert_true(got[n] == 12345);
+        }
+    }
+}
+
+/* Heads of h rows in the order 0, h/2, 1, h/2 + 1, ...: rows, products and their bits are those of the same rows in our order. */
+static void paired_rows_come_back_in_order(void **state) {
+    (void)state;
+    enum { HEAD = 6, HEADS = 70, ROWS = HEAD * HEADS, COLS = 64, TOKENS = 9 };
+    static const int order[HEAD] = { 0, 3, 1, 4, 2, 5 };
+    static float ours[ROWS * COLS], file[ROWS * COLS], x[TOKENS * COLS], want[TOKENS * ROWS], got[TOKENS * ROWS];
+    for (int i = 0; i < ROWS * COLS; i++) ours[i] = (float)sgn_rng_normal(7, 1, (uint64_t)i);
+    for (int i = 0; i < TOKENS * COLS; i++) x[i] = (float)sgn_rng_normal(7, 2, (uint64_t)i);
+    for (int h = 0; h < HEADS; h++)
+        for (int i = 0; i < HEAD; i++) memcpy(file + (h * HEAD + i) * COLS, ours + (h * HEAD + order[i]) * COLS, sizeof(float) * COLS);
+    const sgn_stored s = { .dtype = SGN_DTYPE_F32, .data = file, .head = HEAD };
+    for (int r = 0; r < ROWS; r++) assert_memory_equal(sgn_stored_row(s, COLS, r), ours + r * COLS, sizeof(float) * COLS);
+    check_ok(sgn_gemm_stored_reserve(s, TOKENS, ROWS, COLS, &err), &err);
+    sgn_gemm_forward(want, x, ours, TOKENS, ROWS, COLS);
+    sgn_gemm_forward_stored(got, x, s, TOKENS, ROWS, COLS);
+    assert_memory_equal(got, want, sizeof want);
+}
+
 static void rows_and_blocks(void **state) {
     (void)state;
     const char at[100] = { 0 };
     assert_int_equal(sgn_stored_row_bytes(SGN_DTYPE_BF16, 7), 14);
-    assert_ptr_equal(sgn_stored_row((sgn_stored){ SGN_DTYPE_F32, at }, 3, 2), at + 24);
+    assert_ptr_equal(sgn_stored_row((sgn_stored){ .dtype = SGN_DTYPE_F32, .data = at }, 3, 2), at + 24);
     for (int t = 0; t < SGN_DTYPE_COUNT; t++) {
         const sgn_array a = sgn_array_make("a", (sgn_dtype)t, 2, (int64_t[]){ 3, 2 * sgn_dtype_block((sgn_dtype)t) });
         assert_int_equal(a.bytes, 6 * sgn_dtype_bytes((sgn_dtype)t));
@@ -109,7 +159,7 @@ typedef struct {
 } matrix;
 
 static matrix make(sgn_dtype type, int64_t rows, int64_t cols, int shift) {
-    matrix m = { rows, cols, NULL, NULL, { type, NULL } };
+    matrix m = { rows, cols, NULL, NULL, { .dtype = type } };
     const int64_t n = rows * cols;
     const size_t bytes = sgn_dtype_bytes(type);
     m.raw = malloc((size_t)n * bytes + (size_t)shift);
@@ -218,6 +268,8 @@ static int begin(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_number_is_exact), cmocka_unit_test(as_pytorch), cmocka_unit_test(any_length_and_address),
+        cmocka_unit_test(blocks_as_described),
+        cmocka_unit_test(paired_rows_come_back_in_order),
         cmocka_unit_test(rows_and_blocks), cmocka_unit_test(products_are_those_of_reals), cmocka_unit_test(ops_read_it),
         cmocka_unit_test(losses_read_it),
     };
