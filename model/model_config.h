@@ -38,6 +38,9 @@ sgn_status sgn_model_config_resolve(sgn_model_config *c, sgn_error *err);
 sgn_status sgn_model_config_from_json(sgn_model_config *c, const sgn_json *j, const char *where, sgn_error *err);
 sgn_json  *sgn_model_config_to_json(const sgn_model_config *c);         /* owned; NULL: no memory */
 
+/* SGN_UNSUPPORTED where those words cannot say it, so that our config.json needs more words than theirs. */
+sgn_status sgn_model_config_check_foreign(const sgn_model_config *c, sgn_error *err);
+
 /* What its row of archs.def says. */
 const sgn_arch *sgn_model_config_arch(const sgn_model_config *c);
 /* Has module q|k|v|o|gate|up|down a bias? Is it there at all? */

@@ -155,6 +155,9 @@ static sgn_status write_shards(const char *directory, const sgn_parts *parts, ui
 static sgn_status write_directory(const char *directory, const sgn_transformer *m, const sgn_lowered_model *lm,
                                   const sgn_export_options *o, sgn_error *err) {
     sgn_parts parts = { 0 };
+    if (sgn_model_config_arch(&lm->config)->positions)
+        SGN_FAIL(err, SGN_UNSUPPORTED, "a model with model.arch = gpt2 cannot be written for Hugging Face yet; --format packed holds it");
+    SGN_TRY(sgn_model_config_check_foreign(&lm->config, err));
     sgn_status s = list_arrays(&parts, m, lm, o->latent, err);
     if (s == SGN_OK) s = write_shards(directory, &parts, o->shard_bytes ? o->shard_bytes : SHARD_BYTES, lm, err);
     sgn_parts_free(&parts);
