@@ -21,8 +21,9 @@ static const char preface[] =
     "error that names the nearest known one. `signum config CONFIG section.key=value` prints the result, as it is kept in "
     "`RUN/config.yaml`.\n\n"
     "A run may be continued with other values of `train.save_every`, `train.eval_every`, `train.eval_windows`, `train.keep`, "
-    "`train.threads`, `train.kernels`, `train.products`, `train.recompute` and `train.spike`; all others decide its numbers and are refused. `data.train`, `data.valid` "
-    "and `distill.teacher` may move: their content is compared, not their path.\n\n";
+    "`train.threads`, `train.kernels`, `train.products`, `train.recompute` and `train.spike`; all others decide its numbers and are refused. `data.train`, `data.mix`, "
+    "`data.valid` and `distill.teacher` may move: their content (of a mix with its order and weights) is compared, not their path. [Data](data.md) "
+    "tells how sets are mixed and documents masked.\n\n";
 
 static sgn_status print(char *text, const char *before) {
     printf("%s%s", before, text);

@@ -171,13 +171,14 @@ static void join_list(char *text) {
 }
 
 static sgn_status set_text(char *at, const sgn_field *f, const char *key, const char *value, const char *where, sgn_error *err) {
-    if (strlen(value) >= SGN_TEXT) REFUSE("%s: %s: the text is longer than %d characters", where, key, SGN_TEXT - 1);
+    const size_t room = sgn_field_room(f->type);
+    if (strlen(value) >= room) REFUSE("%s: %s: the text is longer than %zu characters", where, key, room - 1);
     for (const char *c = value; *c; c++)
         if ((unsigned char)*c < ' ' || *c == 0x7f) REFUSE("%s: %s: the text has a control character; one line is expected", where, key);
     if (f->type == SGN_FIELD_CHOICE && !is_choice(f->choices, value))
         REFUSE("%s: %s: \"%s\" is not one of %s", where, key, value, f->choices);
     strcpy(at, value);
-    if (f->type == SGN_FIELD_TEXT) join_list(at);
+    if (f->type != SGN_FIELD_CHOICE) join_list(at);
     return SGN_OK;
 }
 
@@ -187,6 +188,7 @@ static sgn_status set_field(void *at, const sgn_field *f, const char *key, const
         case SGN_FIELD_REAL:   return set_number(at, f, key, value, where, err);
         case SGN_FIELD_BOOL:   return set_bool(at, key, value, where, err);
         case SGN_FIELD_TEXT:
+        case SGN_FIELD_LIST:
         case SGN_FIELD_CHOICE: return set_text(at, f, key, value, where, err);
     }
     return SGN_OK;
@@ -250,6 +252,7 @@ static void put_value(FILE *out, const sgn_field *f, const void *at) {
         case SGN_FIELD_REAL:   put_real(out, *(const double *)at); break;
         case SGN_FIELD_BOOL:   fputs(*(const bool *)at ? "true" : "false", out); break;
         case SGN_FIELD_TEXT:
+        case SGN_FIELD_LIST:
         case SGN_FIELD_CHOICE: put_text(out, at); break;
     }
 }
@@ -281,7 +284,7 @@ sgn_status sgn_config_dump(const void *config, const sgn_section *sections, bool
 }
 
 static void put_type(FILE *out, const sgn_field *f) {
-    static const char *const names[] = { "integer", "real", "true, false", "text", "" };
+    static const char *const names[] = { "integer", "real", "true, false", "text", "", "list" };
     fputs(names[f->type], out);
     if (f->type == SGN_FIELD_CHOICE)
         for (const char *c = f->choices; c; c = c[word_length(c)] ? c + word_length(c) + 1 : NULL)

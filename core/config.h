@@ -12,15 +12,18 @@
 #include <stdint.h>
 #include "core/status.h"
 
-enum { SGN_TEXT = 512 };               /* chars of a text setting */
+enum { SGN_TEXT = 512, SGN_LIST_TEXT = 4096 };     /* chars of a text setting, of a list */
 
 typedef enum {
     SGN_FIELD_INT,             /* int64_t */
     SGN_FIELD_REAL,            /* double */
     SGN_FIELD_BOOL,            /* bool */
     SGN_FIELD_TEXT,            /* char[SGN_TEXT]; a list [a, b] is kept as "a,b" */
-    SGN_FIELD_CHOICE           /* char[SGN_TEXT], one of `choices` ("a|b|c") */
+    SGN_FIELD_CHOICE,          /* char[SGN_TEXT], one of `choices` ("a|b|c") */
+    SGN_FIELD_LIST             /* char[SGN_LIST_TEXT], as TEXT but longer */
 } sgn_field_type;
+
+static inline size_t sgn_field_room(sgn_field_type t) { return t == SGN_FIELD_LIST ? SGN_LIST_TEXT : SGN_TEXT; }
 
 typedef struct {
     const char    *key;        /* within its section: "dim" */

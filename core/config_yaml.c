@@ -87,7 +87,7 @@ static sgn_status check_no_nul(reader *r, const char *key) {
 
 /* Text may not look like a truth value or null; numbers may not be quoted. */
 static sgn_status check_style(reader *r, const char *key, sgn_field_type type) {
-    const bool text = type == SGN_FIELD_TEXT, plain = r->event.data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
+    const bool text = type == SGN_FIELD_TEXT || type == SGN_FIELD_LIST, plain = r->event.data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
     if (plain && is_null(scalar(r))) REFUSE("%s: %s: a value is missing; leave the key out to get the default", r->where, key);
     if (plain && text && sgn_config_implicit(scalar(r)))
         REFUSE("%s: %s: \"%s\" is a truth value in YAML; put it in quotes if text is meant", r->where, key, scalar(r));
@@ -97,7 +97,7 @@ static sgn_status check_style(reader *r, const char *key, sgn_field_type type) {
 }
 
 /* A sequence of scalars becomes "a,b,c". */
-static sgn_status read_list(reader *r, const char *key, char *list) {
+static sgn_status read_list(reader *r, const char *key, size_t room, char *list) {
     size_t used = 0;
     for (int n = 0;; n++) {
         SGN_TRY(next(r));
@@ -106,8 +106,8 @@ static sgn_status read_list(reader *r, const char *key, char *list) {
         SGN_TRY(check_no_nul(r, key));
         SGN_TRY(check_style(r, key, SGN_FIELD_TEXT));
         if (strchr(scalar(r), ',')) REFUSE("%s: %s: \"%.60s\" has a comma, which separates the items of a list", r->where, key, scalar(r));
-        const int m = snprintf(list + used, SGN_TEXT - used, "%s%s", n ? "," : "", scalar(r));
-        if (m < 0 || (size_t)m >= SGN_TEXT - used) REFUSE("%s: %s: the list is longer than %d characters", r->where, key, SGN_TEXT - 1);
+        const int m = snprintf(list + used, room - used, "%s%s", n ? "," : "", scalar(r));
+        if (m < 0 || (size_t)m >= room - used) REFUSE("%s: %s: the list is longer than %zu characters", r->where, key, room - 1);
         used += (size_t)m;
     }
     list[used] = '\0';
@@ -118,10 +118,10 @@ static sgn_status read_value(reader *r, const char *key, const sgn_field *f) {
     if (r->event.type == YAML_MAPPING_START_EVENT)
         REFUSE("%s: %s: %s", r->where, key, f ? "a single value is expected, not a mapping" : "unknown section");
     if (r->event.type == YAML_SEQUENCE_START_EVENT) {
-        char list[SGN_TEXT] = "", where[WHERE];
-        if (f && f->type != SGN_FIELD_TEXT) REFUSE("%s: %s: a single value is expected, not a list", r->where, key);
+        char list[SGN_LIST_TEXT] = "", where[WHERE];
+        if (f && f->type != SGN_FIELD_TEXT && f->type != SGN_FIELD_LIST) REFUSE("%s: %s: a single value is expected, not a list", r->where, key);
         memcpy(where, r->where, sizeof where);
-        if (f) SGN_TRY(read_list(r, key, list));
+        if (f) SGN_TRY(read_list(r, key, sgn_field_room(f->type), list));
         return sgn_config_set(r->config, r->sections, key, list, where, r->err);
     }
     SGN_TRY(check_no_nul(r, key));

@@ -9,8 +9,9 @@
 typedef struct {
     int       batch, seq;
     int32_t  *tokens;          /* (batch, seq) */
-    int32_t  *targets;         /* (batch, seq): targets[r][i] follows tokens[r][i] */
-    uint64_t *window;          /* (batch): sampler window of each row, the key of cached teacher output */
+    int32_t  *targets;         /* (batch, seq): targets[r][i] follows tokens[r][i]; -1: nothing is learnt there */
+    int32_t  *first;           /* (batch, seq): where the document of each token begins in its row; NULL: one document */
+    uint64_t *window;          /* (batch): number of each row's window among those of all sets, the key of cached teacher output */
 } sgn_batch;
 
 #endif

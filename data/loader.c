@@ -5,13 +5,13 @@
 #define _GNU_SOURCE
 #include "data/loader.h"
 
-#include <inttypes.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include "core/checked.h"
+#include "data/documents.h"
 
 enum { RING = 4 };
 
@@ -22,8 +22,7 @@ typedef struct {
 } place;
 
 struct sgn_loader {
-    sgn_shards     *shards;
-    sgn_sampler     sampler;
+    const sgn_mix  *mix;
     uint64_t        first;             /* micro-step of batch 0 */
     place           ring[RING];
     int32_t        *ids;               /* (seq + 1): a window */
@@ -39,11 +38,12 @@ struct sgn_loader {
 static sgn_status read_batch(sgn_loader *l, uint64_t step, sgn_batch *b, sgn_error *err) {
     const size_t seq = (size_t)b->seq;
     for (int r = 0; r < b->batch; r++) {
-        b->window[r] = sgn_sampler_window(&l->sampler, step, r);
-        SGN_TRY(sgn_shards_read(l->shards, sgn_sampler_first(&l->sampler, b->window[r]), seq + 1, l->ids, err));
+        b->window[r] = sgn_mix_window(l->mix, step, r);
+        SGN_TRY(sgn_mix_read(l->mix, b->window[r], l->ids, err));
         memcpy(b->tokens + (size_t)r * seq, l->ids, seq * sizeof *l->ids);
         memcpy(b->targets + (size_t)r * seq, l->ids + 1, seq * sizeof *l->ids);
     }
+    if (b->first) sgn_documents_mark(b->tokens, b->batch, b->seq, l->mix->eot, b->first, b->targets);
     return SGN_OK;
 }
 
@@ -70,39 +70,34 @@ static void *work(void *ctx) {
 }
 
 static sgn_status allocate(sgn_loader *l, sgn_error *err) {
-    const uint64_t batch = (uint64_t)l->sampler.batch, seq = (uint64_t)l->sampler.seq;
+    const sgn_mix *m = l->mix;
+    const uint64_t batch = (uint64_t)m->batch, seq = (uint64_t)m->seq;
     uint64_t bytes;
-    const bool fits = sgn_mul_fits(batch * sizeof(int32_t), seq, &bytes) && bytes < SIZE_MAX / 2;
+    const bool fits = sgn_mul_fits(batch * sizeof(int32_t), seq, &bytes) && bytes < SIZE_MAX / 2, marks = m->eot >= 0;
     l->ids = malloc((size_t)(seq + 1) * sizeof *l->ids);
     bool all = fits && l->ids;
     for (int i = 0; i < RING && all; i++) {
         sgn_batch *b = &l->ring[i].batch;
-        *b = (sgn_batch){ l->sampler.batch, l->sampler.seq, malloc((size_t)bytes), malloc((size_t)bytes),
-                          malloc((size_t)batch * sizeof *b->window) };
-        all = b->tokens && b->targets && b->window;
+        *b = (sgn_batch){ .batch = m->batch, .seq = m->seq, .tokens = malloc((size_t)bytes), .targets = malloc((size_t)bytes),
+                          .first = marks ? malloc((size_t)bytes) : NULL, .window = malloc((size_t)batch * sizeof *b->window) };
+        all = b->tokens && b->targets && b->window && (b->first || !marks);
     }
-    if (!all) SGN_FAIL(err, SGN_NOMEM, "no memory for %d batches of %d x %d tokens", RING, l->sampler.batch, l->sampler.seq);
+    if (!all) SGN_FAIL(err, SGN_NOMEM, "no memory for %d batches of %d x %d tokens", RING, m->batch, m->seq);
     return SGN_OK;
 }
 
 static sgn_status start(sgn_loader *l, sgn_error *err) {
-    const uint64_t total = sgn_shards_info(l->shards)->tokens;
-    SGN_TRY(sgn_sampler_check(&l->sampler, err));
-    if (l->sampler.tokens > total)
-        SGN_FAIL(err, SGN_CONFIG, "%s: has %" PRIu64 " tokens, %" PRIu64 " are wanted", sgn_shards_directory(l->shards), total,
-                 l->sampler.tokens);
     SGN_TRY(allocate(l, err));
     if (pthread_create(&l->thread, NULL, work, l) != 0) SGN_FAIL(err, SGN_NOMEM, "no thread to read batches with");
     l->running = true;
     return SGN_OK;
 }
 
-sgn_status sgn_loader_open(sgn_loader **out, sgn_shards *shards, const sgn_sampler *sampler, uint64_t first_step, sgn_error *err) {
+sgn_status sgn_loader_open(sgn_loader **out, const sgn_mix *mix, uint64_t first_step, sgn_error *err) {
     *out = NULL;
     sgn_loader *l = calloc(1, sizeof *l);
     if (!l) SGN_FAIL(err, SGN_NOMEM, "no memory to read batches");
-    l->shards = shards;
-    l->sampler = *sampler;
+    l->mix = mix;
     l->first = first_step;
     pthread_mutex_init(&l->lock, NULL);
     pthread_cond_init(&l->changed, NULL);
@@ -124,6 +119,7 @@ void sgn_loader_close(sgn_loader *l) {
     for (int i = 0; i < RING; i++) {
         free(l->ring[i].batch.tokens);
         free(l->ring[i].batch.targets);
+        free(l->ring[i].batch.first);
         free(l->ring[i].batch.window);
     }
     free(l->ids);

@@ -8,15 +8,13 @@
 #include <stdint.h>
 #include "core/status.h"
 #include "data/batch.h"
-#include "data/sampler.h"
-#include "data/shard.h"
+#include "data/mix.h"
 
 typedef struct sgn_loader sgn_loader;
 
-/* Batches of micro-steps first_step, first_step + 1, ... `shards` stays the caller's, who
- * must not read it before the loader is closed; sampler->tokens may be at most its total. */
-sgn_status sgn_loader_open(sgn_loader **l, sgn_shards *shards, const sgn_sampler *sampler,
-                           uint64_t first_step, sgn_error *err);
+/* Batches of micro-steps first_step, first_step + 1, ... The mix has its order (sgn_mix_order) and stays
+ * the caller's, who must not read it before the loader is closed. With mix->eot documents are marked. */
+sgn_status sgn_loader_open(sgn_loader **l, const sgn_mix *mix, uint64_t first_step, sgn_error *err);
 /* The next batch; its arrays belong to the loader and hold until the next call. A read that
  * failed is reported when its turn comes, and again by every later call. */
 sgn_status sgn_loader_next(sgn_loader *l, sgn_batch *out, sgn_error *err);

@@ -61,6 +61,8 @@ typedef struct sgn_shards sgn_shards;
  * Checks shards.json, the size of every file and the seek tables; frames when they are read. */
 sgn_status sgn_shards_open(sgn_shards **s, const char *dir, const char *role, sgn_error *err);
 void       sgn_shards_close(sgn_shards *s);
+/* Before the first read: keep at most so many bytes of frames (two frames at least) and so many files open. */
+void       sgn_shards_limit(sgn_shards *s, size_t bytes, int files);
 const sgn_shard_info *sgn_shards_info(const sgn_shards *s);
 const char *sgn_shards_directory(const sgn_shards *s);             /* the one that holds shards.json */
 /* out = ids [first, first + count). Allocates nothing. */

@@ -214,6 +214,17 @@ void sgn_shards_close(sgn_shards *s) {
     free(s);
 }
 
+void sgn_shards_limit(sgn_shards *s, size_t bytes, int files) {
+    const size_t slots = bytes / ((size_t)s->set.frame_tokens * (size_t)s->set.info.width);
+    const int most = slots > CACHE_LEAST ? (int)(slots < 256 ? slots : 256) : CACHE_LEAST;
+    if (s->cache_count > most) s->cache_count = most;
+    for (int i = files > 1 ? files : 1; i < OPEN_FILES; i++) {
+        sgn_reader_close(&s->open[i].file);
+        s->open[i].shard = -1;
+        s->open[i].used = UINT64_MAX;              /* never chosen */
+    }
+}
+
 const sgn_shard_info *sgn_shards_info(const sgn_shards *s) { return &s->set.info; }
 const char *sgn_shards_directory(const sgn_shards *s) { return s->dir.s; }
 

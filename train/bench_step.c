@@ -40,9 +40,9 @@ static void draw_batch(bench *b, uint64_t step) {
 
 static sgn_status setup_data(bench *b, sgn_error *err) {
     sgn_trainer *t = &b->trainer;
-    if (*t->config.data.train) {
+    if (*t->config.data.train || *t->config.data.mix) {
         SGN_TRY(sgn_trainer_setup_data(t, err));
-        return sgn_loader_open(&t->loader, t->train, &t->sampler, 0, err);
+        return sgn_loader_open(&t->loader, &t->mix, 0, err);
     }
     if (t->config.model.vocab == 0)
         SGN_FAIL(err, SGN_CONFIG, "the preset leaves model.vocab to the data; set it (model.vocab=32000) or name shards (data.train=DIR)");

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "core/log.h"
+#include "data/shares.h"
 
 sgn_status sgn_metrics_open(sgn_metrics *m, const char *run, uint64_t bytes, sgn_error *err) {
     *m = (sgn_metrics){ .fd = -1 };
@@ -46,7 +47,7 @@ static void put_line(sgn_metrics *m, const char *line, size_t size) {
 }
 
 void sgn_metrics_put(sgn_metrics *m, const sgn_progress *p, bool taught) {
-    char line[640];
+    char line[640 + 21 * SGN_SHARES_MAX];
     int n = snprintf(line, sizeof line,
                      "{\"step\": %lld, \"tokens\": %lld, \"loss\": %.9g, \"hard\": %.9g, \"soft\": %.9g, \"lr\": %.9g, "
                      "\"grad_norm\": %.9g, \"flip_rate\": %.9g, \"tokens_per_s\": %.1f, \"seconds\": %.4f",
@@ -55,6 +56,9 @@ void sgn_metrics_put(sgn_metrics *m, const sgn_progress *p, bool taught) {
     if (taught) n += snprintf(line + n, sizeof line - (size_t)n, ", \"teacher_entropy\": %.9g", p->teacher_entropy);
     if (p->valid >= 0) n += snprintf(line + n, sizeof line - (size_t)n, ", \"valid\": %.9g", p->valid);
     if (p->valid_bpb >= 0) n += snprintf(line + n, sizeof line - (size_t)n, ", \"valid_bpb\": %.9g", p->valid_bpb);
+    for (int i = 0; p->windows && i < p->sets; i++)
+        n += snprintf(line + n, sizeof line - (size_t)n, "%s%llu%s", i ? ", " : ", \"windows\": [", (unsigned long long)p->windows[i],
+                      i + 1 < p->sets ? "" : "]");
     n += snprintf(line + n, sizeof line - (size_t)n, "}\n");
     put_line(m, line, (size_t)n);
 }

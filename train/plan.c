@@ -2,7 +2,7 @@
 #include "train/plan.h"
 
 #include "core/parallel.h"
-#include "data/shard.h"
+#include "data/mix.h"
 #include "model/model_load.h"
 #include "train/checkpoint.h"
 
@@ -47,13 +47,13 @@ static const size_t fixed_bytes = 24u << 20, thread_bytes = 3u << 18, loader_byt
 
 static sgn_status find_vocab(sgn_run_config *c, sgn_error *err) {
     if (c->model.vocab) return SGN_OK;
-    if (!*c->data.train)
+    if (!*c->data.train && !*c->data.mix)
         SGN_FAIL(err, SGN_CONFIG, "model.vocab is 0 and no data.train says it; set model.vocab or data.train");
-    sgn_shards *s;
-    SGN_TRY(sgn_shards_open(&s, c->data.train, "train", err));
-    c->model.vocab = sgn_shards_info(s)->vocab;
-    sgn_shards_close(s);
-    return SGN_OK;
+    sgn_mix m;
+    const sgn_status s = sgn_mix_open(&m, c->data.train, c->data.mix, "train", err);
+    if (s == SGN_OK) c->model.vocab = sgn_shards_info(m.set[0].shards)->vocab;
+    sgn_mix_close(&m);
+    return s;
 }
 
 static sgn_status plan_teacher(const sgn_run_config *c, sgn_plan *p, sgn_head_loss_args *loss, sgn_error *err) {
@@ -113,7 +113,7 @@ sgn_status sgn_plan_make(const sgn_run_config *given, sgn_plan *p, sgn_error *er
     sgn_transformer_free(&m);
     SGN_TRY(s);
     p->scratch = sgn_scratch_bytes();
-    p->data = loader_bytes + (size_t)(c.train.batch * c.train.seq) * 8 * sizeof(int32_t);
+    p->data = loader_bytes + (size_t)(c.train.batch * c.train.seq) * (c.data.mask_documents ? 12 : 8) * sizeof(int32_t);
     p->saving = least((size_t)p->checkpoint_bytes, 256 * MIB);
     p->fixed = fixed_bytes + thread_bytes * (size_t)sgn_threads();
     p->total = p->weights + p->gradients + p->planes + p->optimizer + p->activations + p->teacher + p->mapped + p->scratch +

@@ -19,11 +19,17 @@ static const sgn_field start_fields[] = {
 static const sgn_field data_fields[] = {
     { "train", SGN_FIELD_TEXT, AT(sgn_data_config, train), 0, 0, NULL, "",
       "shards to learn from: a directory made by `signum tokenize`, or its train/" },
+    { "mix", SGN_FIELD_LIST, AT(sgn_data_config, mix), 0, 0, NULL, "",
+      "several shard sets instead of data.train, with the share of the windows that each gets: [DIR=0.7, DIR=0.3]" },
     { "valid", SGN_FIELD_TEXT, AT(sgn_data_config, valid), 0, 0, NULL, "",
       "shards to evaluate on: such a directory, or its valid/; empty: none" },
     { "order", SGN_FIELD_CHOICE, AT(sgn_data_config, order), 0, 0, "shuffled|sequential", "shuffled",
       "order of the windows; either way each epoch shows every window once" },
     { "seed", SGN_FIELD_INT, AT(sgn_data_config, seed), 0, 9e15, NULL, "1", "seed of the shuffled order" },
+    { "mask_documents", SGN_FIELD_BOOL, AT(sgn_data_config, mask_documents), 0, 0, NULL, "false",
+      "tokens see only tokens of their own document, and the first token of a document is not predicted from the one before" },
+    { "eot", SGN_FIELD_INT, AT(sgn_data_config, eot), -1, INT32_MAX, NULL, "-1",
+      "id that ends a document, for data.mask_documents; -1: the tokenizer's end of text" },
     { 0 },
 };
 
@@ -147,6 +153,8 @@ static sgn_status check_model(sgn_run_config *c, sgn_error *err) {
 
 sgn_status sgn_run_config_check(sgn_run_config *c, sgn_error *err) {
     SGN_TRY(check_model(c, err));
+    if (*c->data.train && *c->data.mix)
+        SGN_FAIL(err, SGN_CONFIG, "data.train and data.mix both name what to learn from; leave one of them empty");
     const sgn_train_config *t = &c->train;
     if ((double)t->batch * (double)t->seq * (double)t->accumulate > 1e10)
         SGN_FAIL(err, SGN_CONFIG, "train.batch x train.seq x train.accumulate = %lld x %lld x %lld is more than 1e10 tokens per step",
@@ -164,7 +172,7 @@ sgn_status sgn_run_config_check(sgn_run_config *c, sgn_error *err) {
 
 static bool is_free(const char *key) {
     static const char *const keys[] = {
-        "data.train", "data.valid", "distill.teacher", "train.save_every", "train.eval_every", "train.eval_windows",
+        "data.train", "data.mix", "data.valid", "distill.teacher", "train.save_every", "train.eval_every", "train.eval_windows",
         "train.keep", "train.threads", "train.kernels", "train.products", "train.recompute", "train.spike",
     };
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
@@ -172,7 +180,7 @@ static bool is_free(const char *key) {
     return false;
 }
 
-typedef struct { char s[SGN_TEXT + 2]; } value_text;
+typedef struct { char s[SGN_LIST_TEXT + 2]; } value_text;
 
 static const char *print_value(const sgn_field *f, const void *at, value_text *out) {
     switch (f->type) {
@@ -180,6 +188,7 @@ static const char *print_value(const sgn_field *f, const void *at, value_text *o
     case SGN_FIELD_REAL: snprintf(out->s, sizeof out->s, "%.17g", *(const double *)at); break;
     case SGN_FIELD_BOOL: snprintf(out->s, sizeof out->s, "%s", *(const bool *)at ? "true" : "false"); break;
     case SGN_FIELD_TEXT:
+    case SGN_FIELD_LIST:
     case SGN_FIELD_CHOICE: snprintf(out->s, sizeof out->s, "'%s'", (const char *)at); break;
     }
     return out->s;

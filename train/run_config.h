@@ -10,8 +10,11 @@
 
 typedef struct {
     char    train[SGN_TEXT], valid[SGN_TEXT];      /* shard sets */
+    char    mix[SGN_LIST_TEXT];                    /* "DIR=WEIGHT,...": instead of train */
     char    order[SGN_TEXT];                       /* shuffled | sequential */
     int64_t seed;
+    bool    mask_documents;                        /* tokens see only their own document */
+    int64_t eot;                                   /* id that ends a document; -1: the tokenizer's */
 } sgn_data_config;
 
 typedef struct {

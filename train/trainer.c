@@ -45,7 +45,7 @@ static sgn_status micro_step(sgn_trainer *t, int64_t k, sgn_loss_sums *sums, sgn
     loss.lambda = loss.soft.kind == SGN_SOFT_NONE ? 0 : c->distill.lambda;
     loss.scale = 1 / (double)t->plan.tokens_per_step;
     sgn_tape_begin(&t->tape, sgn_train_mode(&c->train));
-    sgn_tensor *hidden = sgn_transformer_hidden(&t->model, &t->tape, b.tokens, b.batch, b.seq);
+    sgn_tensor *hidden = sgn_transformer_documents(&t->model, &t->tape, b.tokens, b.first, b.batch, b.seq);
     sgn_tensor *out = sgn_head_loss(&t->tape, hidden, sgn_transformer_head(&t->model), &loss);
     t->times.forward += lap(&at);
     const sgn_status s = sgn_tape_backward(&t->tape, out, err);
@@ -55,7 +55,7 @@ static sgn_status micro_step(sgn_trainer *t, int64_t k, sgn_loss_sums *sums, sgn
 
 static void mean_losses(const sgn_trainer *t, const sgn_loss_sums *sums, sgn_progress *p) {
     const sgn_distill_config *d = &t->config.distill;
-    const double n = (double)sums->tokens, lambda = *d->teacher ? d->lambda : 0;
+    const double n = sums->tokens ? (double)sums->tokens : 1, lambda = *d->teacher ? d->lambda : 0;
     p->hard = sums->hard / n;
     p->soft = sums->soft / n;
     p->teacher_entropy = sums->teacher_entropy / n;
@@ -70,7 +70,7 @@ static sgn_status not_finite(const sgn_trainer *t, const sgn_progress *p, sgn_er
         snprintf(windows + n, sizeof windows - n, "%s%llu", i ? ", " : "", (unsigned long long)t->window[i]);
     }
     if (t->saved_step >= 0) snprintf(saved, sizeof saved, "the newest checkpoint is of step %lld", (long long)t->saved_step);
-    SGN_FAIL(err, SGN_NUMERIC, "step %lld: loss %g, gradient norm %g (windows %s%s of data.train); weights were left as they "
+    SGN_FAIL(err, SGN_NUMERIC, "step %lld: loss %g, gradient norm %g (windows %s%s of the training data); weights were left as they "
              "were and %s; lower optim.lr or optim.clip, or look at the text there", (long long)p->step, p->loss, p->grad_norm,
              windows, strlen(windows) < 60 ? "" : ", ...", saved);
 }
@@ -95,7 +95,7 @@ sgn_status sgn_trainer_step(sgn_trainer *t, sgn_progress *p, sgn_error *err) {
     if (t->plan.binary_weights) p->flip_rate = (double)t->optimizer.flips / (double)t->plan.binary_weights;
     t->times.optimizer += lap(&at);
     t->at.step++;
-    t->at.tokens += sums.tokens;
+    t->at.tokens += t->plan.tokens_per_step;
     return SGN_OK;
 }
 
@@ -138,15 +138,33 @@ static void measure(const sgn_trainer *t, double from, double waited, sgn_progre
 static sgn_status whole_step(sgn_trainer *t, sgn_error *err) {
     const sgn_train_config *c = &t->config.train;
     sgn_progress p = { .step = t->at.step + 1, .steps = c->steps, .valid = -1, .valid_bpb = -1 };
+    uint64_t windows[SGN_SHARES_MAX];
     const double from = sgn_trainer_clock(), waited = sgn_loader_waited(t->loader);
     SGN_TRY(sgn_trainer_step(t, &p, err));
     p.tokens = t->at.tokens;
     measure(t, from, waited, &p);
     if (t->valid && due(p.step, c->eval_every, c->steps)) SGN_TRY(sgn_trainer_evaluate(t, &p.valid, &p.valid_bpb, err));
+    if (t->mix.shares.count > 1 && due(p.step, c->eval_every, c->steps)) {
+        sgn_shares_count(&t->mix.shares, sgn_trainer_samples(t, p.step), windows);
+        p.sets = t->mix.shares.count;
+        p.windows = windows;
+    }
     sgn_metrics_put(&t->metrics, &p, *t->config.distill.teacher);
     if (t->options->report) t->options->report(t->options->ctx, &p);
     SGN_TRY(check_spike(t, &p, err));
     return due(p.step, c->save_every, c->steps) ? save(t, p.step == c->steps, err) : SGN_OK;
+}
+
+uint64_t sgn_trainer_samples(const sgn_trainer *t, int64_t steps) {
+    return (uint64_t)(steps * t->config.train.accumulate * t->config.train.batch);
+}
+
+void sgn_trainer_tell_mix(const sgn_trainer *t, int64_t steps, const char *verb) {
+    for (int i = 0; i < t->mix.shares.count && t->mix.shares.count > 1; i++) {
+        const sgn_mix_taken k = sgn_mix_take(&t->mix, sgn_trainer_samples(t, steps), i);
+        sgn_info("data.mix: %s: weight %.4f %%, %s %.4f %%: %llu windows, %.3g epochs", sgn_shards_directory(t->mix.set[i].shards),
+                 100 * k.asked, verb, 100 * k.realised, (unsigned long long)k.windows, k.epochs);
+    }
 }
 
 static bool stopped(const sgn_trainer *t) { return t->options->stop && *t->options->stop; }
@@ -157,6 +175,7 @@ static sgn_status loop(sgn_trainer *t, sgn_error *err) {
     t->began = sgn_trainer_clock();
     t->began_at = t->at.step;
     while (t->at.step < steps && !stopped(t)) SGN_TRY(whole_step(t, err));
+    if (t->at.step > t->began_at) sgn_trainer_tell_mix(t, t->at.step, "realised");
     if (t->failed_saves)
         sgn_warn("%lld checkpoints could not be saved along the way", (long long)t->failed_saves);
     if (t->at.step >= steps) return SGN_OK;

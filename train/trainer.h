@@ -22,6 +22,8 @@ typedef struct {                               /* one line of metrics.jsonl, one
     double  eta_s;
     double  wait_s;                            /* of seconds: waiting for data */
     double  valid, valid_bpb;                  /* nats per token, bits per byte; negative: not evaluated now */
+    int     sets;                              /* of data.mix, */
+    const uint64_t *windows;                   /* (sets) read of each so far; NULL: one set, or not counted now */
 } sgn_progress;
 
 typedef struct {

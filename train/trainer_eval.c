@@ -5,6 +5,7 @@
 
 #include <math.h>
 #include <string.h>
+#include "data/documents.h"
 
 int64_t sgn_trainer_eval_windows(const sgn_trainer *t) {
     const uint64_t all = (sgn_shards_info(t->valid)->tokens - 1) / (uint64_t)t->config.train.seq;
@@ -15,12 +16,13 @@ int64_t sgn_trainer_eval_windows(const sgn_trainer *t) {
 /* Windows [first, first + rows), the sampler's sequential ones. */
 static sgn_status read_windows(sgn_trainer *t, int64_t first, int64_t rows, sgn_error *err) {
     const int64_t seq = t->config.train.seq, size = t->config.train.batch * seq;
-    int32_t *tokens = t->eval_tokens, *targets = tokens + size, *ids = targets + size;
+    int32_t *tokens = t->eval_tokens, *targets = tokens + size, *begins = targets + size, *ids = begins + size;
     for (int64_t r = 0; r < rows; r++) {
         SGN_TRY(sgn_shards_read(t->valid, (uint64_t)((first + r) * seq), (size_t)seq + 1, ids, err));
         memcpy(tokens + r * seq, ids, (size_t)seq * sizeof *ids);
         memcpy(targets + r * seq, ids + 1, (size_t)seq * sizeof *ids);
     }
+    if (t->mix.eot >= 0) sgn_documents_mark(tokens, rows, seq, t->mix.eot, begins, targets);
     return SGN_OK;
 }
 
@@ -34,12 +36,13 @@ sgn_status sgn_trainer_evaluate(sgn_trainer *t, double *nats, double *bpb, sgn_e
             .target = t->eval_tokens + batch * seq, .temperature = 1, .scale = 1, .sums = &sums,
         };
         sgn_tape_begin(&t->tape, SGN_TAPE_NOGRAD);
-        sgn_tensor *hidden = sgn_transformer_hidden(&t->model, &t->tape, t->eval_tokens, rows, seq);
+        const int32_t *first = t->mix.eot >= 0 ? t->eval_tokens + 2 * batch * seq : NULL;
+        sgn_tensor *hidden = sgn_transformer_documents(&t->model, &t->tape, t->eval_tokens, first, rows, seq);
         sgn_head_loss(&t->tape, hidden, sgn_transformer_head(&t->model), &loss);
         SGN_TRY(sgn_tape_end(&t->tape, err));
     }
     const sgn_shard_info *info = sgn_shards_info(t->valid);
-    *nats = sums.hard / (double)sums.tokens;
+    *nats = sums.hard / (double)(sums.tokens ? sums.tokens : 1);
     *bpb = info->text_bytes ? *nats * (double)info->tokens / (log(2.0) * (double)info->text_bytes) : -1;
     return SGN_OK;
 }

@@ -18,8 +18,8 @@ typedef struct {
     int                      lock;         /* RUN/.lock, held; -1: none */
     sgn_path                 settings, tokenizer, products;    /* RUN/config.yaml, .../tokenizer.json, .../products.json */
     sgn_path                 from;         /* checkpoint to continue */
-    sgn_shards              *train, *valid;
-    sgn_sampler              sampler;
+    sgn_mix                  mix;          /* what is learnt from */
+    sgn_shards              *train, *valid;/* train: the first set of the mix */
     sgn_loader              *loader;
     const sgn_batch         *fixed;        /* what every micro-step reads where there is no loader */
     sgn_teacher              teacher;
@@ -37,7 +37,7 @@ typedef struct {
     int64_t                  began_at;     /* its step */
     sgn_step_times           times;        /* of the last step */
     uint64_t                *window;       /* (accumulate, batch): windows of the step, for messages */
-    int32_t                 *eval_tokens;  /* (batch, seq) tokens, then (batch, seq) targets, then seq + 1 read ids */
+    int32_t                 *eval_tokens;  /* (batch, seq) tokens, then (batch, seq) targets, then (batch, seq) first, then seq + 1 read ids */
 } sgn_trainer;
 
 /* trainer_setup.c: everything up to the first step; free also after a failure. */
@@ -67,6 +67,10 @@ bool       sgn_trainer_continues(const sgn_trainer *t);    /* t->from holds a ch
 /* trainer_eval.c: mean -log p over the validation windows in nats, and bits per byte (-1: text size unknown). */
 sgn_status sgn_trainer_evaluate(sgn_trainer *t, double *nats, double *bpb, sgn_error *err);
 int64_t    sgn_trainer_eval_windows(const sgn_trainer *t);
+
+/* trainer.c: windows that `steps` steps read; a line for each set of a mix, nothing for one set alone. */
+uint64_t   sgn_trainer_samples(const sgn_trainer *t, int64_t steps);
+void       sgn_trainer_tell_mix(const sgn_trainer *t, int64_t steps, const char *verb);
 
 double     sgn_trainer_clock(void);                        /* seconds, monotonic */
 

@@ -67,11 +67,19 @@ sgn_status sgn_trainer_run_create(sgn_trainer *t, sgn_error *err) {
 /* What the bits of the losses come from, besides the settings. */
 static void name_kernels(char out[96]) { snprintf(out, 96, "%s, %s", sgn_kernels_get()->name, sgn_gemm_library()); }
 
+/* Of one set its shards.json; of a mix the digests of all, in their order, with the weights. */
 static sgn_status data_digest(const sgn_trainer *t, char out[33], sgn_error *err) {
-    sgn_path path;
-    sgn_digest d;
-    SGN_TRY(sgn_path_set(&path, err, "%s/shards.json", sgn_shards_directory(t->train)));
-    SGN_TRY(sgn_digest_file(path.s, &d, NULL, err));
+    const sgn_mix *m = &t->mix;
+    char lines[48 * SGN_SHARES_MAX];
+    size_t n = 0;
+    sgn_digest d = { "" };
+    for (int i = 0; i < m->shares.count; i++) {
+        sgn_path path;
+        SGN_TRY(sgn_path_set(&path, err, "%s/shards.json", sgn_shards_directory(m->set[i].shards)));
+        SGN_TRY(sgn_digest_file(path.s, &d, NULL, err));
+        n += (size_t)snprintf(lines + n, sizeof lines - n, "%s %u\n", d.hex, m->shares.weight[i]);
+    }
+    if (m->shares.count > 1) d = sgn_digest_bytes(lines, n);
     strcpy(out, d.hex);
     return SGN_OK;
 }
@@ -105,6 +113,9 @@ static sgn_status check_settings(const sgn_trainer *t, sgn_error *err) {
 }
 
 static sgn_status check_sources(const sgn_trainer *t, const sgn_position *now, sgn_error *err) {
+    if (strcmp(t->at.data, now->data) != 0 && *t->config.data.mix)
+        SGN_FAIL(err, SGN_CONFIG, "data.mix = %.200s: these are not the shards, in this order and with these weights, that the run began with "
+                 "(digest %s, now %s)", t->config.data.mix, t->at.data, now->data);
     if (strcmp(t->at.data, now->data) != 0)
         SGN_FAIL(err, SGN_CONFIG, "data.train = %s: these are not the shards that the run began with (digest of shards.json %s, now %s)",
                  t->config.data.train, t->at.data, now->data);

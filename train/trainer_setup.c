@@ -58,13 +58,36 @@ static sgn_status check_windows(const sgn_shards *s, const char *key, int64_t se
     return SGN_OK;
 }
 
+/* What ends a document. All sets of a mix have one tokenizer. */
+static sgn_status find_eot(sgn_trainer *t, sgn_error *err) {
+    const char *directory = sgn_shards_directory(t->train);
+    const uint32_t vocab = sgn_shards_info(t->train)->vocab;
+    t->mix.eot = (int32_t)t->config.data.eot;
+    if (t->mix.eot < 0) {
+        sgn_path path;
+        sgn_tokenizer *k;
+        SGN_TRY(sgn_path_set(&path, err, "%s/tokenizer.json", directory));
+        if (!sgn_file_exists(path.s))
+            SGN_FAIL(err, SGN_CONFIG, "data.mask_documents: %s has no tokenizer.json to say which id ends a document; set data.eot", directory);
+        SGN_TRY(sgn_tokenizer_open(&k, path.s, err));
+        t->mix.eot = sgn_tokenizer_eot(k);
+        sgn_tokenizer_close(k);
+        if (t->mix.eot < 0)
+            SGN_FAIL(err, SGN_CONFIG, "data.mask_documents: the tokenizer %s has no <|endoftext|>; set data.eot to the id that ends a document",
+                     path.s);
+    }
+    if ((uint32_t)t->mix.eot >= vocab)
+        SGN_FAIL(err, SGN_CONFIG, "data.eot = %d is outside the vocabulary of %u of %s", t->mix.eot, vocab, directory);
+    return SGN_OK;
+}
+
 sgn_status sgn_trainer_setup_data(sgn_trainer *t, sgn_error *err) {
     sgn_run_config *c = &t->config;
-    if (!*c->data.train)
+    if (!*c->data.train && !*c->data.mix)
         SGN_FAIL(err, SGN_CONFIG, "data.train is empty; name the shards to learn from: data.train=DIR, made by 'signum tokenize'");
-    SGN_TRY(sgn_shards_open(&t->train, c->data.train, "train", err));
+    SGN_TRY(sgn_mix_open(&t->mix, c->data.train, c->data.mix, "train", err));
+    t->train = t->mix.set[0].shards;
     const sgn_shard_info *info = sgn_shards_info(t->train);
-    SGN_TRY(check_windows(t->train, "data.train", c->train.seq, err));
     if (c->model.vocab == 0) c->model.vocab = info->vocab;
     if (c->model.vocab < (int64_t)info->vocab)
         SGN_FAIL(err, SGN_CONFIG, "model.vocab = %lld, but %s holds ids of a vocabulary of %u; set model.vocab=%u, or 0 to take it from there",
@@ -73,15 +96,14 @@ sgn_status sgn_trainer_setup_data(sgn_trainer *t, sgn_error *err) {
         SGN_TRY(sgn_shards_open(&t->valid, c->data.valid, "valid", err));
         SGN_TRY(sgn_shards_fit(t->valid, info->vocab, info->tokenizer_hash, sgn_shards_directory(t->train), err));
         SGN_TRY(check_windows(t->valid, "data.valid", c->train.seq, err));
-        const size_t size = (size_t)(2 * c->train.batch * c->train.seq + c->train.seq + 1);
+        const size_t size = (size_t)(3 * c->train.batch * c->train.seq + c->train.seq + 1);
         t->eval_tokens = calloc(size, sizeof *t->eval_tokens);
         if (!t->eval_tokens) SGN_FAIL(err, SGN_NOMEM, "no memory for a validation batch; lower train.batch or train.seq");
     }
-    t->sampler = (sgn_sampler){
-        .tokens = info->tokens, .seq = (int)c->train.seq, .batch = (int)c->train.batch, .seed = (uint64_t)c->data.seed,
-        .order = strcmp(c->data.order, "sequential") == 0 ? SGN_ORDER_SEQUENTIAL : SGN_ORDER_SHUFFLED,
-    };
-    return sgn_sampler_check(&t->sampler, err);
+    if (c->data.mask_documents) SGN_TRY(find_eot(t, err));
+    return sgn_mix_order(&t->mix, &(sgn_sampler){
+        .seq = (int)c->train.seq, .batch = (int)c->train.batch, .seed = (uint64_t)c->data.seed,
+        .order = strcmp(c->data.order, "sequential") == 0 ? SGN_ORDER_SEQUENTIAL : SGN_ORDER_SHUFFLED }, err);
 }
 
 /* --- model --------------------------------------------------------------------------------------- */
@@ -172,7 +194,8 @@ sgn_status sgn_trainer_setup_tape(sgn_trainer *t, sgn_error *err) {
 static void announce(const sgn_trainer *t) {
     const sgn_plan *p = &t->plan;
     const sgn_run_config *c = &t->config;
-    const double tokens = (double)sgn_shards_info(t->train)->tokens;
+    const double tokens = (double)sgn_mix_tokens(&t->mix);
+    const int sets = t->mix.shares.count;
     const long cpus = sysconf(_SC_NPROCESSORS_ONLN);
     char peak[64] = "";
     if (t->peak > 0) snprintf(peak, sizeof peak, ", SGEMM peak %.0f GFLOP/s (%d x one thread)", 1e-9 * t->peak, sgn_threads());
@@ -182,8 +205,9 @@ static void announce(const sgn_trainer *t) {
     if (sgn_products_any(SGN_PRODUCT_SGEMM)) sgn_info("products with signs go to SGEMM where that is faster here, or forced (products.json)");
     sgn_info("%.2f M parameters, %.2f M of them one bit in use; about %.0f MiB of memory ('signum plan' shows the parts)",
              (double)p->parameters / 1e6, (double)p->binary_weights / 1e6, (double)p->total / 1048576);
-    sgn_info("%lld steps of %lld tokens: %.2f times the %.4g tokens of %s", (long long)c->train.steps, (long long)p->tokens_per_step,
-             (double)p->tokens / tokens, tokens, sgn_shards_directory(t->train));
+    sgn_info("%lld steps of %lld tokens: %.2f times the %.4g tokens of %s%s", (long long)c->train.steps, (long long)p->tokens_per_step,
+             (double)p->tokens / tokens, tokens, sgn_shards_directory(t->train), sets > 1 ? " and the other sets of data.mix" : "");
+    sgn_trainer_tell_mix(t, c->train.steps, "to be realised");
     if (*c->distill.teacher) sgn_info("teacher: %s", c->distill.teacher);
     if (sgn_trainer_continues(t)) sgn_info("continuing %s from step %lld", t->options->out, (long long)t->at.step);
     else if (t->options->resume) sgn_info("%s has no checkpoint yet: starting from the beginning", t->options->out);
@@ -217,7 +241,7 @@ static sgn_status setup_loop(sgn_trainer *t, sgn_error *err) {
     if (t->at.step >= c->steps) return SGN_OK;
     SGN_TRY(sgn_gemm_probe(err));
     if (t->options->measure_peak) SGN_TRY(measure_peak(&t->peak, err));
-    return sgn_loader_open(&t->loader, t->train, &t->sampler, (uint64_t)(t->at.step * c->accumulate), err);
+    return sgn_loader_open(&t->loader, &t->mix, (uint64_t)(t->at.step * c->accumulate), err);
 }
 
 sgn_status sgn_trainer_setup(sgn_trainer *t, const sgn_run_config *c, const sgn_train_options *o, sgn_error *err) {
@@ -247,7 +271,7 @@ void sgn_trainer_free(sgn_trainer *t) {
     sgn_optimizer_free(&t->optimizer);
     sgn_transformer_free(&t->model);
     sgn_shards_close(t->valid);
-    sgn_shards_close(t->train);
+    sgn_mix_close(&t->mix);
     free(t->window);
     free(t->eval_tokens);
     if (t->lock >= 0) close(t->lock);

@@ -78,7 +78,7 @@ static sgn_status open_live(sgn_teacher *t, const char *where, const sgn_teacher
 static sgn_status soft(sgn_teacher *t, const sgn_batch *b, sgn_soft *out, sgn_error *err) {
     live *l = t->state;
     sgn_tape_begin(&l->tape, SGN_TAPE_NOGRAD);
-    const sgn_tensor *hidden = sgn_transformer_hidden(&l->model, &l->tape, b->tokens, b->batch, b->seq);
+    const sgn_tensor *hidden = sgn_transformer_documents(&l->model, &l->tape, b->tokens, b->first, b->batch, b->seq);
     SGN_TRY(sgn_tape_end(&l->tape, err));
     const sgn_tensor *head = sgn_transformer_head(&l->model);
     *out = (sgn_soft){ .kind = SGN_SOFT_HIDDEN, .hidden = hidden->data, .head = head->data, .width = l->model.config.dim,

@@ -5,6 +5,15 @@
 
 enum { VOCAB = 500, TOKENS = 5 * SGN_FRAME_TOKENS + 123 };
 
+/* The set at `dir` alone, its windows as of s. */
+static sgn_mix open_one(const char *dir, const sgn_sampler *s) {
+    sgn_error err;
+    sgn_mix m;
+    check_ok(sgn_mix_open(&m, dir, "", NULL, &err), &err);
+    check_ok(sgn_mix_order(&m, s, &err), &err);
+    return m;
+}
+
 static void check_batch(const sgn_sampler *s, uint64_t step, const sgn_batch *b) {
     assert_int_equal(b->batch, s->batch);
     assert_int_equal(b->seq, s->seq);
@@ -24,14 +33,15 @@ static void nap(long microseconds) { nanosleep(&(struct timespec){ .tv_nsec = mi
 static void batches_are_right(void **state) {
     (void)state;
     sgn_error err;
-    sgn_shards *shards = open_shards(put_shards("set", TOKENS, (sgn_shard_options){ .vocab = VOCAB, .shard_tokens = 40000 }));
+    const char *dir = put_shards("set", TOKENS, (sgn_shard_options){ .vocab = VOCAB, .shard_tokens = 40000 });
     for (int order = 0; order < 2; order++)
         for (int slow = 0; slow < 2; slow++) {
             const sgn_sampler s = { .tokens = TOKENS, .seq = 33, .batch = 5, .order = (sgn_order)order, .seed = 9 };
             const uint64_t first = 7 + 400 * (uint64_t)slow;
+            sgn_mix m = open_one(dir, &s);
             sgn_loader *l;
             sgn_batch b;
-            check_ok(sgn_loader_open(&l, shards, &s, first, &err), &err);
+            check_ok(sgn_loader_open(&l, &m, first, &err), &err);
             for (uint64_t k = 0; k < 600; k++) {   /* more than an epoch */
                 check_ok(sgn_loader_next(l, &b, &err), &err);
                 if (slow && k % 50 == 0) nap(2000);
@@ -39,26 +49,26 @@ static void batches_are_right(void **state) {
             }
             assert_true(sgn_loader_waited(l) >= 0);
             sgn_loader_close(l);
+            sgn_mix_close(&m);
         }
-    sgn_shards_close(shards);
 }
 
 /* What was handed out stays as it is until the next call, however far the thread reads ahead. */
 static void batch_holds_until_next(void **state) {
     (void)state;
     sgn_error err;
-    sgn_shards *shards = open_shards(put_shards("set", TOKENS, (sgn_shard_options){ .vocab = VOCAB }));
     const sgn_sampler s = { .tokens = TOKENS, .seq = 8, .batch = 2, .seed = 1 };
+    sgn_mix m = open_one(put_shards("set", TOKENS, (sgn_shard_options){ .vocab = VOCAB }), &s);
     sgn_loader *l;
     sgn_batch b;
-    check_ok(sgn_loader_open(&l, shards, &s, 0, &err), &err);
+    check_ok(sgn_loader_open(&l, &m, 0, &err), &err);
     for (uint64_t k = 0; k < 20; k++) {
         check_ok(sgn_loader_next(l, &b, &err), &err);
         nap(500);
         check_batch(&s, k, &b);
     }
     sgn_loader_close(l);
-    sgn_shards_close(shards);
+    sgn_mix_close(&m);
 }
 
 /* Batches before the damage arrive, then the error does, and stays. */
@@ -73,11 +83,11 @@ static void errors_arrive_in_their_turn(void **state) {
     data[size / 2] ^= 0x40;
     check_ok(sgn_file_write(file, data, size, &err), &err);
     free(data);
-    sgn_shards *shards = open_shards(check_path("bad"));
     const sgn_sampler s = { .tokens = TOKENS, .seq = 64, .batch = 4, .order = SGN_ORDER_SEQUENTIAL };
+    sgn_mix m = open_one(check_path("bad"), &s);
     sgn_loader *l;
     sgn_batch b;
-    check_ok(sgn_loader_open(&l, shards, &s, 0, &err), &err);
+    check_ok(sgn_loader_open(&l, &m, 0, &err), &err);
     uint64_t k = 0;
     for (err = (sgn_error){ 0 }; sgn_loader_next(l, &b, &err) == SGN_OK; k++) check_batch(&s, k, &b);
     assert_int_equal(k, 2 * SGN_FRAME_TOKENS / (64 * 4) - 1);  /* frame 2 of 0..5 is damaged: its first id is a last target */
@@ -85,7 +95,7 @@ static void errors_arrive_in_their_turn(void **state) {
     assert_non_null(strstr(err.text, "bad/shard-00000.zst: offset"));
     check_fails(sgn_loader_next(l, &b, &err), SGN_FORMAT, &err, "shard-00000.zst");
     sgn_loader_close(l);
-    sgn_shards_close(shards);
+    sgn_mix_close(&m);
 }
 
 /* Allocations of any thread, counted by standing before the C library's own functions. */
@@ -109,18 +119,19 @@ void *realloc(void *p, size_t size) { COUNT(); return __libc_realloc(p, size); }
 static void steady_state_allocates_nothing(void **state) {
     (void)state;
     sgn_error err;
-    sgn_shards *shards = open_shards(put_shards("set", TOKENS, (sgn_shard_options){ .vocab = VOCAB, .shard_tokens = 3000 }));
     const sgn_sampler s = { .tokens = TOKENS, .seq = 16, .batch = 3, .seed = 4 };
+    sgn_mix m = open_one(put_shards("set", TOKENS, (sgn_shard_options){ .vocab = VOCAB, .shard_tokens = 3000 }), &s);
+    m.eot = 7;                                     /* documents are marked on the way */
     sgn_loader *l;
     sgn_batch b;
-    check_ok(sgn_loader_open(&l, shards, &s, 0, &err), &err);
+    check_ok(sgn_loader_open(&l, &m, 0, &err), &err);
     check_ok(sgn_loader_next(l, &b, &err), &err);
     const int before = __atomic_load_n(&allocations, __ATOMIC_RELAXED);
     assert_true(before > 0);
     for (int k = 0; k < 1000; k++) check_ok(sgn_loader_next(l, &b, &err), &err);
     assert_int_equal(__atomic_load_n(&allocations, __ATOMIC_RELAXED), before);
     sgn_loader_close(l);
-    sgn_shards_close(shards);
+    sgn_mix_close(&m);
 }
 #else
 static void steady_state_allocates_nothing(void **state) {
@@ -133,15 +144,15 @@ static void refusals(void **state) {
     (void)state;
     sgn_error err;
     sgn_loader *l;
-    sgn_shards *shards = open_shards(put_shards("set", 100, (sgn_shard_options){ .vocab = VOCAB }));
-    sgn_sampler s = { .tokens = 101, .seq = 10, .batch = 1 };
-    check_fails(sgn_loader_open(&l, shards, &s, 0, &err), SGN_CONFIG, &err, "has 100 tokens, 101 are wanted");
-    s = (sgn_sampler){ .tokens = 100, .seq = 100, .batch = 1 };
-    check_fails(sgn_loader_open(&l, shards, &s, 0, &err), SGN_CONFIG, &err, "no window");
-    s = (sgn_sampler){ .tokens = 100, .seq = 99, .batch = 1 };
-    check_ok(sgn_loader_open(&l, shards, &s, 0, &err), &err);
+    sgn_sampler s = { .seq = 100, .batch = 1 };
+    sgn_mix m;
+    check_ok(sgn_mix_open(&m, put_shards("set", 100, (sgn_shard_options){ .vocab = VOCAB }), "", NULL, &err), &err);
+    check_fails(sgn_mix_order(&m, &s, &err), SGN_CONFIG, &err, "set: has 100 tokens, fewer than one window");
+    s.seq = 99;
+    check_ok(sgn_mix_order(&m, &s, &err), &err);
+    check_ok(sgn_loader_open(&l, &m, 0, &err), &err);
     sgn_loader_close(l);                           /* closed without a batch taken */
-    sgn_shards_close(shards);
+    sgn_mix_close(&m);
 }
 
 int main(void) {

@@ -59,7 +59,7 @@ static const char *save_as(sgn_dtype type, const char *name, const sgn_transform
 static const char *save(const char *name, const sgn_transformer *m) { return save_as(SGN_DTYPE_F32, name, m); }
 
 static int32_t token[TOKENS], target[TOKENS];
-static const sgn_batch batch = { BATCH, SEQ, token, target, NULL };
+static const sgn_batch batch = { .batch = BATCH, .seq = SEQ, .tokens = token, .targets = target };
 static const sgn_model_config student = { .vocab = VOCAB };
 static const sgn_teacher_need need = { .student = &student, .tokenizer_hash = "", .batch = BATCH, .seq = SEQ };
 
