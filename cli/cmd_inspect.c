@@ -9,6 +9,7 @@
 #include "cli/output.h"
 #include "core/digest.h"
 #include "core/file.h"
+#include "data/corpus_report.h"
 #include "data/shard.h"
 #include "model/model_load.h"
 #include "train/run_config.h"
@@ -69,6 +70,11 @@ static sgn_status describe_sets(const values *v, const char *path, sgn_json *j, 
         sgn_json_set(j, roles[i], set);
         SGN_TRY(describe_set(v, part.s, NULL, set, err));
     }
+    sgn_path file;
+    sgn_corpus_report report;
+    if (!inside(path, SGN_CORPUS_REPORT, &file)) return SGN_OK;
+    SGN_TRY(sgn_corpus_report_load(&report, NULL, file.s, err));
+    sgn_json_set(j, "tokenizing", sgn_corpus_report_json(&report));
     return SGN_OK;
 }
 

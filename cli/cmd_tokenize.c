@@ -9,12 +9,13 @@
 #include "cli/terminal.h"
 #include "core/parallel.h"
 #include "data/corpus.h"
+#include "data/corpus_report.h"
 
 typedef struct {
     const char *tokenizer, *out, *separator, *field, *format, *ids;
     double      valid;
-    int64_t     vocab, shard_tokens, level, threads;
-    bool        no_eot, replace, json;
+    int64_t     vocab, shard_tokens, part_bytes, level, threads;
+    bool        no_eot, dedupe, replace, restart, json;
 } values;
 
 static const sgn_option options[] = {
@@ -29,9 +30,13 @@ static const sgn_option options[] = {
     { "vocab", SGN_OPTION_INT, offsetof(values, vocab), "N", "ids without a tokenizer: the size of their vocabulary" },
     { "no-eot", SGN_OPTION_FLAG, offsetof(values, no_eot), NULL, "no <|endoftext|> after each document" },
     { "shard-tokens", SGN_OPTION_INT, offsetof(values, shard_tokens), "N", "tokens per file (default 67108864)" },
+    { "part-bytes", SGN_OPTION_INT, offsetof(values, part_bytes), "N",
+      "of input files that are done in one go, by one process (default 268435456)" },
+    { "dedupe", SGN_OPTION_FLAG, offsetof(values, dedupe), NULL, "of equal documents only the first, in the order of the inputs" },
     { "level", SGN_OPTION_INT, offsetof(values, level), "L", "of zstd, 1 to 19 (default 3)" },
     { "threads", SGN_OPTION_INT, offsetof(values, threads), "N", "0: as many as the process may use (default)" },
     { "replace", SGN_OPTION_FLAG, offsetof(values, replace), NULL, "an existing DIR" },
+    { "restart", SGN_OPTION_FLAG, offsetof(values, restart), NULL, "discard what an earlier call has left in DIR.parts" },
     { "json", SGN_OPTION_FLAG, offsetof(values, json), NULL, "print the report as one object" },
     { 0 },
 };
@@ -52,20 +57,21 @@ static void print_report(const sgn_corpus_report *r, const char *out) {
     printf("%s: %llu tokens of %llu documents, %s of text", out, (unsigned long long)r->tokens, (unsigned long long)r->documents,
            sgn_size_print(r->bytes, &size));
     if (r->bytes && r->tokens) printf(" (%.2f bytes per token)", (double)r->bytes / (double)r->tokens);
-    printf(", %.1f s\n  train %llu tokens", r->seconds, (unsigned long long)r->train_tokens);
+    if (r->unchanged) printf("; it was there already, made from the same\n  train %llu tokens", (unsigned long long)r->train_tokens);
+    else printf(", %.1f s\n  train %llu tokens", r->seconds, (unsigned long long)r->train_tokens);
     if (r->valid_tokens) printf(", valid %llu tokens", (unsigned long long)r->valid_tokens);
+    printf("; %llu files in %llu parts", (unsigned long long)r->files, (unsigned long long)r->parts);
+    if (r->work_seconds > 0) printf(", %.1f MB/s per process", 1e-6 * (double)(r->bytes + r->duplicate_bytes) / r->work_seconds);
     putchar('\n');
+    if (r->duplicates)
+        printf("  %llu documents were there before and left out, %s of text\n", (unsigned long long)r->duplicates,
+               sgn_size_print(r->duplicate_bytes, &size));
     if (r->invalid_bytes) printf("  %llu bytes are not UTF-8; they were kept as they are\n", (unsigned long long)r->invalid_bytes);
 }
 
 static sgn_status print_json(const sgn_corpus_report *r, sgn_error *err) {
-    sgn_json *j = sgn_json_new_object();
-    const struct { const char *key; uint64_t value; } counts[] = {
-        { "files", r->files }, { "documents", r->documents }, { "bytes", r->bytes }, { "invalid_bytes", r->invalid_bytes },
-        { "tokens", r->tokens }, { "train_tokens", r->train_tokens }, { "valid_tokens", r->valid_tokens },
-    };
-    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) sgn_json_set(j, counts[i].key, sgn_json_new_int((int64_t)counts[i].value));
-    sgn_json_set(j, "seconds", sgn_json_new_real(r->seconds));
+    sgn_json *j = sgn_corpus_report_json(r);
+    sgn_json_set(j, "unchanged", sgn_json_new_bool(r->unchanged));
     return sgn_print_json(j, 2, err);
 }
 
@@ -91,8 +97,8 @@ static sgn_status check_words(const values *v, sgn_error *err) {
         SGN_FAIL(err, SGN_CONFIG, "--ids is '%.20s'; u16 or u32 is expected", v->ids);
     if (v->format && strcmp(v->format, "text") != 0 && strcmp(v->format, "jsonl") != 0)
         SGN_FAIL(err, SGN_CONFIG, "--format is '%.20s'; text or jsonl is expected", v->format);
-    if (v->vocab < 0 || v->vocab > UINT32_MAX || v->shard_tokens < 0)
-        SGN_FAIL(err, SGN_CONFIG, "--vocab and --shard-tokens are counts");
+    if (v->vocab < 0 || v->vocab > UINT32_MAX || v->shard_tokens < 0 || v->part_bytes < 0)
+        SGN_FAIL(err, SGN_CONFIG, "--vocab, --shard-tokens and --part-bytes are counts");
     if (v->level < 0 || v->level > 19) SGN_FAIL(err, SGN_CONFIG, "--level is %lld; 1 to 19 is expected", (long long)v->level);
     return SGN_OK;
 }
@@ -106,7 +112,7 @@ static sgn_status build(const values *v, int count, char **files, const char *se
         .text = { .format = !v->format ? SGN_TEXT_BY_NAME : *v->format == 't' ? SGN_TEXT_PLAIN : SGN_TEXT_JSONL,
                   .separator = separator, .field = v->field },
         .valid = v->valid, .no_eot = v->no_eot, .shard_tokens = (uint64_t)v->shard_tokens, .level = (int)v->level,
-        .replace = v->replace, .progress = progress,
+        .part_bytes = (uint64_t)v->part_bytes, .dedupe = v->dedupe, .replace = v->replace, .restart = v->restart, .progress = progress,
     };
     const sgn_status s = sgn_corpus_build(v->out, &o, r, err);
     sgn_terminal_end(false);
@@ -134,7 +140,7 @@ static sgn_status run(int argc, char **argv, sgn_error *err) {
 
 const sgn_command sgn_command_tokenize = {
     .name = "tokenize", .summary = "turn text, jsonl or raw ids into shards to train on",
-    .usage = "FILES --tokenizer T --out DIR [--valid F] [--separator S] [--field F] [--ids u16|u32 --vocab N] [--level L] [--replace]",
+    .usage = "FILES --tokenizer T --out DIR [--valid F] [--separator S] [--field F] [--ids u16|u32 --vocab N] [--level L] [--dedupe] [--replace]",
     .options = options, .run = run,
     .example = "signum tokenize books/ corpus.jsonl.zst --tokenizer tokenizer.json --out data --valid 0.01",
 };

@@ -22,6 +22,34 @@ static sgn_digest as_hex(XXH128_hash_t h) {
 sgn_digest sgn_digest_bytes(const void *data, size_t size) { return as_hex(XXH3_128bits(data, size)); }
 uint64_t sgn_digest64(const void *data, size_t size) { return XXH3_64bits(data, size); }
 
+struct sgn_hasher { XXH3_state_t *state; };
+
+sgn_status sgn_hasher_open(sgn_hasher **out, sgn_error *err) {
+    sgn_hasher *h = *out = calloc(1, sizeof *h);
+    if (h) h->state = XXH3_createState();
+    if (h && h->state) return SGN_OK;
+    free(h);
+    *out = NULL;
+    SGN_FAIL(err, SGN_NOMEM, "no memory for a digest");
+}
+
+void sgn_hasher_begin(sgn_hasher *h) { XXH3_128bits_reset(h->state); }
+
+void sgn_hasher_put(sgn_hasher *h, const void *data, size_t size) {
+    if (size) XXH3_128bits_update(h->state, data, size);
+}
+
+sgn_hash128 sgn_hasher_end(const sgn_hasher *h) {
+    const XXH128_hash_t d = XXH3_128bits_digest(h->state);
+    return (sgn_hash128){ d.low64, d.high64 };
+}
+
+void sgn_hasher_close(sgn_hasher *h) {
+    if (!h) return;
+    XXH3_freeState(h->state);
+    free(h);
+}
+
 static sgn_status digest_pieces(const sgn_reader *r, XXH3_state_t *state, void *piece, sgn_error *err) {
     if (!state || !piece) SGN_FAIL(err, SGN_NOMEM, "%s: no memory for its digest", r->path.s);
     XXH3_128bits_reset(state);

@@ -21,6 +21,14 @@ enum { SGN_VERIFY_BELOW = 1 << 30 };
 
 sgn_digest sgn_digest_bytes(const void *data, size_t size);
 uint64_t   sgn_digest64(const void *data, size_t size);          /* XXH3-64 */
+/* XXH3-128 over pieces: of all that was put since begin. */
+typedef struct { uint64_t low, high; } sgn_hash128;
+typedef struct sgn_hasher sgn_hasher;
+sgn_status  sgn_hasher_open(sgn_hasher **h, sgn_error *err);
+void        sgn_hasher_begin(sgn_hasher *h);
+void        sgn_hasher_put(sgn_hasher *h, const void *data, size_t size);
+sgn_hash128 sgn_hasher_end(const sgn_hasher *h);
+void        sgn_hasher_close(sgn_hasher *h);
 sgn_status sgn_digest_file(const char *path, sgn_digest *out, uint64_t *size, sgn_error *err);
 
 sgn_status sgn_manifest_write(const char *directory, sgn_error *err);    /* of all its files */

@@ -1,172 +1,30 @@
-/* Parts of documents are gathered in slabs of some 256 KiB, the slabs of a round are encoded in
- * parallel, then written in order: the result does not depend on the number of threads.
+/* Parts of the inputs are tokenized one by one, by as many processes as are at it, then put together by one
+ * of them. Nothing depends on who did what, so neither does the result.
  *
  * SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE
 #include "data/corpus.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <time.h>
+#include <unistd.h>
 #include "core/file.h"
-#include "core/parallel.h"
-#include "data/corpus_split.h"
-#include "data/raw_ids.h"
-#include "data/utf8.h"
+#include "data/corpus_merge.h"
+#include "data/corpus_part.h"
+#include "data/corpus_plan.h"
+#include "data/corpus_report.h"
+#include "data/corpus_work.h"
 
-enum { SLABS = 32, SLAB_BYTES = 256 << 10, SLAB_PARTS = 1024 };
-
-typedef struct {
-    size_t text_end, given_end, ids_end;   /* in the slab's text, given and ids; they begin where the part before ends */
-    bool   last;                           /* of its document */
-    bool   valid;                          /* the document is for validation */
-    bool   text;                           /* else given ids */
-} part;
+enum { PATIENCE = 100000 };    /* microseconds between two looks at what others do */
 
 typedef struct {
-    char      *text;
-    size_t     size, room;
-    sgn_ids    given, ids;                 /* ids from the input; ids of all parts after encoding */
-    part       parts[SLAB_PARTS];
-    int        count;
-    uint64_t   invalid;
-    sgn_status status;
-    sgn_error  error;
-} slab;
-
-typedef struct {
-    const sgn_corpus_options *o;
-    sgn_corpus_report *report;
-    sgn_text    *text;                     /* one of the two is the source */
-    sgn_raw_ids *raw;
-    uint32_t     vocab;
-    int32_t      eot;                      /* -1: none is written */
-    double       began;
-    uint64_t     documents;                /* begun */
-    bool         valid;                    /* the present one is for validation */
-    sgn_split    split;
-    slab         slabs[SLABS];
-    int          used;
-} corpus;
-
-/* --- gathering ---------------------------------------------------------------------------------------- */
-
-static sgn_status next_part(corpus *c, sgn_text_part *p, bool *more, sgn_error *err) {
-    return c->raw ? sgn_raw_ids_next(c->raw, p, more, err) : sgn_text_next(c->text, p, more, err);
-}
-
-/* Document d is for validation where floor((d+1) f) is a new number. */
-static bool is_valid(uint64_t d, double f) { return (uint64_t)((double)(d + 1) * f) > (uint64_t)((double)d * f); }
-
-static sgn_status check_given(const corpus *c, const sgn_text_part *p, sgn_error *err) {
-    for (size_t i = 0; i < p->count; i++) {
-        if ((uint32_t)p->ids[i] < c->vocab) continue;
-        char line[40] = "";
-        if (p->line) snprintf(line, sizeof line, "line %" PRIu64 ": ", p->line);
-        SGN_FAIL(err, SGN_FORMAT, "%s: %sid %" PRId32 " is outside the vocabulary of %" PRIu32 "; give the tokenizer or --vocab that "
-                 "the ids were made with, and their true width to --ids", p->file, line, p->ids[i], c->vocab);
-    }
-    return SGN_OK;
-}
-
-static sgn_status add_part(corpus *c, slab *s, const sgn_text_part *p, sgn_error *err) {
-    if (!p->ids && !c->o->tokenizer)
-        SGN_FAIL(err, SGN_CONFIG, "%s: holds text, and no tokenizer was given", p->file);
-    if (p->first) c->valid = is_valid(c->documents++, c->o->valid);
-    if (p->size > s->room - s->size) {
-        const size_t room = s->size + p->size + SLAB_BYTES;
-        char *grown = realloc(s->text, room);
-        if (!grown) SGN_FAIL(err, SGN_NOMEM, "%s: no memory for %zu bytes of text", p->file, room);
-        s->text = grown;
-        s->room = room;
-    }
-    SGN_TRY(check_given(c, p, err));
-    SGN_TRY(sgn_ids_reserve(&s->given, p->count, err));
-    if (p->size) memcpy(s->text + s->size, p->text, p->size);
-    if (p->count) memcpy(s->given.id + s->given.count, p->ids, p->count * sizeof *p->ids);
-    s->size += p->size;
-    s->given.count += p->count;
-    s->parts[s->count++] = (part){ .text_end = s->size, .given_end = s->given.count, .last = p->last, .valid = c->valid,
-                                   .text = p->ids == NULL };
-    return SGN_OK;
-}
-
-static sgn_status gather(corpus *c, bool *more, sgn_error *err) {
-    c->used = 0;
-    for (*more = true; *more && c->used < SLABS; c->used++) {
-        slab *s = &c->slabs[c->used];
-        s->size = s->given.count = s->ids.count = 0;
-        s->count = 0;
-        while (s->count < SLAB_PARTS && s->size + s->given.count * sizeof(int32_t) < SLAB_BYTES) {
-            sgn_text_part p;
-            SGN_TRY(next_part(c, &p, more, err));
-            if (!*more) break;
-            SGN_TRY(add_part(c, s, &p, err));
-        }
-    }
-    return SGN_OK;
-}
-
-/* --- encoding ------------------------------------------------------------------------------------------- */
-
-static sgn_status encode_slab(const corpus *c, slab *s, sgn_error *err) {
-    size_t text = 0, given = 0;
-    s->invalid = 0;
-    for (int i = 0; i < s->count; i++) {
-        part *p = &s->parts[i];
-        const size_t n = p->given_end - given;
-        if (p->text) {
-            SGN_TRY(sgn_tokenizer_encode(c->o->tokenizer, s->text + text, p->text_end - text, &s->ids, err));
-            s->invalid += sgn_utf8_invalid(s->text + text, p->text_end - text);
-        } else if (n) {
-            SGN_TRY(sgn_ids_reserve(&s->ids, n, err));
-            memcpy(s->ids.id + s->ids.count, s->given.id + given, n * sizeof *s->ids.id);
-            s->ids.count += n;
-        }
-        text = p->text_end;
-        given = p->given_end;
-        if (p->text && p->last && c->eot >= 0) {
-            SGN_TRY(sgn_ids_reserve(&s->ids, 1, err));
-            s->ids.id[s->ids.count++] = c->eot;
-        }
-        p->ids_end = s->ids.count;
-    }
-    return SGN_OK;
-}
-
-static void encode_slabs(void *ctx, int64_t begin, int64_t end) {
-    corpus *c = ctx;
-    for (int64_t i = begin; i < end; i++) {
-        slab *s = &c->slabs[i];
-        s->error = (sgn_error){ 0 };
-        s->status = encode_slab(c, s, &s->error);
-    }
-}
-
-/* --- writing -------------------------------------------------------------------------------------------- */
-
-static sgn_status write_slab(corpus *c, const slab *s, sgn_error *err) {
-    size_t text = 0, ids = 0;
-    if (s->status != SGN_OK) SGN_FAIL(err, s->status, "%s", s->error.text);
-    for (int i = 0; i < s->count; i++) {
-        const part *p = &s->parts[i];
-        const int32_t *id = s->ids.id + ids;
-        const size_t n = p->ids_end - ids;
-        uint64_t bytes = p->text_end - text;
-        if (!p->text && c->o->tokenizer) bytes = sgn_tokenizer_text_bytes(c->o->tokenizer, id, n);
-        SGN_TRY(sgn_split_put(&c->split, p->valid, id, n, err));
-        sgn_split_count(&c->split, p->valid, p->last, bytes);
-        c->report->documents += p->last;
-        c->report->bytes += bytes;
-        text = p->text_end;
-        ids = p->ids_end;
-    }
-    c->report->invalid_bytes += s->invalid;
-    c->report->tokens += s->ids.count;
-    return SGN_OK;
-}
+    sgn_corpus_plan   plan;
+    sgn_corpus_work   work;
+    const char       *out;
+    double            began;
+    sgn_corpus_report finished;            /* over the parts that are */
+    bool             *counted;             /* (parts) in it */
+} job;
 
 static double now(void) {
     struct timespec t;
@@ -174,93 +32,110 @@ static double now(void) {
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-static sgn_status tell(corpus *c, sgn_error *err) {
-    c->report->seconds = now() - c->began;
-    c->report->read_bytes = c->raw ? sgn_raw_ids_read_bytes(c->raw) : sgn_text_read_bytes(c->text);
-    if (c->o->progress && !c->o->progress(c->o->ctx, c->report))
-        SGN_FAIL(err, SGN_INTERRUPTED, "stopped while tokenizing; nothing was written");
+/* OUT is there and was made of this plan. */
+static bool is_made(const job *j, sgn_corpus_report *report) {
+    sgn_path path;
+    return !j->plan.stream && sgn_path_set(&path, NULL, "%s/" SGN_CORPUS_REPORT, j->out) == SGN_OK
+           && sgn_corpus_report_load(report, j->plan.digest.hex, path.s, NULL) == SGN_OK;
+}
+
+/* --- parts ------------------------------------------------------------------------------------------------ */
+
+static sgn_status count_part(job *j, int part, sgn_error *err) {
+    sgn_path dir, path;
+    sgn_corpus_report r;
+    SGN_TRY(sgn_corpus_work_part(&j->work, part, &dir, err));
+    SGN_TRY(sgn_path_set(&path, err, "%s/" SGN_CORPUS_REPORT, dir.s));
+    SGN_TRY(sgn_corpus_report_load(&r, j->plan.digest.hex, path.s, err));
+    sgn_corpus_report_add(&j->finished, &r);
+    j->counted[part] = true;
     return SGN_OK;
 }
 
-static sgn_status run(corpus *c, sgn_error *err) {
-    for (bool more = true; more;) {
-        SGN_TRY(gather(c, &more, err));
-        sgn_parallel(c->used, 1, encode_slabs, c);
-        for (int i = 0; i < c->used; i++) SGN_TRY(write_slab(c, &c->slabs[i], err));
-        SGN_TRY(tell(c, err));
+static sgn_status do_part(job *j, int part, bool *busy, sgn_error *err) {
+    sgn_part_state state;
+    sgn_corpus_report r;
+    sgn_path dir;
+    SGN_TRY(sgn_corpus_work_claim(&j->work, part, &state, err));
+    *busy |= state == SGN_PART_BUSY;
+    if (state == SGN_PART_BUSY) return SGN_OK;
+    if (state == SGN_PART_MINE) {
+        SGN_TRY(sgn_corpus_work_part(&j->work, part, &dir, err));
+        j->finished.seconds = now() - j->began;
+        SGN_TRY(sgn_corpus_part(&j->plan, part, dir.s, &j->finished, &r, err));
+        sgn_corpus_work_release(&j->work);
     }
-    if (c->report->tokens == 0)
-        SGN_FAIL(err, SGN_FORMAT, "%s%s: no text in %" PRIu64 " file%s; there is nothing to write", c->o->inputs[0],
-                 c->o->input_count > 1 ? " and others" : "", c->report->files, c->report->files == 1 ? "" : "s");
+    return count_part(j, part, err);
+}
+
+static sgn_status wait(job *j, sgn_error *err) {
+    if (sgn_corpus_work_gone(&j->work))
+        SGN_FAIL(err, SGN_IO, "%s: was removed while this process was at work in it", j->work.dir.s);
+    j->finished.seconds = now() - j->began;
+    if (j->plan.options->progress && !j->plan.options->progress(j->plan.options->ctx, &j->finished))
+        SGN_FAIL(err, SGN_INTERRUPTED, "stopped; other processes go on");
+    usleep(PATIENCE);
     return SGN_OK;
 }
 
-/* --- the whole ------------------------------------------------------------------------------------------ */
-
-static sgn_status check_options(corpus *c, sgn_error *err) {
-    const sgn_corpus_options *o = c->o;
-    if (!(o->valid >= 0 && o->valid < 1))
-        SGN_FAIL(err, SGN_CONFIG, "a validation fraction of %g: 0 (none) to below 1 is possible", o->valid);
-    if (o->ids_width != 0 && o->ids_width != 2 && o->ids_width != 4)
-        SGN_FAIL(err, SGN_CONFIG, "ids of %d bytes: u16 and u32 are read", o->ids_width);
-    if (!o->tokenizer && !o->vocab)
-        SGN_FAIL(err, SGN_CONFIG, "text needs a tokenizer (--tokenizer), token ids need one or the size of their vocabulary (--vocab)");
-    const uint32_t known = o->tokenizer ? (uint32_t)sgn_tokenizer_vocab(o->tokenizer) : 0;
-    if (known && o->vocab && known != o->vocab)
-        SGN_FAIL(err, SGN_CONFIG, "a vocabulary of %" PRIu32 " was given, but the tokenizer has %" PRIu32, o->vocab, known);
-    c->vocab = known ? known : o->vocab;
-    c->eot = o->tokenizer && !o->no_eot ? sgn_tokenizer_eot(o->tokenizer) : -1;
-    if (o->tokenizer && !o->no_eot && !o->ids_width && c->eot < 0)
-        SGN_FAIL(err, SGN_CONFIG, "the tokenizer has no <|endoftext|> to put after documents; tokenize without it (--no-eot)");
+static sgn_status do_parts(job *j, sgn_error *err) {
+    for (bool busy = true; busy;) {
+        busy = false;
+        for (int p = 0; p < j->plan.parts; p++)
+            if (!j->counted[p]) SGN_TRY(do_part(j, p, &busy, err));
+        if (busy) SGN_TRY(wait(j, err));
+    }
     return SGN_OK;
 }
 
-static sgn_status open_source(corpus *c, sgn_error *err) {
-    const sgn_corpus_options *o = c->o;
-    if (o->ids_width) {
-        SGN_TRY(sgn_raw_ids_open(&c->raw, o->inputs, o->input_count, o->ids_width, err));
-        c->report->files = (uint64_t)sgn_raw_ids_files(c->raw);
-        c->report->total_bytes = sgn_raw_ids_total_bytes(c->raw);
+/* --- putting together --------------------------------------------------------------------------------------- */
+
+static sgn_status put_together(job *j, sgn_corpus_report *report, sgn_error *err) {
+    for (sgn_part_state state;;) {
+        SGN_TRY(sgn_corpus_work_claim_merge(&j->work, &state, err));
+        if (state == SGN_PART_MINE) break;
+        SGN_TRY(wait(j, err));
+    }
+    if (sgn_corpus_work_gone(&j->work)) return wait(j, err);
+    if (!j->plan.options->replace && is_made(j, report)) return sgn_corpus_work_remove(&j->work, err);
+    *report = (sgn_corpus_report){ .seconds = now() - j->began, .total_bytes = j->plan.inputs.bytes };
+    const sgn_status s = sgn_corpus_merge(&j->work, &j->plan, j->out, report, err);
+    /* What cannot be put together now never can: it must not stand in the way of another try. */
+    if (s == SGN_OK || s == SGN_FORMAT || s == SGN_CONFIG) {
+        const sgn_status removed = sgn_corpus_work_remove(&j->work, s == SGN_OK ? err : NULL);
+        return s == SGN_OK ? removed : s;
+    }
+    return s;
+}
+
+static sgn_status build(job *j, sgn_corpus_report *report, sgn_error *err) {
+    const sgn_corpus_options *o = j->plan.options;
+    SGN_TRY(sgn_corpus_work_join(&j->work, j->out, &j->plan, o->restart, err));
+    if (!o->replace && sgn_file_exists(j->out)) {
+        if (!is_made(j, report))
+            SGN_FAIL(err, SGN_IO, "%s: exists already, made from other inputs or settings; replace it (--replace) or choose another name",
+                     j->out);
+        report->unchanged = true;
         return SGN_OK;
     }
-    SGN_TRY(sgn_text_open(&c->text, o->inputs, o->input_count, &o->text, err));
-    c->report->files = (uint64_t)sgn_text_files(c->text);
-    c->report->total_bytes = sgn_text_total_bytes(c->text);
-    return SGN_OK;
-}
-
-static sgn_status build(corpus *c, const char *out, sgn_error *err) {
-    SGN_TRY(check_options(c, err));
-    SGN_TRY(open_source(c, err));
-    const sgn_shard_options shards = {
-        .vocab = c->vocab, .tokenizer = c->o->tokenizer ? sgn_tokenizer_kind_name(c->o->tokenizer) : NULL,
-        .tokenizer_hash = c->o->tokenizer ? sgn_tokenizer_hash(c->o->tokenizer) : NULL,
-        .shard_tokens = c->o->shard_tokens, .level = c->o->level,
-    };
-    SGN_TRY(sgn_split_open(&c->split, out, c->o->replace, &shards, c->o->tokenizer, c->o->valid, err));
-    SGN_TRY(run(c, err));
-    SGN_TRY(sgn_split_close(&c->split, &c->report->train_tokens, &c->report->valid_tokens, err));
-    c->report->seconds = now() - c->began;
-    return SGN_OK;
+    j->counted = calloc((size_t)j->plan.parts, sizeof *j->counted);
+    if (!j->counted) SGN_FAIL(err, SGN_NOMEM, "no memory for a list of %d parts", j->plan.parts);
+    j->finished.total_bytes = j->plan.inputs.bytes;
+    SGN_TRY(do_parts(j, err));
+    return put_together(j, report, err);
 }
 
 sgn_status sgn_corpus_build(const char *out, const sgn_corpus_options *o, sgn_corpus_report *report, sgn_error *err) {
+    job j = { .out = out, .began = now(), .work = { .member = -1, .claim = -1 } };
+    sgn_error why = { 0 };
     *report = (sgn_corpus_report){ 0 };
-    corpus *c = calloc(1, sizeof *c);
-    if (!c) SGN_FAIL(err, SGN_NOMEM, "no memory to tokenize");
-    c->o = o;
-    c->report = report;
-    c->began = now();
-    const sgn_status s = build(c, out, err);
-    if (s != SGN_OK) sgn_error_replace(err, c->split.stage.stage.s, c->split.stage.final.s);
-    sgn_split_abandon(&c->split);              /* what is closed stays */
-    sgn_text_close(c->text);
-    sgn_raw_ids_close(c->raw);
-    for (int i = 0; i < SLABS; i++) {
-        free(c->slabs[i].text);
-        sgn_ids_free(&c->slabs[i].given);
-        sgn_ids_free(&c->slabs[i].ids);
-    }
-    free(c);
-    return s;
+    sgn_status s = sgn_corpus_plan_make(&j.plan, o, &why);
+    if (s == SGN_OK) s = build(&j, report, &why);
+    if (s != SGN_OK && j.work.member >= 0 && sgn_corpus_work_gone(&j.work) && is_made(&j, report)) s = SGN_OK;  /* by another process */
+    report->seconds = now() - j.began;
+    sgn_corpus_work_leave(&j.work);
+    sgn_corpus_plan_free(&j.plan);
+    free(j.counted);
+    if (s != SGN_OK) SGN_FAIL(err, s, "%s", why.text);
+    return SGN_OK;
 }

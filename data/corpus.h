@@ -1,6 +1,9 @@
 /* corpus.h - from text files to shards: the work of `signum tokenize`.
  *
- *     files - documents - tokenizer (in parallel, order kept) - OUT/train, OUT/valid
+ *     files - documents - tokenizer (in parallel, order kept) - OUT.parts/part-00000 .. - OUT/train, OUT/valid
+ *
+ * Several processes may work at the same OUT, on one machine or many; a stopped one's place is taken by the
+ * next call. What comes out does not depend on any of this, nor on the number of threads.
  *
  * SPDX-License-Identifier: MIT */
 #ifndef SGN_DATA_CORPUS_H
@@ -13,11 +16,14 @@
 #include "data/tokenizer.h"
 
 typedef struct {
-    uint64_t files, documents, bytes;      /* bytes of text */
+    uint64_t files, parts, documents, bytes;   /* bytes of text */
+    uint64_t duplicates, duplicate_bytes;  /* documents left out, not counted otherwise */
     uint64_t invalid_bytes;                /* that are not UTF-8; kept */
     uint64_t tokens, train_tokens, valid_tokens;
-    double   seconds;
+    double   seconds;                      /* of this call */
+    double   work_seconds;                 /* of tokenizing, summed over processes and calls */
     uint64_t read_bytes, total_bytes;      /* of the files, as stored; total 0: unknown */
+    bool     unchanged;                    /* the output was there already, made from the same */
 } sgn_corpus_report;
 
 typedef struct {
@@ -31,8 +37,11 @@ typedef struct {
     bool                 no_eot;           /* no <|endoftext|> after each document */
     uint64_t             shard_tokens;     /* as sgn_shard_options */
     int                  level;
+    uint64_t             part_bytes;       /* of input files (as stored) that make a part; 0: 256 MiB */
+    bool                 dedupe;           /* of equal documents (the same ids) only the first stays */
     bool                 replace;          /* an existing output */
-    /* May be NULL; called between batches, false stops with SGN_INTERRUPTED. */
+    bool                 restart;          /* discard the parts of an earlier call */
+    /* May be NULL; called between rounds, false stops with SGN_INTERRUPTED. */
     bool               (*progress)(void *ctx, const sgn_corpus_report *so_far);
     void                *ctx;
 } sgn_corpus_options;

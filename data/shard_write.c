@@ -1,25 +1,40 @@
-/* SPDX-License-Identifier: MIT */
+/* Frames are gathered and compressed together, in parallel; each by itself, so that the bytes do not
+ * depend on how many threads there are.
+ *
+ * SPDX-License-Identifier: MIT */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include "core/parallel.h"
 #include "data/frame.h"
 #include "data/shard_set.h"
 #include "data/vocabulary.h"
+
+enum { FRAMES = 32, ENCODERS = 16 };
+
+typedef struct {
+    uint8_t   *ids;                    /* (SGN_FRAME_TOKENS) as stored */
+    uint8_t   *packed;
+    size_t     filled, size;           /* ids in it; bytes of packed */
+    sgn_status status;
+    sgn_error  error;
+} frame;
 
 struct sgn_shard_writer {
     sgn_staging        stage;
     sgn_shard_options  options;
     sgn_shard_set      set;
-    sgn_frame_encoder *encoder;
+    sgn_frame_encoder *encoder[ENCODERS];
+    int                encoders;
     sgn_writer        *file;           /* of the shard being written; NULL: between shards */
     sgn_path           path;
     uint64_t           tokens;         /* of that shard, its last frame included */
     uint8_t           *seek;           /* its seek table, growing */
     size_t             seek_size, seek_room;
     uint32_t           frames;
-    uint8_t           *frame;          /* (SGN_FRAME_TOKENS) ids as stored */
-    size_t             filled;         /* ids in it */
-    uint8_t           *packed;
+    frame              frame[FRAMES];
+    int                present;        /* the one being filled; those before are full */
+    uint8_t           *memory;         /* of all frames */
     size_t             packed_room;
 };
 
@@ -38,10 +53,14 @@ static sgn_status start(sgn_shard_writer *w, const char *dir, const sgn_shard_op
     }
     const size_t size = (size_t)SGN_FRAME_TOKENS * (size_t)i->width;
     w->packed_room = sgn_frame_bound(size);
-    w->frame = malloc(size);
-    w->packed = malloc(w->packed_room);
-    if (!w->frame || !w->packed) SGN_FAIL(err, SGN_NOMEM, "no memory to write shards");
-    SGN_TRY(sgn_frame_encoder_open(&w->encoder, o->level, err));
+    w->memory = malloc(FRAMES * (size + w->packed_room));
+    if (!w->memory) SGN_FAIL(err, SGN_NOMEM, "no memory to write shards");
+    for (int k = 0; k < FRAMES; k++) {
+        w->frame[k].ids = w->memory + (size_t)k * (size + w->packed_room);
+        w->frame[k].packed = w->frame[k].ids + size;
+    }
+    for (w->encoders = 0; w->encoders < ENCODERS && w->encoders < sgn_threads(); w->encoders++)
+        SGN_TRY(sgn_frame_encoder_open(&w->encoder[w->encoders], o->level, err));
     return sgn_staging_begin(&w->stage, dir, o->replace, err);
 }
 
@@ -60,11 +79,10 @@ void sgn_shard_writer_abandon(sgn_shard_writer *w) {
     if (!w) return;
     if (w->file) sgn_writer_abandon(w->file);
     sgn_staging_abandon(&w->stage);
-    sgn_frame_encoder_close(w->encoder);
+    for (int k = 0; k < ENCODERS; k++) sgn_frame_encoder_close(w->encoder[k]);
     sgn_shard_set_free(&w->set);
     free(w->seek);
-    free(w->frame);
-    free(w->packed);
+    free(w->memory);
     free(w);
 }
 
@@ -96,24 +114,38 @@ static sgn_status begin_shard(sgn_shard_writer *w, sgn_error *err) {
     return sgn_writer_open(&w->file, w->path.s, err);
 }
 
-static sgn_status flush_frame(sgn_shard_writer *w, sgn_error *err) {
-    const size_t size = w->filled * (size_t)w->set.info.width;
-    size_t n;
-    if (w->filled == 0) return SGN_OK;
-    SGN_TRY(grow_seek(w, SGN_SEEK_ENTRY + SGN_SEEK_FOOT, err));
-    SGN_TRY(sgn_frame_encode(w->encoder, w->frame, size, w->packed, w->packed_room, &n, err));
-    sgn_writer_put(w->file, w->packed, n);
-    uint8_t *to = w->seek + w->seek_size;
-    sgn_put32(sgn_put32(sgn_put32(to, (uint32_t)n), (uint32_t)size), sgn_frame_checksum(w->packed, n));
-    w->seek_size += SGN_SEEK_ENTRY;
-    w->frames++;
-    w->filled = 0;
+/* Encoder e compresses frames e, e + encoders, ... */
+static void encode_frames(void *ctx, int64_t begin, int64_t end) {
+    sgn_shard_writer *w = ctx;
+    for (int64_t e = begin; e < end; e++)
+        for (int64_t k = e; k < FRAMES && w->frame[k].filled; k += w->encoders) {
+            frame *f = &w->frame[k];
+            f->error = (sgn_error){ 0 };
+            f->status = sgn_frame_encode(w->encoder[e], f->ids, f->filled * (size_t)w->set.info.width, f->packed, w->packed_room,
+                                         &f->size, &f->error);
+        }
+}
+
+static sgn_status flush_frames(sgn_shard_writer *w, sgn_error *err) {
+    sgn_parallel(w->encoders, 1, encode_frames, w);
+    SGN_TRY(grow_seek(w, FRAMES * SGN_SEEK_ENTRY + SGN_SEEK_FOOT, err));
+    for (int k = 0; k < FRAMES && w->frame[k].filled; k++) {
+        frame *f = &w->frame[k];
+        if (f->status != SGN_OK) SGN_FAIL(err, f->status, "%s", f->error.text);
+        sgn_writer_put(w->file, f->packed, f->size);
+        sgn_put32(sgn_put32(sgn_put32(w->seek + w->seek_size, (uint32_t)f->size), (uint32_t)(f->filled * (size_t)w->set.info.width)),
+                  sgn_frame_checksum(f->packed, f->size));
+        w->seek_size += SGN_SEEK_ENTRY;
+        w->frames++;
+        f->filled = 0;
+    }
+    w->present = 0;
     return SGN_OK;
 }
 
 static sgn_status end_shard(sgn_shard_writer *w, sgn_error *err) {
     if (!w->file) return SGN_OK;
-    SGN_TRY(flush_frame(w, err));
+    SGN_TRY(flush_frames(w, err));
     uint8_t *foot = sgn_put32(w->seek + w->seek_size, w->frames);
     *foot++ = SGN_SEEK_CHECKSUMS;
     sgn_put32(foot, SGN_SEEK_FOOT_MAGIC);
@@ -130,7 +162,8 @@ static sgn_status end_shard(sgn_shard_writer *w, sgn_error *err) {
 }
 
 static void store(sgn_shard_writer *w, const int32_t *ids, size_t count) {
-    uint8_t *to = w->frame + w->filled * (size_t)w->set.info.width;
+    frame *f = &w->frame[w->present];
+    uint8_t *to = f->ids + f->filled * (size_t)w->set.info.width;
     if (w->set.info.width == 2)
         for (size_t i = 0; i < count; i++, to += 2) {
             to[0] = (uint8_t)ids[i];
@@ -138,8 +171,9 @@ static void store(sgn_shard_writer *w, const int32_t *ids, size_t count) {
         }
     else
         for (size_t i = 0; i < count; i++) to = sgn_put32(to, (uint32_t)ids[i]);
-    w->filled += count;
+    f->filled += count;
     w->tokens += count;
+    w->present += f->filled == SGN_FRAME_TOKENS;
 }
 
 /* The directory has its final name in messages. */
@@ -155,13 +189,13 @@ static sgn_status put(sgn_shard_writer *w, const int32_t *ids, size_t count, sgn
                      sgn_shard_writer_tokens(w) + i, ids[i], w->options.vocab);
     while (count) {
         if (!w->file) SGN_TRY(begin_shard(w, err));
-        size_t n = SGN_FRAME_TOKENS - w->filled;
+        size_t n = SGN_FRAME_TOKENS - w->frame[w->present].filled;
         if (n > count) n = count;
         if (n > w->options.shard_tokens - w->tokens) n = (size_t)(w->options.shard_tokens - w->tokens);
         store(w, ids, n);
         ids += n;
         count -= n;
-        if (w->filled == SGN_FRAME_TOKENS) SGN_TRY(flush_frame(w, err));
+        if (w->present == FRAMES) SGN_TRY(flush_frames(w, err));
         if (w->tokens == w->options.shard_tokens) SGN_TRY(end_shard(w, err));
     }
     return SGN_OK;

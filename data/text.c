@@ -6,13 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include "core/file.h"
-#include "core/json.h"
+#include "data/jsonl.h"
 #include "data/stream.h"
 #include "data/text_inputs.h"
-#include "data/tokenizer.h"
 #include "data/utf8.h"
 
-enum { PART = 1 << 20, LINE_LIMIT = 256 << 20, SEPARATOR_LIMIT = 4096 };
+enum { PART = 256 << 10, LINE_LIMIT = 256 << 20, SEPARATOR_LIMIT = 4096 };
 
 struct sgn_text {
     sgn_inputs  inputs;
@@ -22,13 +21,12 @@ struct sgn_text {
     int         next;          /* input to open when the stream is done */
     sgn_stream *stream;        /* NULL: between files */
     bool        jsonl, inside; /* the file's format; a document has begun */
-    uint64_t    line;          /* of a jsonl file */
+    uint64_t    line;          /* of a jsonl file: those handed out */
     uint64_t    read_before;   /* bytes of the files that are done */
     char       *buffer;
     size_t      room, at, have;/* buffer[at .. have) is not handed out yet */
     bool        ended;         /* the file has nothing behind the buffer */
-    sgn_json   *json;          /* owns the text of a jsonl document */
-    sgn_ids     ids;
+    sgn_jsonl   lines;         /* of the buffer, being read */
 };
 
 /* --- files and the buffer ------------------------------------------------------------------------- */
@@ -54,8 +52,7 @@ sgn_status sgn_text_open(sgn_text **out, const char *const *inputs, int count, c
 void sgn_text_close(sgn_text *t) {
     if (!t) return;
     sgn_stream_close(t->stream);
-    sgn_json_free(t->json);
-    sgn_ids_free(&t->ids);
+    sgn_jsonl_free(&t->lines);
     sgn_inputs_free(&t->inputs);
     free(t->buffer);
     free(t);
@@ -191,78 +188,55 @@ static sgn_status next_plain(sgn_text *t, sgn_text_part *out, sgn_error *err) {
 
 /* --- jsonl ----------------------------------------------------------------------------------------- */
 
-/* The next line in buffer[at ..], without its end; at moves behind it. */
-static sgn_status next_line(sgn_text *t, const char **line, size_t *size, sgn_error *err) {
+static uint64_t count_lines(const char *at, const char *end) {
+    uint64_t n = 0;
+    while ((at = memchr(at, '\n', (size_t)(end - at))) != NULL) at++, n++;
+    return n;
+}
+
+/* The lines in the buffer that are whole, at least one; nothing at the end of the file. */
+static sgn_status next_lines(sgn_text *t, sgn_text_part *out, sgn_error *err) {
+    *out = (sgn_text_part){ 0 };
     for (;;) {
-        const char *from = t->buffer + t->at, *end = memchr(from, '\n', t->have - t->at);
-        if (end || t->ended) {
-            *line = from;
-            *size = end ? (size_t)(end - from) : t->have - t->at;
-            t->at += *size + (end != NULL);
-            t->line++;
+        const size_t left = t->have - t->at;
+        const char *from = t->buffer + t->at, *newline = t->ended ? NULL : memrchr(from, '\n', left);
+        if (newline || t->ended) {
+            const size_t size = newline ? (size_t)(newline + 1 - from) : left;
+            *out = (sgn_text_part){ .text = from, .size = size, .lines = true, .file = file_name(t), .line = t->line };
+            t->line += count_lines(from, from + size);
+            t->at += size;
             return SGN_OK;
         }
-        if (t->at == 0 && t->have == t->room) {
-            if (t->room >= LINE_LIMIT)
-                SGN_FAIL(err, SGN_FORMAT, "%s: line %" PRIu64 " is longer than %d MiB; is it JSON with one object per line?",
-                         file_name(t), t->line + 1, LINE_LIMIT >> 20);
-            char *grown = realloc(t->buffer, 2 * t->room);
+        const size_t want = 2 * left > PART ? 2 * left : PART;
+        if (left >= LINE_LIMIT)
+            SGN_FAIL(err, SGN_FORMAT, "%s: line %" PRIu64 " is longer than %d MiB; is it JSON with one object per line?",
+                     file_name(t), t->line + 1, LINE_LIMIT >> 20);
+        if (want > t->room) {
+            char *grown = realloc(t->buffer, want);
             if (!grown) SGN_FAIL(err, SGN_NOMEM, "%s: no memory for line %" PRIu64, file_name(t), t->line + 1);
             t->buffer = grown;
-            t->room *= 2;
+            t->room = want;
         }
-        SGN_TRY(fill(t, t->room, err));
+        SGN_TRY(fill(t, want, err));
     }
 }
 
-static sgn_status take_ids(sgn_text *t, const sgn_json *array, sgn_error *err) {
-    const size_t n = sgn_json_size(array);
-    t->ids.count = 0;
-    SGN_TRY(sgn_ids_reserve(&t->ids, n, err));
-    for (size_t i = 0; i < n; i++) {
-        const int64_t id = sgn_json_int(sgn_json_at(array, i), -1);
-        if (id < 0 || id > INT32_MAX)
-            SGN_FAIL(err, SGN_FORMAT, "%s: line %" PRIu64 ": element %zu is not a token id", file_name(t), t->line, i);
-        t->ids.id[t->ids.count++] = (int32_t)id;
-    }
-    return SGN_OK;
-}
-
-static sgn_status next_jsonl(sgn_text *t, sgn_text_part *out, sgn_error *err) {
-    *out = (sgn_text_part){ 0 };
-    const char *line = NULL;
-    size_t size = 0;
-    SGN_TRY(next_line(t, &line, &size, err));
-    while (size && (line[size - 1] == '\r' || line[size - 1] == ' ')) size--;
-    if (size == 0) return SGN_OK;
-    sgn_path where;
-    SGN_TRY(sgn_path_set(&where, err, "%s: line %" PRIu64, file_name(t), t->line));
-    sgn_json_free(t->json);
-    SGN_TRY(sgn_json_parse(&t->json, line, size, where.s, err));
-    const char *field = t->options.field ? t->options.field : "text";
-    const sgn_json *value = sgn_json_get(t->json, field);
-    if (!value) value = sgn_json_get(t->json, "token_ids");
-    *out = (sgn_text_part){ .first = true, .last = true, .file = file_name(t), .line = t->line };
-    if (sgn_json_typeof(value) == SGN_JSON_STRING) {
-        out->text = sgn_json_string(value, "");
-        out->size = strlen(out->text);
-        return SGN_OK;
-    }
-    if (sgn_json_typeof(value) != SGN_JSON_ARRAY)
-        SGN_FAIL(err, SGN_FORMAT, "%s: no text in field \"%s\" (and no \"token_ids\"); name the field that holds it",
-                 where.s, field);
-    SGN_TRY(take_ids(t, value, err));
-    out->ids = t->ids.id;
-    out->count = t->ids.count;
-    return SGN_OK;
-}
-
-sgn_status sgn_text_next(sgn_text *t, sgn_text_part *out, bool *more, sgn_error *err) {
+sgn_status sgn_text_next_block(sgn_text *t, sgn_text_part *out, bool *more, sgn_error *err) {
     for (;;) {
         *out = (sgn_text_part){ 0 };
         SGN_TRY(open_next(t, more, err));
         if (!*more) return SGN_OK;
-        SGN_TRY(t->jsonl ? next_jsonl(t, out, err) : next_plain(t, out, err));
-        if (out->size || out->count || (out->last && !out->first)) return SGN_OK;
+        SGN_TRY(t->jsonl ? next_lines(t, out, err) : next_plain(t, out, err));
+        if (out->size || (out->last && !out->first)) return SGN_OK;
+    }
+}
+
+sgn_status sgn_text_next(sgn_text *t, sgn_text_part *out, bool *more, sgn_error *err) {
+    for (;;) {
+        SGN_TRY(sgn_jsonl_next(&t->lines, out, more, err));
+        if (*more) return SGN_OK;
+        SGN_TRY(sgn_text_next_block(t, out, more, err));
+        if (!*more || !out->lines) return SGN_OK;
+        sgn_jsonl_begin(&t->lines, out->text, out->size, out->file, out->line, t->options.field);
     }
 }

@@ -25,15 +25,16 @@ typedef struct {
 } sgn_text_options;
 
 /* A document, or a part of a long one: cut so that byte-level BPE gives the same ids, between
- * a visible character and white space (after 1 MiB without such a place, between any characters). */
+ * a visible character and white space (after 256 KiB without such a place, between any characters). */
 typedef struct {
     const char    *text;       /* size bytes */
     size_t         size;
     const int32_t *ids;        /* instead of text: count ids */
     size_t         count;
     bool           first, last;/* part of its document */
+    bool           lines;      /* sgn_text_next_block: not a document, but whole lines of a jsonl file */
     const char    *file;       /* where from, for messages */
-    uint64_t       line;       /* of a jsonl file, from 1 */
+    uint64_t       line;       /* of a jsonl file, from 1; of a block: the lines before it */
 } sgn_text_part;
 
 typedef struct sgn_text sgn_text;
@@ -41,6 +42,8 @@ sgn_status sgn_text_open(sgn_text **t, const char *const *inputs, int count, con
 /* Parts in order, valid until the next call; *more is false, and *out nothing, at the end.
  * Empty documents are left out; the last part of a document may be empty. */
 sgn_status sgn_text_next(sgn_text *t, sgn_text_part *out, bool *more, sgn_error *err);
+/* The same, but jsonl comes in blocks of lines, for sgn_jsonl to read (by another thread, from a copy). */
+sgn_status sgn_text_next_block(sgn_text *t, sgn_text_part *out, bool *more, sgn_error *err);
 uint64_t   sgn_text_read_bytes(const sgn_text *t);     /* of the files, as stored, so far */
 uint64_t   sgn_text_total_bytes(const sgn_text *t);    /* 0: unknown (standard input) */
 int        sgn_text_files(const sgn_text *t);           /* at least 1 */

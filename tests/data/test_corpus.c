@@ -220,7 +220,14 @@ static void refusals(void **state) {
     assert_int_equal(count, 0);                    /* nor anything half-written */
     sgn_names_free(names, count);
     check_ok(build(text, (sgn_corpus_options){ .tokenizer = t }, &r, &err), &err);
-    check_fails(build(text, (sgn_corpus_options){ .tokenizer = t }, &r, &err), SGN_IO, &err, "exists already");
+    assert_false(r.unchanged);
+    check_ok(build(text, (sgn_corpus_options){ .tokenizer = t }, &r, &err), &err);
+    assert_true(r.unchanged);                      /* the same again: nothing to do */
+    assert_int_equal(r.tokens, 10);
+    check_fails(build(text, (sgn_corpus_options){ .tokenizer = t, .no_eot = true }, &r, &err), SGN_IO, &err, "exists already");
+    check_ok(sgn_directory_list(check_directory, "out.", "", &names, &count, &err), &err);
+    assert_int_equal(count, 0);
+    sgn_names_free(names, count);
     sgn_tokenizer_close(t);
 }
 
@@ -245,9 +252,10 @@ static void full_disk(void **state) {
     setrlimit(RLIMIT_FSIZE, &before);
     assert_int_equal(s, SGN_IO);
     char want[600];
-    snprintf(want, sizeof want, "%s: cannot write", check_path("out/train/shard-00000.zst"));
+    snprintf(want, sizeof want, "%s: cannot write", check_path("out.parts/part-00000/train/shard-00000.zst"));
     if (!strstr(err.text, want)) fail_msg("\"%s\" does not contain \"%s\"", err.text, want);
     assert_false(sgn_file_exists(check_path("out")));
+    assert_false(sgn_file_exists(check_path("out.parts")));
     sgn_tokenizer_close(t);
 }
 

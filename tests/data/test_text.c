@@ -6,7 +6,7 @@
 #include "data/pretokenize.h"
 #include "data/text.h"
 
-enum { MIB = 1 << 20 };
+enum { MIB = 1 << 20, PART = 256 << 10 };
 
 typedef struct {
     char  *text;               /* documents, joined */
@@ -23,7 +23,7 @@ static sgn_status read_all(reading *r, const char *const *inputs, int count, sgn
     sgn_status s;
     for (sgn_text_part p; (s = sgn_text_next(t, &p, &more, err)) == SGN_OK && more; r->parts++) {
         assert_int_equal(p.first, !inside);
-        assert_true(p.size <= MIB || p.line);
+        assert_true(p.size <= PART || p.line);
         r->text = realloc(r->text, r->size + p.size + 1);
         if (p.size) memcpy(r->text + r->size, p.text, p.size);
         r->size += p.size;
@@ -65,12 +65,12 @@ static void separators(void **state) {
     check_documents(put_bytes("a.txt", "\xFF\0\xC3", 2), NULL, "\xFF");        /* a NUL is a byte like others */
 }
 
-/* A separator is found wherever the 1 MiB window of the reader ends in it. */
+/* A separator is found wherever the 256 KiB window of the reader ends in it. */
 static void separators_across_windows(void **state) {
     (void)state;
     sgn_error err;
     char *text = malloc(2 * MIB);
-    for (size_t at = MIB - 20; at <= MIB + 20; at++) {
+    for (size_t at = PART - 20; at <= PART + 20; at++) {
         memset(text, 'x', 2 * MIB);
         for (size_t i = 7; i < 2 * MIB; i += 8) text[i] = ' ';
         memcpy(text + at, "<|a b|>", 7);
