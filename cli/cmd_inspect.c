@@ -10,7 +10,7 @@
 #include "core/digest.h"
 #include "core/file.h"
 #include "data/corpus_report.h"
-#include "data/shard.h"
+#include "data/mix.h"
 #include "model/model_load.h"
 #include "train/run_config.h"
 
@@ -177,8 +177,29 @@ static void describe_metrics(const char *run, sgn_json *j) {
     free(text);
 }
 
+/* What the steps so far took from each set, where the sets still are. */
+static void describe_mix(const sgn_run_config *c, int64_t step, sgn_json *j) {
+    sgn_mix m;
+    sgn_json *list = sgn_json_new_array();
+    sgn_status s = sgn_mix_open(&m, "", c->data.mix, "train", NULL);
+    if (s == SGN_OK) s = sgn_mix_order(&m, &(sgn_sampler){ .seq = (int)c->train.seq, .batch = 1 }, NULL);
+    for (int i = 0; s == SGN_OK && i < m.shares.count; i++) {
+        const sgn_mix_taken k = sgn_mix_take(&m, (uint64_t)(step * c->train.accumulate * c->train.batch), i);
+        sgn_json *set = sgn_json_new_object();
+        set_text(set, "set", sgn_shards_directory(m.set[i].shards));
+        sgn_json_set(set, "weight", sgn_json_new_real(k.asked));
+        sgn_json_set(set, "realised", sgn_json_new_real(k.realised));
+        set_int(set, "windows", (int64_t)k.windows);
+        sgn_json_set(set, "epochs", sgn_json_new_real(k.epochs));
+        sgn_json_append(list, set);
+    }
+    sgn_mix_close(&m);
+    if (s == SGN_OK) sgn_json_set(j, "mix", list);
+    else sgn_json_free(list);
+}
+
 static sgn_status describe_run(const values *v, const char *run, sgn_json *j, sgn_error *err) {
-    sgn_path at, newest, settings;
+    sgn_path at, newest, settings = { "" };
     char **names;
     int count;
     sgn_run_config c;
@@ -186,7 +207,7 @@ static sgn_status describe_run(const values *v, const char *run, sgn_json *j, sg
     if (inside(run, "config.yaml", &settings)) {
         SGN_TRY(sgn_run_config_load(&c, settings.s, NULL, 0, err));
         set_int(j, "steps", c.train.steps);
-        set_text(j, "data", c.data.train);
+        set_text(j, "data", *c.data.mix ? c.data.mix : c.data.train);
         set_text(j, "teacher", *c.distill.teacher ? c.distill.teacher : "none");
     }
     describe_metrics(run, j);
@@ -196,6 +217,7 @@ static sgn_status describe_run(const values *v, const char *run, sgn_json *j, sg
     for (int i = 0; i < count; i++) sgn_json_append(list, sgn_json_new_string(names[i]));
     sgn_json_set(j, "checkpoints", list);
     const sgn_status s = count ? sgn_path_set(&newest, err, "%s/%s", at.s, names[count - 1]) : SGN_OK;
+    if (*settings.s && *c.data.mix) describe_mix(&c, count ? atoll(names[count - 1] + strlen("step-")) : 0, j);
     sgn_names_free(names, count);
     if (s != SGN_OK || !count) return s;
     sgn_json *model = sgn_json_new_object();

@@ -74,6 +74,11 @@ static void print_pair(const char *key, const sgn_json *value, int indent) {
     } else if (objects && strcmp(key, "arrays") == 0) {
         printf("%zu\n", sgn_json_size(value));
         print_arrays(value);
+    } else if (objects) {
+        for (size_t i = 0; i < sgn_json_size(value); i++) {
+            putchar('\n');
+            print_object(sgn_json_at(value, i), indent + 2);
+        }
     } else if (type == SGN_JSON_ARRAY) {
         for (size_t i = 0; i < sgn_json_size(value); i++) {
             if (i) fputs(", ", stdout);

@@ -11,8 +11,9 @@
 sgn_tensor *sgn_add(sgn_tape *t, sgn_tensor *a, sgn_tensor *b);
 /* x + b, b (width). */
 sgn_tensor *sgn_add_bias(sgn_tape *t, sgn_tensor *x, sgn_tensor *b);
-/* x_t + p[t mod seq], p (positions, width): learned positions. */
-sgn_tensor *sgn_add_positions(sgn_tape *t, sgn_tensor *x, sgn_tensor *p, int64_t seq);
+/* x_t + p[t mod seq - first_t], p (positions, width): learned positions, of the document that begins at first_t; first as
+ * for sgn_attention. */
+sgn_tensor *sgn_add_positions(sgn_tape *t, sgn_tensor *x, sgn_tensor *p, const int32_t *first, int64_t seq);
 /* Rows `id` of table (vocab, width): out (count, width). id is kept, not copied. */
 sgn_tensor *sgn_embedding(sgn_tape *t, sgn_tensor *table, const int32_t *id, int64_t count);
 /* y = x . gain / sqrt(mean x^2 + eps) (Zhang & Sennrich 2019); gain (width), or (part) for each `part` of the width alone. */

@@ -214,7 +214,7 @@ sgn_tensor *sgn_transformer_documents(const sgn_transformer *m, sgn_tape *t, con
         (void)SGN_ERROR(&t->error, SGN_SHAPE, "a sequence of %lld tokens does not fit the model's context of %lld; "
                         "shorten it (train.seq) or set model.context", (long long)seq, (long long)m->config.context);
     sgn_tensor *x = sgn_embedding(t, param(m, m->embedding), tokens, batch * seq);
-    if (m->arch->positions) x = sgn_add_positions(t, x, param(m, m->positions), seq);
+    if (m->arch->positions) x = sgn_add_positions(t, x, param(m, m->positions), first, seq);
     for (int64_t n = 0; n < m->config.layers; n++)
         x = sgn_tape_segment(t, block, &(layer){ m, &m->blocks[n], first, batch, seq }, sizeof(layer), x);
     return norm(m, m->final_norm, t, x);

@@ -46,7 +46,7 @@ void        sgn_transformer_randomize(sgn_transformer *m, uint64_t seed);
 sgn_tensor *sgn_transformer_hidden(const sgn_transformer *m, sgn_tape *t, const int32_t *tokens,
                                    int64_t batch, int64_t seq);
 /* The same of documents packed into sequences, none of which sees another: first (batch, seq), kept, is where the document
- * of each position begins in its sequence. Rotary positions go on counting: only their differences matter. */
+ * of each position begins in its sequence. Rotary positions go on counting: only their differences matter; learned ones begin anew. */
 sgn_tensor *sgn_transformer_documents(const sgn_transformer *m, sgn_tape *t, const int32_t *tokens, const int32_t *first,
                                       int64_t batch, int64_t seq);
 sgn_tensor *sgn_transformer_head(const sgn_transformer *m);        /* (vocab, dim) */

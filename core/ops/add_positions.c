@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* y_t = x_t + p[t mod seq];  dx += dy, dp[i] += sum_{t mod seq = i} dy_t */
+/* y_t = x_t + p[at_t], at_t = t mod seq - first_t;  dx += dy, dp[i] += sum_{at_t = i} dy_t */
 #include "core/kernels/kernels.h"
 #include "core/ops.h"
 #include "core/ops/op_rows.h"
 
-typedef struct { int64_t seq; } args;
+typedef struct { const int32_t *first; int64_t seq; } args;
+
+static int64_t at(const args *a, int64_t t) { return t % a->seq - (a->first ? a->first[t] : 0); }
 
 static sgn_status infer(const sgn_node *n, sgn_shape *out, size_t *saved, sgn_error *err) {
     (void)saved;
@@ -21,9 +23,9 @@ static sgn_status infer(const sgn_node *n, sgn_shape *out, size_t *saved, sgn_er
 
 static void forward_rows(void *ctx, int64_t begin, int64_t end) {
     const sgn_node *n = ctx;
-    const int64_t width = sgn_cols(n->out), seq = ((const args *)n->args)->seq;
+    const int64_t width = sgn_cols(n->out);
     for (int64_t t = begin; t < end; t++) {
-        const sgn_real *x = n->in[0]->data + t * width, *p = n->in[1]->data + t % seq * width;
+        const sgn_real *x = n->in[0]->data + t * width, *p = n->in[1]->data + at(n->args, t) * width;
         sgn_real *y = n->out->data + t * width;
         for (int64_t j = 0; j < width; j++) y[j] = x[j] + p[j];
     }
@@ -34,25 +36,24 @@ static void backward_x(void *ctx, int64_t begin, int64_t end) {
     sgn_kernels_get()->axpy(n->in[0]->grad + begin, 1, n->out->grad + begin, end - begin);
 }
 
-/* Every task owns some positions and takes the sequences in order. */
+/* Every task owns some columns and takes the tokens in order. */
 static void backward_p(void *ctx, int64_t begin, int64_t end) {
     const sgn_node *n = ctx;
-    const int64_t width = sgn_cols(n->out), seq = ((const args *)n->args)->seq;
-    for (int64_t first = 0; first < sgn_rows(n->out); first += seq)
-        sgn_kernels_get()->axpy(n->in[1]->grad + begin * width, 1, n->out->grad + (first + begin) * width, (end - begin) * width);
+    const int64_t width = sgn_cols(n->out);
+    for (int64_t t = 0; t < sgn_rows(n->out); t++)
+        sgn_kernels_get()->axpy(n->in[1]->grad + at(n->args, t) * width + begin, 1, n->out->grad + t * width + begin, end - begin);
 }
 
 static void forward(const sgn_node *n) {
     sgn_parallel(sgn_rows(n->out), sgn_row_grain(sgn_cols(n->out)), forward_rows, (void *)n);
 }
 static void backward(const sgn_node *n) {
-    const int64_t seq = ((const args *)n->args)->seq;
     if (n->in[0]->grad) sgn_parallel(sgn_numel(n->out->shape), SGN_OP_GRAIN, backward_x, (void *)n);
-    if (n->in[1]->grad) sgn_parallel(seq, sgn_row_grain(sgn_cols(n->out)), backward_p, (void *)n);
+    if (n->in[1]->grad) sgn_parallel(sgn_cols(n->out), SGN_OP_COLS, backward_p, (void *)n);
 }
 
 const sgn_op sgn_op_add_positions = { "add_positions", 2, sizeof(args), infer, forward, backward, NULL };
 
-sgn_tensor *sgn_add_positions(sgn_tape *t, sgn_tensor *x, sgn_tensor *p, int64_t seq) {
-    return sgn_tape_apply(t, &sgn_op_add_positions, (sgn_tensor *[]){ x, p }, &(args){ seq });
+sgn_tensor *sgn_add_positions(sgn_tape *t, sgn_tensor *x, sgn_tensor *p, const int32_t *first, int64_t seq) {
+    return sgn_tape_apply(t, &sgn_op_add_positions, (sgn_tensor *[]){ x, p }, &(args){ first, seq });
 }

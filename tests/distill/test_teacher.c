@@ -103,6 +103,30 @@ static void itself(void **state) {
     }
 }
 
+/* A batch with documents is answered document by document: what it says of one is what it says where the others differ. */
+static void sees_one_document(void **state) {
+    (void)state;
+    static int32_t first[TOKENS];
+    sgn_error err;
+    sgn_transformer m;
+    sgn_teacher teacher;
+    sgn_soft soft;
+    sgn_batch marked = batch;
+    const int64_t begin = SEQ / 3, row = SEQ * (BATCH - 1);
+    marked.first = first;
+    for (int64_t i = 0; i < TOKENS; i++) first[i] = i % SEQ < begin ? 0 : (int32_t)begin;
+    make(&m, config(32, ""));
+    check_ok(sgn_teacher_open(&teacher, save("marked", &m), &need, &err), &err);
+    check_ok(teacher.kind->soft(&teacher, &marked, &soft, &err), &err);
+    const sgn_real before = soft.hidden[32 * row], after = soft.hidden[32 * (TOKENS - 1)];
+    token[row] ^= 1;
+    check_ok(teacher.kind->soft(&teacher, &marked, &soft, &err), &err);
+    assert_true(soft.hidden[32 * row] != before && soft.hidden[32 * (TOKENS - 1)] == after);
+    token[row] ^= 1;
+    sgn_teacher_close(&teacher);
+    sgn_transformer_free(&m);
+}
+
 /* Another width teaches as well: soft exceeds the entropy, and there is a gradient. */
 static void another(void **state) {
     (void)state;
@@ -276,7 +300,7 @@ static int begin(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(itself), cmocka_unit_test(another), cmocka_unit_test(stored_types), cmocka_unit_test(not_a_number),
+        cmocka_unit_test(itself), cmocka_unit_test(sees_one_document), cmocka_unit_test(another), cmocka_unit_test(stored_types), cmocka_unit_test(not_a_number),
         cmocka_unit_test(nobody), cmocka_unit_test(without_config), cmocka_unit_test(misfits),
     };
     return cmocka_run_group_tests(tests, begin, check_end);
