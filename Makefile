@@ -4,7 +4,7 @@
 .SUFFIXES:
 .DEFAULT_GOAL := all
 
-# --- what to build: FLAVOUR=release|debug|asan|ubsan|tsan|double, CC=clang|gcc, WERROR=1 ----
+# --- what to build: FLAVOUR=release|debug|asan|ubsan|tsan|fuzz|double, CC=clang|gcc, WERROR=1 ----
 FLAVOUR ?= release
 ifeq ($(origin CC),default)
 CC := clang
@@ -30,6 +30,7 @@ FLAGS_debug   := -O0
 FLAGS_asan    := -O1 -fsanitize=address -fno-omit-frame-pointer
 FLAGS_ubsan   := -O1 -fsanitize=undefined -fno-sanitize-recover=all
 FLAGS_tsan    := -O1 -fsanitize=thread
+FLAGS_fuzz    := -O1 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 FLAGS_double  := -O2 -DSGN_DOUBLE
 SGN_CFLAGS    := $(BASE) $(WARN) $(FLAGS_$(FLAVOUR)) $(CFLAGS)
 SGN_LDFLAGS   := -fopenmp $(filter -fsanitize%,$(FLAGS_$(FLAVOUR))) $(LDFLAGS) \
@@ -78,12 +79,18 @@ TEST_SRC := $(wildcard $(addsuffix /test_*.c,$(addprefix tests/,core data model 
 ifeq ($(FLAVOUR),double)
 TEST_SRC := $(wildcard tests/core/test_gradients.c tests/model/test_*gradients.c)
 endif
-TESTS := $(TEST_SRC:tests/%.c=$(B)/tests/%)
+FUZZ_SRC := $(if $(filter-out double,$(FLAVOUR)),$(wildcard tests/fuzz/*_fuzz.c))
+TESTS := $(TEST_SRC:tests/%.c=$(B)/tests/%) $(FUZZ_SRC:tests/%.c=$(B)/tests/%)
 
 .PHONY: tests
 tests: $(TESTS)
 $(B)/tests/%: $(B)/tests/%.o $(CASE_OBJ) $(LIB)
 	$(CC) -o $@ $< $(CASE_OBJ) $(LIB) $(SGN_LDFLAGS) -lcmocka $(LIBS)
+
+# tests/fuzz/NAME_fuzz.c becomes a program that replays its inputs, and with libFuzzer one that looks for more.
+FUZZ_OBJ := $(addprefix $(B)/tests/fuzz/,fuzz.o mutate.o $(if $(filter fuzz,$(FLAVOUR)),engine.o,replay.o))
+$(B)/tests/fuzz/%_fuzz: $(B)/tests/fuzz/%_fuzz.o $(FUZZ_OBJ) $(LIB)
+	$(CC) -o $@ $< $(FUZZ_OBJ) $(LIB) $(SGN_LDFLAGS) $(if $(filter fuzz,$(FLAVOUR)),-fsanitize=fuzzer) $(LIBS)
 
 # --- packages: whatever a target needs, it installs ----------------------------------------------
 PACKAGES      := make clang libomp-dev libopenblas-pthread-dev libhdf5-dev libzstd-dev zlib1g-dev \
@@ -91,9 +98,10 @@ PACKAGES      := make clang libomp-dev libopenblas-pthread-dev libhdf5-dev libzs
 PACKAGES_demo  := $(PACKAGES) bible-kjv
 PACKAGES_check := $(PACKAGES) gcc libcmocka-dev zstd hdf5-tools python3 python3-numpy python3-h5py
 PACKAGES_check-long := $(PACKAGES_check) libclang-rt-dev python3-torch
+PACKAGES_fuzz  := $(PACKAGES) libclang-rt-dev
 
-.PHONY: packages-demo packages-check packages-check-long
-packages-demo packages-check packages-check-long: packages-%:
+.PHONY: packages-demo packages-check packages-check-long packages-fuzz
+packages-demo packages-check packages-check-long packages-fuzz: packages-%:
 	@sh tests/packages.sh $(PACKAGES_$*)
 
 # --- the main job -------------------------------------------------------------------------------
@@ -129,10 +137,21 @@ check-long: packages-check-long check
 	@SIGNUM_KERNELS=avx2 $(MAKE) --no-print-directory check-unit
 	@SIGNUM_PRODUCTS=sgemm $(MAKE) --no-print-directory check-unit
 	@$(MAKE) --no-print-directory -s -j2 WERROR=1 CC=gcc tests && $(MAKE) --no-print-directory CC=gcc check-unit
-	@$(MAKE) --no-print-directory -s -j2 FLAVOUR=asan  tests && $(MAKE) --no-print-directory FLAVOUR=asan  check-unit
-	@$(MAKE) --no-print-directory -s -j2 FLAVOUR=ubsan tests && $(MAKE) --no-print-directory FLAVOUR=ubsan check-unit
+	@$(MAKE) --no-print-directory -s -j2 FLAVOUR=asan  tests && $(MAKE) --no-print-directory FLAVOUR=asan  FUZZ_CASES=20000 check-unit
+	@$(MAKE) --no-print-directory -s -j2 FLAVOUR=ubsan tests && $(MAKE) --no-print-directory FLAVOUR=ubsan FUZZ_CASES=20000 check-unit
 	@$(MAKE) --no-print-directory -s -j2 FLAVOUR=tsan  tests && $(MAKE) --no-print-directory FLAVOUR=tsan  check-unit
 	@set -e; for t in $(wildcard tests/golden/check_*.sh tests/clients/check_*.sh); do echo "== $$t"; bash $$t; done
+
+# make fuzz TARGET=json TIME=600: clang's fuzzer on one parser, for so many seconds, from our own files and what it found before.
+TIME ?= 60
+.PHONY: fuzz
+fuzz: packages-fuzz
+	@test -f "tests/fuzz/$(TARGET)_fuzz.c" || { echo "make fuzz TARGET=one of: $(patsubst tests/fuzz/%_fuzz.c,%,$(wildcard tests/fuzz/*_fuzz.c))"; exit 2; }
+	@$(MAKE) --no-print-directory -s -j2 build/release/tests/fuzz/$(TARGET)_fuzz FLAVOUR=release CC=clang
+	@$(MAKE) --no-print-directory -s -j2 build/fuzz/tests/fuzz/$(TARGET)_fuzz FLAVOUR=fuzz CC=clang
+	@build/release/tests/fuzz/$(TARGET)_fuzz --write build/fuzz/corpus/$(TARGET)
+	build/fuzz/tests/fuzz/$(TARGET)_fuzz -max_total_time=$(TIME) -max_len=65536 -timeout=10 -rss_limit_mb=1024 \
+	    -artifact_prefix=build/fuzz/$(TARGET)- build/fuzz/corpus/$(TARGET)
 
 lint:
 	@for t in tests/lint/lint_*.sh; do sh $$t || exit 1; done
@@ -154,5 +173,5 @@ install: signum
 clean:
 	rm -rf build signum
 
--include $(LIB_OBJ:.o=.d) $(CLI_OBJ:.o=.d) $(CASE_OBJ:.o=.d) $(TESTS:=.d)
+-include $(LIB_OBJ:.o=.d) $(CLI_OBJ:.o=.d) $(CASE_OBJ:.o=.d) $(FUZZ_OBJ:.o=.d) $(TESTS:=.d)
 .SECONDARY:
