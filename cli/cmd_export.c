@@ -235,6 +235,7 @@ static sgn_status check_latents(const exporter *e, sgn_error *err) {
     sgn_json *j;
     if (!e->v->latent) return SGN_OK;
     SGN_TRY(sgn_path_set(&path, err, "%s/config.json", e->from.s));
+    if (!sgn_file_exists(path.s)) return SGN_OK;
     SGN_TRY(sgn_json_load(&j, path.s, 4 << 20, err));
     bool packed = false;
     for (int i = 0; sgn_format_at(i); i++) packed |= sgn_format_at(i)->recognise && sgn_format_at(i)->recognise(j);

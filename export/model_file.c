@@ -3,6 +3,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include "export/format.h"
+#include "model/array_set.h"
 #include "model/model_load.h"
 
 enum { CONFIG_LIMIT = 4 << 20 };       /* a packed config.json lists the stages of every layer */
@@ -40,25 +41,44 @@ static const sgn_format *format_of(const sgn_json *config) {
     return NULL;
 }
 
+/* What runs from the file; f->format stays NULL where that is none of the formats. */
+static sgn_status open_format(sgn_model_file *f, const char *config, sgn_error *err) {
+    sgn_json *j;
+    SGN_TRY(sgn_json_load(&j, config, CONFIG_LIMIT, err));
+    f->format = format_of(j);
+    if (f->format) f->kind = f->format->name;
+    const sgn_status s = f->format ? f->format->open(f->directory.s, j, &f->lowered, &f->state, err) : SGN_OK;
+    sgn_json_free(j);
+    return s;
+}
+
+/* A file that says its shape itself; a tokenizer may lie beside it. */
+static sgn_status open_named(sgn_model_file *f, sgn_error *err) {
+    sgn_array_set set;
+    struct stat st;
+    SGN_TRY(sgn_array_set_open(&set, f->directory.s, err));
+    const char *path = set.at[0].path, *slash = strrchr(path, '/');
+    f->kind = set.at[0].kind->name;
+    if (stat(path, &st) == 0) f->bytes = (uint64_t)st.st_size;
+    const sgn_status s = sgn_path_set(&f->tokenizer, err, "%.*stokenizer.json", slash ? (int)(slash - path + 1) : 0, path);
+    sgn_array_set_close(&set);
+    SGN_TRY(s);
+    SGN_TRY(sgn_model_load(&f->transformer, f->directory.s, false, err));
+    return sgn_lowered_model_from(&f->lowered, &f->transformer, err);
+}
+
 static sgn_status open_file(sgn_model_file *f, const char *where, sgn_error *err) {
     SGN_TRY(sgn_model_resolve(where, "model", &f->directory, err));
     sgn_path config;
     int tensors, shards;
     SGN_TRY(sgn_path_set(&config, err, "%s/config.json", f->directory.s));
     SGN_TRY(sgn_path_set(&f->tokenizer, err, "%s/tokenizer.json", f->directory.s));
+    if (!sgn_file_exists(config.s) && sgn_model_has_config(f->directory.s)) return open_named(f, err);
     SGN_TRY(count_bytes(f->directory.s, "", ".safetensors", &f->bytes, &tensors, err));
     SGN_TRY(count_bytes(f->directory.s, "shard-", ".h5", &f->bytes, &shards, err));
     f->kind = shards && !tensors ? "checkpoint" : "hf";
-    sgn_json *j;
-    SGN_TRY(sgn_json_load(&j, config.s, CONFIG_LIMIT, err));
-    f->format = format_of(j);
-    sgn_status s = SGN_OK;
-    if (f->format) {
-        f->kind = f->format->name;
-        s = f->format->open(f->directory.s, j, &f->lowered, &f->state, err);
-    }
-    sgn_json_free(j);
-    if (f->format || s != SGN_OK) return s;
+    SGN_TRY(open_format(f, config.s, err));
+    if (f->format) return SGN_OK;
     SGN_TRY(sgn_model_load(&f->transformer, f->directory.s, false, err));
     return sgn_lowered_model_from(&f->lowered, &f->transformer, err);
 }

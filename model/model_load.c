@@ -41,14 +41,17 @@ static bool holds(const char *directory, const char *prefix, const char *suffix)
 }
 
 sgn_status sgn_model_resolve(const char *where, const char *what, sgn_path *out, sgn_error *err) {
-    if (!sgn_is_directory(where))
-        SGN_FAIL(err, SGN_IO, "%s: '%s' is not a directory; give a run, a checkpoint, a packed or a Hugging Face directory",
-                 what, where);
+    if (!sgn_is_directory(where)) {
+        if (sgn_file_exists(where)) return sgn_path_set(out, err, "%s", where);
+        SGN_FAIL(err, SGN_IO, "%s: '%s' is not there; give a run, a checkpoint, a packed or a Hugging Face directory, a .gguf file or "
+                 "a llama2.c .bin", what, where);
+    }
     sgn_path checkpoints;
     SGN_TRY(sgn_path_set(&checkpoints, err, "%s/checkpoints", where));
     if (sgn_is_directory(checkpoints.s)) return newest_checkpoint(where, what, out, err);
-    if (!holds(where, "", ".safetensors") && !holds(where, "shard-", ".h5") && !holds(where, "config.json", ""))
-        SGN_FAIL(err, SGN_IO, "%s: '%s' holds no model: no checkpoints/, no *.safetensors, no shard-*.h5", what, where);
+    if (!holds(where, "", ".safetensors") && !holds(where, "shard-", ".h5") && !holds(where, "", ".gguf") && !holds(where, "", ".bin") &&
+        !holds(where, "config.json", ""))
+        SGN_FAIL(err, SGN_IO, "%s: '%s' holds no model: no checkpoints/, no *.safetensors, *.gguf or *.bin, no shard-*.h5", what, where);
     return sgn_path_set(out, err, "%s", where);
 }
 
@@ -60,10 +63,36 @@ static void infer(const char *directory, sgn_model_config *c) {
     sgn_array_set_close(&set);
 }
 
+bool sgn_model_has_config(const char *directory) {
+    sgn_path path;
+    if (sgn_path_set(&path, NULL, "%s/config.json", directory) != SGN_OK) return false;
+    if (sgn_file_exists(path.s)) return true;
+    sgn_array_set set;
+    if (sgn_array_set_open(&set, directory, NULL) != SGN_OK) return false;
+    const bool named = set.names;
+    sgn_array_set_close(&set);
+    return named;
+}
+
+/* What archives with names of their own say of the shape; *found: they are such. */
+static sgn_status config_of_archive(const char *directory, sgn_model_config *c, bool *found, sgn_error *err) {
+    sgn_array_set set;
+    *found = false;
+    if (sgn_is_directory(directory) && !holds(directory, "", ".gguf") && !holds(directory, "", ".bin")) return SGN_OK;
+    SGN_TRY(sgn_array_set_open(&set, directory, err));
+    *found = set.names != NULL;
+    const sgn_status s = *found ? set.names->config(c, &set.at[0], err) : SGN_OK;
+    sgn_array_set_close(&set);
+    return s;
+}
+
 sgn_status sgn_model_load_config(const char *directory, const sgn_model_config *like, sgn_model_config *c, sgn_error *err) {
     sgn_path path;
     SGN_TRY(sgn_path_set(&path, err, "%s/config.json", directory));
     if (!sgn_file_exists(path.s)) {
+        bool found;
+        SGN_TRY(config_of_archive(directory, c, &found, err));
+        if (found) return SGN_OK;
         if (!like) SGN_FAIL(err, SGN_IO, "%s is not there; it says what shape the model has, as Hugging Face writes it", path.s);
         sgn_warn("%s is not there; the model is taken to have the student's shape, heads and rotary angles", path.s);
         *c = *like;
@@ -135,13 +164,29 @@ static sgn_status read_pieces(const sgn_array_set *set, const sgn_param *p, bool
     return SGN_OK;
 }
 
-static sgn_status read_param(const sgn_array_set *set, const sgn_param *p, bool *found, sgn_error *err) {
+/* Rows of heads of `head`, as a file with pairs of neighbours has them, into our order. */
+static sgn_status unpair(const sgn_param *p, int64_t head, sgn_error *err) {
+    const sgn_shape s = p->tensor.shape;
+    const int64_t cols = sgn_numel(s) / s.dim[0];
+    sgn_real *copy = malloc((size_t)(head * cols) * sizeof *copy);
+    if (!copy) SGN_FAIL(err, SGN_NOMEM, "no memory for a head of '%s'", p->name);
+    for (int64_t i = 0; i < s.dim[0]; i += head) {
+        sgn_real *at = p->tensor.data + i * cols;
+        memcpy(copy, at, (size_t)(head * cols) * sizeof *copy);
+        for (int64_t k = 0; k < head; k++) memcpy(at + k * cols, copy + sgn_paired_row(k, head) * cols, (size_t)cols * sizeof *at);
+    }
+    free(copy);
+    return SGN_OK;
+}
+
+static sgn_status read_param(const sgn_transformer *m, const sgn_array_set *set, const sgn_param *p, bool *found, sgn_error *err) {
     const sgn_archive *archive;
     const sgn_array *a = sgn_array_set_find(set, p->name, &archive);
     *found = a != NULL;
     if (!a) return read_pieces(set, p, found, err);
     if (!fits(a, p->tensor.shape)) return misfit(archive, a, p, err);
-    return read_at(archive, a, p->tensor.data, err);
+    SGN_TRY(read_at(archive, a, p->tensor.data, err));
+    return sgn_array_set_paired(set, p->name) ? unpair(p, m->config.head_dim, err) : SGN_OK;
 }
 
 /* Packed: X.sign U8 (out, 8 ceil(in/64)), bit j of a row is its byte j/8, bit j%8; 1 is +1. */
@@ -193,7 +238,7 @@ static sgn_status fill(const sgn_transformer *m, const sgn_array_set *set, origi
         const sgn_param *p = &m->params.at[i];
         bool found = p->tensor.stored.data;
         if (found && i != m->head) continue;
-        if (!found) SGN_TRY(read_param(set, p, &found, err));
+        if (!found) SGN_TRY(read_param(m, set, p, &found, err));
         from[i] = found ? FOUND : ABSENT;
         if (!found && p->class == SGN_PARAM_LATENT) {
             SGN_TRY(read_signs(set, p, &found, err));

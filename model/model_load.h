@@ -1,5 +1,6 @@
-/* model_load.h - a model argument is a run, a checkpoint, a packed directory or a
- * Hugging Face directory alike: a directory with config.json and arrays by name.
+/* model_load.h - a model argument is a run, a checkpoint, a packed directory or a Hugging Face directory
+ * alike, a directory with config.json and arrays by name; or a file that says its shape itself (.gguf,
+ * llama2.c's .bin), or the directory of one. Below, `directory` may be such a file.
  *
  * SPDX-License-Identifier: MIT */
 #ifndef SGN_MODEL_LOAD_H
@@ -14,8 +15,11 @@
 sgn_status sgn_model_resolve(const char *where, const char *what, sgn_path *out, sgn_error *err);
 
 /* Config of a resolved directory: config.json, and where that has no words of ours, what the arrays
- * say is binary (model_infer.h). Without config.json the shape is that of `like`; NULL: an error. */
+ * say is binary (model_infer.h). Without config.json what the archive says (archive_names.h), else the shape is that of
+ * `like`; NULL: an error. */
 sgn_status sgn_model_load_config(const char *directory, const sgn_model_config *like, sgn_model_config *c, sgn_error *err);
+
+bool       sgn_model_has_config(const char *directory);          /* is there one, other than `like`? */
 
 /* Fills a committed model's parameters by name from the directory's archives: an index with its
  * shards, else *.safetensors, else shard-*.h5, where NAME is "weights/NAME" and a large one comes in

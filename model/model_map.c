@@ -9,15 +9,16 @@ static bool can_stay(sgn_param_class class) {
 }
 
 /* What does not fit is left to loading, which says why. */
-static bool map_param(sgn_params *params, int index, const sgn_array_set *set) {
-    const sgn_param *p = &params->at[index];
+static bool map_param(sgn_transformer *m, int index, const sgn_array_set *set) {
+    const sgn_param *p = &m->params.at[index];
     const sgn_archive *archive;
     if (!can_stay(p->class)) return false;
     const sgn_array *a = sgn_array_set_find(set, p->name, &archive);
     if (!a || !sgn_kernels_get()->to_real[a->dtype] || a->rank != 2) return false;
     if (a->dim[0] != p->tensor.shape.dim[0] || a->dim[1] != p->tensor.shape.dim[1]) return false;
-    const sgn_stored s = { .dtype = a->dtype, .data = archive->kind->map(archive, (int)(a - archive->at)) };
-    if (s.data) sgn_params_store(params, index, s);
+    const sgn_stored s = { .dtype = a->dtype, .data = archive->kind->map(archive, (int)(a - archive->at)),
+                           .head = sgn_array_set_paired(set, p->name) ? m->config.head_dim : 0 };
+    if (s.data) sgn_params_store(&m->params, index, s);
     return s.data != NULL;
 }
 
@@ -26,7 +27,7 @@ sgn_status sgn_model_map(sgn_transformer *m, const char *directory, sgn_error *e
     if (!files) SGN_FAIL(err, SGN_NOMEM, "%s: no memory to open its files", directory);
     const sgn_status s = sgn_array_set_open(files, directory, err);
     int mapped = 0;
-    for (int i = 0; s == SGN_OK && i < m->params.count; i++) mapped += map_param(&m->params, i, files);
+    for (int i = 0; s == SGN_OK && i < m->params.count; i++) mapped += map_param(m, i, files);
     if (mapped) {
         m->files = files;
         return SGN_OK;

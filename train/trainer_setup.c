@@ -124,15 +124,13 @@ static sgn_status check_tokenizer(const sgn_trainer *t, const char *directory, s
 }
 
 /* What shapes cannot tell: the settings decide, but not in silence. */
-static sgn_status check_init_config(const sgn_model_config *mine, const char *directory, sgn_error *err) {
+static void check_init_config(const sgn_model_config *mine, const char *directory) {
     sgn_model_config c;
-    sgn_path path;
-    SGN_TRY(sgn_path_set(&path, err, "%s/config.json", directory));
-    if (!sgn_file_exists(path.s)) return SGN_OK;
+    if (!sgn_model_has_config(directory)) return;
     sgn_error unread = { 0 };
     if (sgn_model_load_config(directory, mine, &c, &unread) != SGN_OK) {
         sgn_warn("init: the settings of this run decide the shape, for %s", unread.text);
-        return SGN_OK;
+        return;
     }
     const struct { const char *name; double mine, its; } pair[] = {
         { "heads", (double)mine->heads, (double)c.heads }, { "kv_heads", (double)mine->kv_heads, (double)c.kv_heads },
@@ -140,9 +138,8 @@ static sgn_status check_init_config(const sgn_model_config *mine, const char *di
         { "rope_scaling", mine->rope_scaling, c.rope_scaling } };
     for (size_t i = 0; i < sizeof pair / sizeof *pair; i++)
         if (fabs(pair[i].mine - pair[i].its) > 1e-9 * fabs(pair[i].its))
-            sgn_warn("init: %s was made with model.%s = %g, this run has %g; set it to go on as it was", path.s, pair[i].name,
+            sgn_warn("init: %s was made with model.%s = %g, this run has %g; set it to go on as it was", directory, pair[i].name,
                      pair[i].its, pair[i].mine);
-    return SGN_OK;
 }
 
 static sgn_status load_init(sgn_trainer *t, sgn_error *err) {
@@ -150,7 +147,7 @@ static sgn_status load_init(sgn_trainer *t, sgn_error *err) {
     sgn_path directory;
     SGN_TRY(sgn_model_resolve(init, "init", &directory, err));
     SGN_TRY(check_tokenizer(t, directory.s, err));
-    SGN_TRY(check_init_config(&t->model.config, directory.s, err));
+    check_init_config(&t->model.config, directory.s);
     return sgn_model_load_weights(&t->model, directory.s, err);
 }
 
