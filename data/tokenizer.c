@@ -93,10 +93,8 @@ sgn_status sgn_tokenizer_open(sgn_tokenizer **t, const char *where, sgn_error *e
     for (int i = 0; (k = sgn_tokenizer_kind_at(i)) != NULL; i++)
         if (k->built_in && strcmp(k->name, where) == 0) break;
     sgn_path path;
-    SGN_TRY(sgn_path_set(&path, err, sgn_is_directory(where) ? "%s/tokenizer.json" : "%s", where));
-    if (!k && !sgn_file_exists(path.s))
-        SGN_FAIL(err, SGN_IO, "%s: no such tokenizer; give a tokenizer.json, a directory that holds one, or \"byte\"", path.s);
-    const sgn_status s = k ? k->built_in(&v, err) : sgn_vocabulary_load(&v, path.s, err);
+    SGN_TRY(k ? sgn_path_set(&path, err, "%s", where) : sgn_vocabulary_find_file(where, &path, err));
+    const sgn_status s = k ? k->built_in(&v, err) : sgn_vocabulary_open(&v, path.s, err);
     if (s == SGN_OK) return sgn_tokenizer_from(t, &v, path.s, err);
     sgn_vocabulary_free(&v);
     return s;

@@ -23,13 +23,13 @@ typedef struct {
 sgn_status sgn_ids_reserve(sgn_ids *ids, size_t more, sgn_error *err);     /* room for `more` further ids */
 void       sgn_ids_free(sgn_ids *ids);
 
-/* `where`: "byte" (ids 0..255 are the bytes, 256 is <|endoftext|>), the path of a tokenizer.json,
- * or a directory that holds one. */
+/* `where`: "byte" (ids 0..255 are the bytes, 256 is <|endoftext|>), a tokenizer.json, SentencePiece's
+ * tokenizer.model, llama2.c's tokenizer.bin, a GGUF file, or a directory that holds one (in this order). */
 sgn_status  sgn_tokenizer_open(sgn_tokenizer **t, const char *where, sgn_error *err);
 void        sgn_tokenizer_close(sgn_tokenizer *t);
 sgn_status  sgn_tokenizer_save(const sgn_tokenizer *t, const char *path, sgn_error *err);  /* a tokenizer.json */
 
-const char *sgn_tokenizer_kind_name(const sgn_tokenizer *t);       /* "byte", "bpe" */
+const char *sgn_tokenizer_kind_name(const sgn_tokenizer *t);       /* "byte", "bpe", "spm" */
 int32_t     sgn_tokenizer_vocab(const sgn_tokenizer *t);           /* number of ids, specials included */
 int32_t     sgn_tokenizer_eot(const sgn_tokenizer *t);             /* id of <|endoftext|> or its like, which ends a document; -1: none */
 int32_t     sgn_tokenizer_bos(const sgn_tokenizer *t);             /* what its model puts before a text; encode does not; -1: none */

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "core/json.h"
+#include "data/spm_json.h"
 #include "data/utf8.h"
 #include "data/vocabulary.h"
 
@@ -178,7 +179,7 @@ sgn_status sgn_vocabulary_load(sgn_vocabulary *v, const char *path, sgn_error *e
     sgn_json *root;
     SGN_TRY(sgn_json_load(&root, path, FILE_LIMIT, err));
     listing l = { .path = path };
-    const sgn_status s = read_root(v, root, &l, err);
+    const sgn_status s = sgn_spm_in_json(root) ? sgn_spm_from_json(v, root, path, err) : read_root(v, root, &l, err);
     free(l.entries);
     sgn_json_free(root);
     if (s != SGN_OK) sgn_vocabulary_free(v);
@@ -250,6 +251,7 @@ static sgn_json *model_of(const sgn_vocabulary *v, sgn_json *added) {
 }
 
 sgn_status sgn_vocabulary_save(const sgn_vocabulary *v, const char *path, sgn_error *err) {
+    if (v->spm) return sgn_spm_save_json(v, path, err);
     sgn_json *root = sgn_json_new_object(), *added = sgn_json_new_array(), *model = model_of(v, added);
     sgn_json_set(root, "version", sgn_json_new_string("1.0"));
     sgn_json_set(root, "truncation", sgn_json_new_null());

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include "data/spm.h"
 
 /* A piece as a message can show it. */
 static const char *shown(const char *bytes, size_t n, char out[40]) {
@@ -129,10 +130,21 @@ static char *put32(char *to, uint32_t x) {
     return to;
 }
 
-/* Canonical form: "sgn-vocabulary 1\n", count, each piece as (length, special,
+static sgn_digest digest_of_spm(const sgn_vocabulary *v) {
+    uint8_t *form;
+    size_t size;
+    if (sgn_spm_write(v, &form, &size, NULL) != SGN_OK) return (sgn_digest){ "" };
+    const sgn_digest d = sgn_digest_bytes(form, size);
+    free(form);
+    return d;
+}
+
+/* A SentencePiece model: as sgn_spm_write has it. Else
+ * canonical form: "sgn-vocabulary 1\n", count, each piece as (length, special,
  * bytes), merges, each merge as (left, right); numbers as u32. Then, where there are any,
  * scores as the bits of a double (u32 low, high) and the form with its length. */
 sgn_digest sgn_vocabulary_digest(const sgn_vocabulary *v) {
+    if (v->spm) return digest_of_spm(v);
     static const char title[] = "sgn-vocabulary 1\n";
     const size_t text = v->count ? v->start[v->count] : 0;
     const size_t formed = v->form ? strlen(v->form) : 0;
@@ -171,5 +183,6 @@ void sgn_vocabulary_free(sgn_vocabulary *v) {
     free(v->slot);
     free(v->score);
     free(v->form);
+    sgn_spm_free(v->spm);
     *v = (sgn_vocabulary){ 0 };
 }

@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "core/digest.h"
+#include "core/file.h"
 #include "core/status.h"
 
 enum { SGN_PIECE_MAX = 1024, SGN_VOCAB_MAX = 1 << 24 };    /* bytes of a piece, pieces */
@@ -28,6 +29,7 @@ typedef struct {
      * Pieces are byte strings where it says ByteLevel, else as they stand in the file. NULL: GPT-2's way. */
     char      *form;
     int32_t    bos, eos;       /* ids + 1 of what the model puts around a text; 0: none */
+    struct sgn_spm *spm;       /* of a SentencePiece model (data/spm.h); NULL: it is none */
     int32_t   *slot;           /* hash of the pieces' bytes -> id + 1 */
     uint32_t   slots;
     int32_t    room, merge_room;
@@ -50,6 +52,10 @@ static inline const char *sgn_vocabulary_piece(const sgn_vocabulary *v, int32_t 
     return v->bytes + v->start[id];
 }
 
+/* The file of a tokenizer: `where` itself, or what a directory holds. */
+sgn_status sgn_vocabulary_find_file(const char *where, sgn_path *path, sgn_error *err);
+/* Whatever format it has: tokenizer.json, tokenizer.model, llama2.c's tokenizer.bin, GGUF. */
+sgn_status sgn_vocabulary_open(sgn_vocabulary *v, const char *path, sgn_error *err);
 /* As a Hugging Face tokenizer.json: byte-level BPE. */
 sgn_status sgn_vocabulary_load(sgn_vocabulary *v, const char *path, sgn_error *err);
 sgn_status sgn_vocabulary_save(const sgn_vocabulary *v, const char *path, sgn_error *err);

@@ -4,6 +4,7 @@
 #include "core/rng.h"
 #include "data/pretokenize.h"
 #include "data/tokenizer.h"
+#include "data/spm.h"
 #include "data/tokenizer_kind.h"
 
 static sgn_tokenizer *open_or_fail(const char *where) {
@@ -173,11 +174,33 @@ static void words_of_the_pattern(void **state) {
     sgn_splitter_close(s);
 }
 
+/* SentencePiece's BPE with bytes, nothing put before a text. */
+static sgn_tokenizer *with_scores(void) {
+    sgn_error err = { 0 };
+    sgn_vocabulary v = { 0 };
+    sgn_tokenizer *t;
+    check_ok(sgn_spm_make(&v, 3 + 256 + 4, &err), &err);
+    v.spm->byte_fallback = true;
+    v.spm->dummy_prefix = v.spm->squeeze = false;
+    v.spm->eos = 2;
+    for (int i = 0; i < 3 + 256 + 4; i++) {
+        char piece[8];
+        snprintf(piece, sizeof piece, "<0x%02X>", (unsigned)(i - 3) & 0xFF);
+        const char *text = i < 3 ? (const char *[]){ "<unk>", "<s>", "</s>" }[i] : i < 259 ? piece : (const char *[]){ "th", "t", "h", SGN_SPM_SPACE }[i - 259];
+        v.spm->type[i] = i == 0 ? SGN_SPM_UNKNOWN : i < 3 ? SGN_SPM_CONTROL : i < 259 ? SGN_SPM_BYTE : SGN_SPM_NORMAL;
+        v.spm->score[i] = (float)-i;
+        check_ok(sgn_vocabulary_add(&v, text, strlen(text), i == 1 || i == 2, "test", &err), &err);
+    }
+    check_ok(sgn_spm_check(&v, "test", &err), &err);
+    check_ok(sgn_tokenizer_from(&t, &v, "test", &err), &err);
+    return t;
+}
+
 /* What holds for any kind: bytes survive, and what is saved opens as the same tokenizer. */
 static void every_kind(void **state) {
     (void)state;
     static const char *const pairs[][2] = { { "t", "h" }, { "th", "e" } };
-    sgn_tokenizer *examples[] = { open_or_fail("byte"), with_merges(pairs, 2) };
+    sgn_tokenizer *examples[] = { open_or_fail("byte"), with_merges(pairs, 2), with_scores() };
     const sgn_tokenizer_kind *k;
     for (int i = 0; (k = sgn_tokenizer_kind_at(i)) != NULL; i++) {
         const sgn_tokenizer *t = NULL;

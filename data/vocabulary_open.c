@@ -1,0 +1,55 @@
+/* Which format a vocabulary's file has is seen by its first bytes.
+ *
+ * SPDX-License-Identifier: MIT */
+#include <string.h>
+#include "core/file.h"
+#include "data/spm.h"
+#include "data/vocabulary.h"
+
+/* Files by which a directory is known, the first that is there. */
+static const char *const names[] = { "tokenizer.json", "tokenizer.model", "tokenizer.bin" };
+
+static sgn_status only_gguf(const char *directory, sgn_path *path, sgn_error *err) {
+    char **found;
+    int count;
+    SGN_TRY(sgn_directory_list(directory, "", ".gguf", &found, &count, err));
+    sgn_status s = SGN_OK;
+    if (count == 1) s = sgn_path_set(path, err, "%s/%s", directory, found[0]);
+    sgn_names_free(found, count);
+    SGN_TRY(s);
+    if (count == 1) return SGN_OK;
+    SGN_FAIL(err, SGN_IO, "%s: holds no tokenizer.json, tokenizer.model or tokenizer.bin, and %d .gguf files", directory, count);
+}
+
+sgn_status sgn_vocabulary_find_file(const char *where, sgn_path *path, sgn_error *err) {
+    if (!sgn_is_directory(where)) {
+        if (!sgn_file_exists(where))
+            SGN_FAIL(err, SGN_IO, "%s: no such tokenizer; give a tokenizer.json, tokenizer.model, tokenizer.bin or .gguf, a directory "
+                     "that holds one, or \"byte\"", where);
+        return sgn_path_set(path, err, "%s", where);
+    }
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        SGN_TRY(sgn_path_set(path, err, "%s/%s", where, names[i]));
+        if (sgn_file_exists(path->s)) return SGN_OK;
+    }
+    return only_gguf(where, path, err);
+}
+
+static bool ends_with(const char *text, const char *end) {
+    const size_t n = strlen(text), m = strlen(end);
+    return n >= m && strcmp(text + n - m, end) == 0;
+}
+
+sgn_status sgn_vocabulary_open(sgn_vocabulary *v, const char *path, sgn_error *err) {
+    uint8_t head[4] = { 0 };
+    sgn_reader r = { 0 };
+    SGN_TRY(sgn_reader_open(&r, path, err));
+    const sgn_status s = sgn_reader_get(&r, 0, head, r.size < 4 ? (size_t)r.size : 4, err);
+    sgn_reader_close(&r);
+    SGN_TRY(s);
+    *v = (sgn_vocabulary){ 0 };
+    if (memcmp(head, "GGUF", 4) == 0) return sgn_spm_load_gguf(v, path, err);
+    if (ends_with(path, ".model") || (head[0] == 0x0A && head[1] > 0)) return sgn_spm_load(v, path, err);
+    if (ends_with(path, ".bin")) return sgn_spm_load_llama2c(v, path, err);
+    return sgn_vocabulary_load(v, path, err);
+}
