@@ -18,7 +18,7 @@ refuse() {   # code, pattern, command ...
 }
 
 $S help >"$D/help"
-commands=$(sed -n 's/^SGN_COMMAND(\(.*\))/\1/p' cli/commands.def)
+commands=$(sed -n 's/^SGN_COMMAND(\(.*\))/\1/p' cli/commands.def | tr _ -)
 for c in $commands; do
     grep -q "^  $c " "$D/help" || fail "'signum help' does not list $c"
     $S "$c" --help >"$D/text" || fail "'$c --help' ended with $?"
