@@ -12,9 +12,9 @@
 
 typedef struct {
     const char *data, *out, *part;
-    int64_t     top, samples, seq, bits, seed, threads, level;
+    int64_t     top, samples, seq, bits, seed, threads, level, eot;
     double      temperature;
-    bool        json;
+    bool        json, mask_documents;
 } values;
 
 static const sgn_option options[] = {
@@ -26,6 +26,8 @@ static const sgn_option options[] = {
     { "temperature", SGN_OPTION_REAL, offsetof(values, temperature), "T", "of the teacher: distill.temperature (default 1)" },
     { "bits", SGN_OPTION_INT, offsetof(values, bits), "8|16", "of a probability: 16 is half precision (default), 8 a logarithm in steps of 4 %" },
     { "seed", SGN_OPTION_INT, offsetof(values, seed), "S", "of the samples (default 1)" },
+    { "mask-documents", SGN_OPTION_FLAG, offsetof(values, mask_documents), NULL, "documents of a window do not see each other: data.mask_documents" },
+    { "eot", SGN_OPTION_INT, offsetof(values, eot), "ID", "what ends a document; default: what the shards' tokenizer says" },
     { "part", SGN_OPTION_WORD, offsetof(values, part), "I/N", "make every N-th slice from the I-th (0 to N-1) on; without, whatever is free" },
     { "level", SGN_OPTION_INT, offsetof(values, level), "L", "of zstd, 1 to 19 (default 1)" },
     { "threads", SGN_OPTION_INT, offsetof(values, threads), "N", "0: as many as the process may use (default)" },
@@ -103,7 +105,7 @@ static sgn_status check_words(const values *v, sgn_error *err) {
 }
 
 static sgn_status run(int argc, char **argv, sgn_error *err) {
-    values v = { .seq = 256, .bits = 16, .seed = 1, .temperature = 1 };
+    values v = { .seq = 256, .bits = 16, .seed = 1, .temperature = 1, .eot = -1 };
     sgn_cache_report r;
     SGN_TRY(sgn_options_parse(options, &v, &argc, argv, err));
     SGN_TRY(sgn_words_expect(argc, argv, 1, 1, err));
@@ -111,7 +113,7 @@ static sgn_status run(int argc, char **argv, sgn_error *err) {
     sgn_cache_options o = {
         .teacher = argv[0], .shards = v.data, .out = v.out, .samples = v.samples != 0, .seq = v.seq, .bits = v.bits,
         .count = v.samples ? v.samples : v.top ? v.top : 64, .temperature = v.temperature, .seed = (uint64_t)v.seed,
-        .level = (int)v.level, .progress = progress };
+        .level = (int)v.level, .mask_documents = v.mask_documents, .eot = v.eot, .progress = progress };
     SGN_TRY(read_part(v.part, &o, err));
     SGN_TRY(sgn_kernels_use(NULL, err));
     SGN_TRY(sgn_gemm_init(err));

@@ -12,6 +12,7 @@ typedef struct {
     int32_t  *targets;         /* (batch, seq): targets[r][i] follows tokens[r][i]; -1: nothing is learnt there */
     int32_t  *first;           /* (batch, seq): where the document of each token begins in its row; NULL: one document */
     uint64_t *window;          /* (batch): number of each row's window among those of all sets, the key of cached teacher output */
+    int       place;           /* of the loader's batches in memory: the same one's is the same until it is given back */
 } sgn_batch;
 
 #endif

@@ -13,7 +13,7 @@
 #include "core/checked.h"
 #include "data/documents.h"
 
-enum { RING = 4 };
+enum { RING = SGN_LOADER_PLACES };
 
 typedef struct {
     sgn_batch  batch;
@@ -23,6 +23,7 @@ typedef struct {
 
 struct sgn_loader {
     const sgn_mix  *mix;
+    sgn_loader_also also;
     uint64_t        first;             /* micro-step of batch 0 */
     place           ring[RING];
     int32_t        *ids;               /* (seq + 1): a window */
@@ -44,7 +45,7 @@ static sgn_status read_batch(sgn_loader *l, uint64_t step, sgn_batch *b, sgn_err
         memcpy(b->targets + (size_t)r * seq, l->ids + 1, seq * sizeof *l->ids);
     }
     if (b->first) sgn_documents_mark(b->tokens, b->batch, b->seq, l->mix->eot, b->first, b->targets);
-    return SGN_OK;
+    return l->also.read ? l->also.read(l->also.ctx, b, err) : SGN_OK;
 }
 
 static void *work(void *ctx) {
@@ -79,7 +80,7 @@ static sgn_status allocate(sgn_loader *l, sgn_error *err) {
     for (int i = 0; i < RING && all; i++) {
         sgn_batch *b = &l->ring[i].batch;
         *b = (sgn_batch){ .batch = m->batch, .seq = m->seq, .tokens = malloc((size_t)bytes), .targets = malloc((size_t)bytes),
-                          .first = marks ? malloc((size_t)bytes) : NULL, .window = malloc((size_t)batch * sizeof *b->window) };
+                          .first = marks ? malloc((size_t)bytes) : NULL, .window = malloc((size_t)batch * sizeof *b->window), .place = i };
         all = b->tokens && b->targets && b->window && (b->first || !marks);
     }
     if (!all) SGN_FAIL(err, SGN_NOMEM, "no memory for %d batches of %d x %d tokens", RING, m->batch, m->seq);
@@ -94,10 +95,15 @@ static sgn_status start(sgn_loader *l, sgn_error *err) {
 }
 
 sgn_status sgn_loader_open(sgn_loader **out, const sgn_mix *mix, uint64_t first_step, sgn_error *err) {
+    return sgn_loader_open_also(out, mix, first_step, (sgn_loader_also){ 0 }, err);
+}
+
+sgn_status sgn_loader_open_also(sgn_loader **out, const sgn_mix *mix, uint64_t first_step, sgn_loader_also also, sgn_error *err) {
     *out = NULL;
     sgn_loader *l = calloc(1, sizeof *l);
     if (!l) SGN_FAIL(err, SGN_NOMEM, "no memory to read batches");
     l->mix = mix;
+    l->also = also;
     l->first = first_step;
     pthread_mutex_init(&l->lock, NULL);
     pthread_cond_init(&l->changed, NULL);

@@ -27,6 +27,7 @@ typedef struct {               /* what a cache is of; digested it names the job 
     int64_t    count;          /* classes kept, or samples drawn, per position */
     int64_t    bits;           /* of a probability, 8 or 16; samples: of a count */
     double     temperature;
+    int64_t    eot;            /* ends documents that did not see each other; -1: windows were not divided */
     uint64_t   seed;           /* of the samples; else 0 */
     uint64_t   windows, slice_windows;
 } sgn_cache_job;
@@ -87,6 +88,7 @@ const sgn_cache_info *sgn_cache_info_of(const sgn_cache *c);
 /* One window, by one thread at a time. Allocates nothing. */
 sgn_status sgn_cache_read(sgn_cache *c, uint64_t window, sgn_cache_record *out, sgn_error *err);
 sgn_status sgn_cache_verify(sgn_cache *c, sgn_error *err);             /* reads everything */
-size_t     sgn_cache_bytes(const sgn_cache *c);                        /* of memory */
+/* Of memory that a training run takes: the reader, and predictions for the loader's batches. */
+size_t     sgn_cache_memory(const sgn_cache_job *j, int64_t batch);
 
 #endif

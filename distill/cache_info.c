@@ -36,8 +36,8 @@ uint64_t sgn_cache_slice_windows(const sgn_cache_job *j, uint64_t slice) {
 sgn_digest sgn_cache_job_digest(const sgn_cache_job *j) {
     char line[512];
     const int n = snprintf(line, sizeof line, FORMAT_NAME " %d %s %s [%s] %s %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64
-                           " %.17g %" PRIu64 " %" PRIu64 " %" PRIu64, SGN_CACHE_VERSION, j->teacher_hash.hex, j->shards_hash.hex,
-                           j->tokenizer_hash, j->samples ? "samples" : "top", j->vocab, j->seq, j->count, j->bits, j->temperature,
+                           " %.17g %" PRId64 " %" PRIu64 " %" PRIu64 " %" PRIu64, SGN_CACHE_VERSION, j->teacher_hash.hex, j->shards_hash.hex,
+                           j->tokenizer_hash, j->samples ? "samples" : "top", j->vocab, j->seq, j->count, j->bits, j->temperature, j->eot,
                            j->seed, j->windows, j->slice_windows);
     return sgn_digest_bytes(line, (size_t)n);
 }
@@ -79,11 +79,13 @@ sgn_status sgn_cache_same_job(const sgn_cache_job *a, const sgn_cache_job *b, co
 #define WARMTH(j) (j)->temperature
 #define KIND(j) (j)->samples ? "samples" : "top", (long long)(j)->count
 #define SEED(j) (j)->seed
+#define EOT(j) (long long)(j)->eot
 #define BITS(j) (long long)(j)->bits
     if (strcmp(TEACHER(a), TEACHER(b)) != 0) DIFFER("teacher", "%.40s", TEACHER);
     else if (strcmp(SHARDS(a), SHARDS(b)) != 0) DIFFER("shards", "%.40s", SHARDS);
     else if (a->seq != b->seq) DIFFER("--seq", "%lld", SEQ);
     else if (a->temperature != b->temperature) DIFFER("--temperature", "%g", WARMTH);
+    else if (a->eot != b->eot) DIFFER("documents ended by", "%lld", EOT);
     else if (kind) DIFFER("predictions", "--%s %lld", KIND);
     else if (a->bits != b->bits) DIFFER("--bits", "%lld", BITS);
     else DIFFER("--seed", "%" PRIu64, SEED);
@@ -113,6 +115,7 @@ sgn_status sgn_cache_info_save(const sgn_cache_info *i, const char *directory, s
     set_int(j, "count", (uint64_t)job->count);
     set_int(j, "bits", (uint64_t)job->bits);
     sgn_json_set(j, "temperature", sgn_json_new_real(job->temperature));
+    sgn_json_set(j, "eot", sgn_json_new_int(job->eot));
     set_int(j, "seed", job->seed);
     set_int(j, "windows", job->windows);
     set_int(j, "slice_windows", job->slice_windows);
@@ -137,7 +140,7 @@ sgn_status sgn_cache_info_save(const sgn_cache_info *i, const char *directory, s
 /* --- reading: every value is checked before it is used ---------------------------------------------------- */
 
 static sgn_status get_int(const sgn_json *j, const char *key, int64_t least, int64_t most, int64_t *out, const char *where, sgn_error *err) {
-    *out = sgn_json_int(sgn_json_get(j, key), -1);
+    *out = sgn_json_int(sgn_json_get(j, key), INT64_MIN);
     if (*out < least || *out > most)
         SGN_FAIL(err, SGN_FORMAT, "%s: %s is not a number from %" PRId64 " to %" PRId64, where, key, least, most);
     return SGN_OK;
@@ -170,6 +173,7 @@ static sgn_status read_job(sgn_cache_job *job, const sgn_json *j, const char *pa
     SGN_TRY(get_int(j, "seq", 1, SEQ_MAX, &job->seq, path, err));
     SGN_TRY(get_int(j, "count", 1, job->samples ? SGN_CACHE_SAMPLES_MAX : job->vocab, &job->count, path, err));
     SGN_TRY(get_int(j, "bits", 8, 16, &job->bits, path, err));
+    SGN_TRY(get_int(j, "eot", -1, job->vocab - 1, &job->eot, path, err));
     SGN_TRY(get_int(j, "seed", 0, INT64_MAX, &seed, path, err));
     SGN_TRY(get_int(j, "windows", 1, INT64_MAX / SEQ_MAX, &windows, path, err));
     SGN_TRY(get_int(j, "slice_windows", 1, UINT32_MAX - 1, &slice_windows, path, err));

@@ -12,8 +12,10 @@
 #include <time.h>
 #include <unistd.h>
 #include "core/parallel.h"
+#include "data/documents.h"
 #include "data/frames.h"
 #include "data/shard.h"
+#include "data/tokenizer.h"
 #include "distill/pick.h"
 #include "distill/teacher.h"
 #include "model/model_load.h"
@@ -26,6 +28,7 @@ typedef struct {
     sgn_cache_report  *report;
     int64_t            rows;           /* windows at once */
     int32_t           *ids, *tokens;   /* (seq + 1), (rows, seq) */
+    int32_t           *first, *targets;/* (rows, seq): data.mask_documents */
     uint64_t          *window;         /* (rows) */
     sgn_cache_record   picked;         /* (rows, seq, count), (rows, seq) */
     uint8_t           *record, *packed;/* (rows) of most, of room bytes */
@@ -90,6 +93,21 @@ static sgn_status check_counts(const sgn_cache_options *o, int64_t vocab, sgn_er
     return SGN_OK;
 }
 
+static sgn_status find_eot(maker *m, sgn_error *err) {
+    sgn_path path;
+    sgn_tokenizer *t;
+    m->job.eot = m->o->mask_documents ? m->o->eot : -1;
+    if (!m->o->mask_documents || m->job.eot >= 0) return SGN_OK;
+    SGN_TRY(sgn_path_set(&path, err, "%s/tokenizer.json", sgn_shards_directory(m->shards)));
+    if (!sgn_file_exists(path.s))
+        SGN_FAIL(err, SGN_CONFIG, "--mask-documents: %s has no tokenizer.json to say which id ends a document; set --eot", sgn_shards_directory(m->shards));
+    SGN_TRY(sgn_tokenizer_open(&t, path.s, err));
+    m->job.eot = sgn_tokenizer_eot(t);
+    sgn_tokenizer_close(t);
+    if (m->job.eot < 0) SGN_FAIL(err, SGN_CONFIG, "--mask-documents: the tokenizer %s has no <|endoftext|>; set --eot", path.s);
+    return SGN_OK;
+}
+
 static sgn_status describe_job(maker *m, const char *directory, const sgn_model_config *c, sgn_error *err) {
     const sgn_cache_options *o = m->o;
     const sgn_shard_info *info = sgn_shards_info(m->shards);
@@ -105,6 +123,7 @@ static sgn_status describe_job(maker *m, const char *directory, const sgn_model_
         .seed = o->seed, .windows = (info->tokens - 1) / (uint64_t)o->seq };
     snprintf(m->job.teacher, sizeof m->job.teacher, "%s", o->teacher);
     strcpy(m->job.tokenizer_hash, info->tokenizer_hash);
+    SGN_TRY(find_eot(m, err));
     SGN_TRY(hash_model(directory, &m->job.teacher_hash, err));
     SGN_TRY(sgn_path_set(&path, err, "%s/shards.json", sgn_shards_directory(m->shards)));
     SGN_TRY(sgn_digest_file(path.s, &m->job.shards_hash, NULL, err));
@@ -138,6 +157,8 @@ static sgn_status allocate(maker *m, sgn_error *err) {
                                     malloc(rows * seq * sizeof(float)) };
     m->ids = malloc((seq + 1) * sizeof *m->ids);
     m->tokens = malloc(rows * seq * sizeof *m->tokens);
+    m->first = malloc(rows * seq * sizeof *m->first);
+    m->targets = malloc(rows * seq * sizeof *m->targets);
     m->window = malloc(rows * sizeof *m->window);
     m->record = malloc(rows * m->most);
     m->packed = malloc(rows * m->room);
@@ -145,7 +166,7 @@ static sgn_status allocate(maker *m, sgn_error *err) {
     m->packed_size = malloc(rows * sizeof *m->packed_size);
     m->status = malloc(rows * sizeof *m->status);
     m->encoder = calloc(rows, sizeof(sgn_frame_encoder *));
-    if (!m->picked.id || !m->picked.weight || !m->picked.rest || !m->picked.entropy || !m->ids || !m->tokens || !m->window || !m->record
+    if (!m->picked.id || !m->picked.weight || !m->picked.rest || !m->picked.entropy || !m->ids || !m->tokens || !m->first || !m->targets || !m->window || !m->record
         || !m->packed || !m->size || !m->packed_size || !m->status || !m->encoder)
         SGN_FAIL(err, SGN_NOMEM, "no memory for predictions of %zu x %zu tokens; lower --top or --samples", rows, seq);
     for (size_t i = 0; i < rows; i++) SGN_TRY(sgn_frame_encoder_open(&m->encoder[i], m->o->level ? m->o->level : 1, err));
@@ -170,7 +191,7 @@ static sgn_status setup(maker *m, sgn_cache_info *info, sgn_error *err) {
 
 static void discard(maker *m) {
     for (int64_t i = 0; m->encoder && i < m->rows; i++) sgn_frame_encoder_close(m->encoder[i]);
-    void *const parts[] = { m->picked.id, m->picked.weight, m->picked.rest, m->picked.entropy, m->ids, m->tokens, m->window,
+    void *const parts[] = { m->picked.id, m->picked.weight, m->picked.rest, m->picked.entropy, m->ids, m->tokens, m->first, m->targets, m->window,
                             m->record, m->packed, m->size, m->packed_size, m->status, (void *)m->encoder };
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) free(parts[i]);
     sgn_frame_decoder_close(m->decoder);
@@ -214,8 +235,10 @@ static sgn_status make_rows(maker *m, uint64_t first, int64_t rows, sgn_frames_w
         SGN_TRY(sgn_shards_read(m->shards, m->window[r] * seq, seq + 1, m->ids, err));
         memcpy(m->tokens + (size_t)r * seq, m->ids, seq * sizeof *m->ids);
     }
+    const bool masked = m->job.eot >= 0;
+    if (masked) sgn_documents_mark(m->tokens, rows, m->job.seq, (int32_t)m->job.eot, m->first, m->targets);
     report->data_s += lap(&at);
-    const sgn_batch batch = { .batch = (int)rows, .seq = (int)seq, .tokens = m->tokens, .window = m->window };
+    const sgn_batch batch = { .batch = (int)rows, .seq = (int)seq, .tokens = m->tokens, .first = masked ? m->first : NULL, .window = m->window };
     SGN_TRY(m->teacher.kind->soft(&m->teacher, &batch, &live, err));
     report->hidden_s += lap(&at);
     SGN_TRY(sgn_pick_reserve(&m->job, &live, rows * m->job.seq, err));

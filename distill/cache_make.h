@@ -18,6 +18,8 @@ typedef struct {
     int64_t     count, seq, bits;
     double      temperature;
     uint64_t    seed;
+    bool        mask_documents;        /* documents of a window do not see each other */
+    int64_t     eot;           /* what ends one; -1: the shards' tokenizer says it */
     int64_t     part, parts;   /* this process makes slices part, part + parts, ...; parts 1: whatever is free */
     int         level;         /* of zstd; 0: 1 */
     bool      (*progress)(void *ctx, const sgn_cache_report *r);   /* false: stop, SGN_INTERRUPTED; may be NULL */

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "data/frames.h"
+#include "data/loader.h"
 #include "distill/cache.h"
 
 enum { OPEN_SLICES = 16 };
@@ -99,9 +100,11 @@ void sgn_cache_close(sgn_cache *c) {
 
 const sgn_cache_info *sgn_cache_info_of(const sgn_cache *c) { return &c->info; }
 
-size_t sgn_cache_bytes(const sgn_cache *c) {
-    const uint64_t slices = sgn_cache_slices(&c->info.job), open = slices < OPEN_SLICES ? slices : OPEN_SLICES;
-    return sizeof *c + c->packed_room + c->most + (size_t)(open * (c->info.job.slice_windows + 1) * 28 + slices * sizeof(sgn_cache_slice));
+size_t sgn_cache_memory(const sgn_cache_job *j, int64_t batch) {
+    const uint64_t slices = sgn_cache_slices(j), open = slices < OPEN_SLICES ? slices : OPEN_SLICES;
+    const size_t most = sgn_cache_record_most(j), tokens = (size_t)(SGN_LOADER_PLACES * batch * j->seq);
+    return sizeof(sgn_cache) + sgn_frame_bound(most) + most + (size_t)(open * (j->slice_windows + 1) * 28 + slices * sizeof(sgn_cache_slice))
+         + tokens * ((size_t)j->count * 8 + 8);
 }
 
 /* --- reading -------------------------------------------------------------------------------------------- */

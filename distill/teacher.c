@@ -2,12 +2,13 @@
 #include "distill/teacher.h"
 
 #include <string.h>
+#include "distill/cache.h"
 
 #define FIELD(key, type, min, max, otherwise, help) \
     { #key, SGN_FIELD_##type, offsetof(sgn_distill_config, key), min, max, NULL, otherwise, help }
 
 const sgn_field sgn_distill_fields[] = {
-    FIELD(teacher, TEXT, 0, 0, "", "a model argument: run, checkpoint, packed or Hugging Face directory; empty: no teacher"),
+    FIELD(teacher, TEXT, 0, 0, "", "a model argument (run, checkpoint, packed or Hugging Face directory), or a cache made by `signum teacher-cache`; empty: no teacher"),
     FIELD(lambda, REAL, 0, 1, "1", "loss = lambda * soft + (1 - lambda) * hard; without a teacher all is hard"),
     FIELD(temperature, REAL, 0.01, 100, "1", "divides the logits of student and teacher in the soft loss"),
     { 0 },
@@ -30,11 +31,13 @@ const sgn_teacher_kind *sgn_teacher_kind_find(const char *name) {
 }
 
 sgn_status sgn_teacher_open(sgn_teacher *t, const char *where, const sgn_teacher_need *need, sgn_error *err) {
-    *t = (sgn_teacher){ .kind = sgn_teacher_kind_find(*where ? "live" : "none") };
+    *t = (sgn_teacher){ .kind = sgn_teacher_kind_find(!*where ? "none" : sgn_is_cache(where) ? "cache" : "live") };
     const sgn_status s = t->kind->open(t, where, need, err);
     if (s != SGN_OK) sgn_teacher_close(t);
     return s;
 }
+
+sgn_soft sgn_teacher_expect(const sgn_teacher *t) { return t->kind->expect ? t->kind->expect(t) : (sgn_soft){ .kind = SGN_SOFT_NONE }; }
 
 void sgn_teacher_close(sgn_teacher *t) {
     if (t->kind) t->kind->close(t);

@@ -23,11 +23,18 @@ typedef struct {
     const sgn_model_config *student;
     const char *tokenizer_hash;    /* of the training data */
     int64_t     batch, seq;
+    const char *shards_hash;       /* digest of the shards.json of the training data */
+    int64_t     eot;               /* ends documents that do not see each other; -1: windows are not divided */
+    double      temperature;
 } sgn_teacher_need;
 
 typedef struct {
     const char *name, *summary;
     sgn_status (*open)(sgn_teacher *t, const char *where, const sgn_teacher_need *need, sgn_error *err);
+    /* What soft() will give, but for the data of a batch. NULL: nothing. */
+    sgn_soft   (*expect)(const sgn_teacher *t);
+    /* Reads ahead for a batch of the loader, in its thread. NULL: there is nothing to read. */
+    sgn_status (*ahead)(sgn_teacher *t, const sgn_batch *b, sgn_error *err);
     /* Soft targets of one batch, valid until the next call. */
     sgn_status (*soft)(sgn_teacher *t, const sgn_batch *b, sgn_soft *out, sgn_error *err);
     size_t     (*bytes)(const sgn_teacher *t);         /* of memory */
@@ -37,11 +44,12 @@ typedef struct {
 
 struct sgn_teacher { const sgn_teacher_kind *kind; void *state; };
 
-const sgn_teacher_kind *sgn_teacher_kind_find(const char *name);        /* none, live */
+const sgn_teacher_kind *sgn_teacher_kind_find(const char *name);        /* none, live, cache */
 /* Chooses the kind from what `where` is. */
 sgn_status sgn_teacher_open(sgn_teacher *t, const char *where, const sgn_teacher_need *need, sgn_error *err);
 /* A live teacher of this shape with random weights: costs what a trained one costs. */
 sgn_status sgn_teacher_open_random(sgn_teacher *t, const sgn_model_config *c, const sgn_teacher_need *need, sgn_error *err);
+sgn_soft   sgn_teacher_expect(const sgn_teacher *t);
 void       sgn_teacher_close(sgn_teacher *t);
 
 #endif

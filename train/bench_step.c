@@ -40,10 +40,7 @@ static void draw_batch(bench *b, uint64_t step) {
 
 static sgn_status setup_data(bench *b, sgn_error *err) {
     sgn_trainer *t = &b->trainer;
-    if (*t->config.data.train || *t->config.data.mix) {
-        SGN_TRY(sgn_trainer_setup_data(t, err));
-        return sgn_loader_open(&t->loader, &t->mix, 0, err);
-    }
+    if (*t->config.data.train || *t->config.data.mix) return sgn_trainer_setup_data(t, err);
     if (t->config.model.vocab == 0)
         SGN_FAIL(err, SGN_CONFIG, "the preset leaves model.vocab to the data; set it (model.vocab=32000) or name shards (data.train=DIR)");
     return make_batch(b, err);
@@ -51,11 +48,8 @@ static sgn_status setup_data(bench *b, sgn_error *err) {
 
 static sgn_status setup_teacher(sgn_trainer *t, sgn_error *err) {
     sgn_model_config c = t->config.model;
-    const sgn_teacher_need need = {
-        .student = &t->config.model, .tokenizer_hash = t->train ? sgn_shards_info(t->train)->tokenizer_hash : NULL,
-        .batch = t->config.train.batch, .seq = t->config.train.seq,
-    };
-    if (strcmp(t->config.distill.teacher, "same") != 0) return sgn_teacher_open(&t->teacher, t->config.distill.teacher, &need, err);
+    if (strcmp(t->config.distill.teacher, "same") != 0) return sgn_trainer_setup_teacher(t, err);
+    const sgn_teacher_need need = { .student = &t->config.model, .batch = t->config.train.batch, .seq = t->config.train.seq };
     strcpy(c.linear, "full");
     return sgn_teacher_open_random(&t->teacher, &c, &need, err);
 }
@@ -70,6 +64,7 @@ static sgn_status setup(bench *b, const sgn_run_config *c, const char *teacher, 
     SGN_TRY(sgn_trainer_setup_model(t, err));
     SGN_TRY(setup_teacher(t, err));
     SGN_TRY(sgn_trainer_setup_tape(t, err));
+    if (t->train) SGN_TRY(sgn_trainer_setup_loader(t, err));
     SGN_TRY(sgn_products_settle(c->train.batch * c->train.seq, err));
     int64_t full;
     sgn_transformer_macs(&t->model, &t->plan.binary_weights, &full);

@@ -3,6 +3,7 @@
 
 #include "core/parallel.h"
 #include "data/mix.h"
+#include "distill/cache.h"
 #include "model/model_load.h"
 #include "train/checkpoint.h"
 
@@ -56,12 +57,24 @@ static sgn_status find_vocab(sgn_run_config *c, sgn_error *err) {
     return s;
 }
 
+static sgn_status plan_cache(const sgn_run_config *c, sgn_plan *p, sgn_head_loss_args *loss, sgn_error *err) {
+    sgn_cache_info info;
+    SGN_TRY(sgn_cache_info_load(&info, c->distill.teacher, err));
+    const sgn_cache_job *j = &info.job;
+    p->teacher = sgn_cache_memory(j, c->train.batch);
+    loss->soft = (sgn_soft){ .kind = j->samples ? SGN_SOFT_SAMPLES : SGN_SOFT_TOP, .top = j->count };
+    loss->lambda = j->vocab == c->model.vocab ? c->distill.lambda : 0;     /* where they differ, opening the teacher will say so */
+    sgn_cache_info_free(&info);
+    return SGN_OK;
+}
+
 static sgn_status plan_teacher(const sgn_run_config *c, sgn_plan *p, sgn_head_loss_args *loss, sgn_error *err) {
     if (!*c->distill.teacher) return SGN_OK;
     sgn_path directory;
     sgn_model_config shape;
     sgn_transformer m;
     sgn_tape_size tape;
+    if (sgn_is_cache(c->distill.teacher)) return plan_cache(c, p, loss, err);
     SGN_TRY(sgn_model_resolve(c->distill.teacher, "distill.teacher", &directory, err));
     SGN_TRY(sgn_model_load_config(directory.s, &c->model, &shape, err));
     SGN_TRY(sgn_transformer_init(&m, &shape, false, err));

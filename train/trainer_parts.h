@@ -45,11 +45,13 @@ sgn_status sgn_trainer_setup(sgn_trainer *t, const sgn_run_config *c, const sgn_
 void       sgn_trainer_free(sgn_trainer *t);
 
 /* Parts of it that a measurement wants alone: kernels, BLAS and threads; shards and order; random
- * weights and the optimizer; activations. */
+ * weights and the optimizer; activations; batches, and what the teacher reads ahead for them. */
 sgn_status sgn_trainer_setup_machine(const sgn_train_config *c, sgn_error *err);
 sgn_status sgn_trainer_setup_data(sgn_trainer *t, sgn_error *err);
 sgn_status sgn_trainer_setup_model(sgn_trainer *t, sgn_error *err);
+sgn_status sgn_trainer_setup_teacher(sgn_trainer *t, sgn_error *err);
 sgn_status sgn_trainer_setup_tape(sgn_trainer *t, sgn_error *err);
+sgn_status sgn_trainer_setup_loader(sgn_trainer *t, sgn_error *err);
 
 /* trainer.c: one step, data to weights; p->step is given, losses, norm, lr and flips are answered, t->times measured. */
 sgn_status sgn_trainer_step(sgn_trainer *t, sgn_progress *p, sgn_error *err);
@@ -62,6 +64,7 @@ sgn_status sgn_trainer_run_restore(sgn_trainer *t, sgn_error *err);
 sgn_status sgn_trainer_run_create(sgn_trainer *t, sgn_error *err);
 sgn_status sgn_trainer_run_files(sgn_trainer *t, sgn_error *err);
 sgn_status sgn_trainer_save(sgn_trainer *t, sgn_error *err);
+sgn_status sgn_trainer_data_digest(const sgn_trainer *t, char out[33], sgn_error *err);
 bool       sgn_trainer_continues(const sgn_trainer *t);    /* t->from holds a checkpoint */
 
 /* trainer_eval.c: mean -log p over the validation windows in nats, and bits per byte (-1: text size unknown). */

@@ -14,6 +14,7 @@
 #include "core/kernels/kernels.h"
 #include "core/log.h"
 #include "core/products.h"
+#include "distill/cache.h"
 #include "model/model_load.h"
 
 bool sgn_trainer_continues(const sgn_trainer *t) { return t->from.s[0] != '\0'; }
@@ -68,7 +69,7 @@ sgn_status sgn_trainer_run_create(sgn_trainer *t, sgn_error *err) {
 static void name_kernels(char out[96]) { snprintf(out, 96, "%s, %s", sgn_kernels_get()->name, sgn_gemm_library()); }
 
 /* Of one set its shards.json; of a mix the digests of all, in their order, with the weights. */
-static sgn_status data_digest(const sgn_trainer *t, char out[33], sgn_error *err) {
+sgn_status sgn_trainer_data_digest(const sgn_trainer *t, char out[33], sgn_error *err) {
     const sgn_mix *m = &t->mix;
     char lines[48 * SGN_SHARES_MAX];
     size_t n = 0;
@@ -91,9 +92,12 @@ static sgn_status teacher_digest(const sgn_trainer *t, char out[33], sgn_error *
     *out = '\0';
     if (!*where) return SGN_OK;
     sgn_path directory, path;
-    SGN_TRY(sgn_model_resolve(where, "distill.teacher", &directory, err));
-    SGN_TRY(sgn_path_set(&path, err, "%s/MANIFEST", directory.s));
-    if (!sgn_file_exists(path.s)) SGN_TRY(sgn_path_set(&path, err, "%s/config.json", directory.s));
+    if (sgn_is_cache(where)) SGN_TRY(sgn_path_set(&path, err, "%s/" SGN_CACHE_JSON, where));
+    else {
+        SGN_TRY(sgn_model_resolve(where, "distill.teacher", &directory, err));
+        SGN_TRY(sgn_path_set(&path, err, "%s/MANIFEST", directory.s));
+        if (!sgn_file_exists(path.s)) SGN_TRY(sgn_path_set(&path, err, "%s/config.json", directory.s));
+    }
     if (!sgn_file_exists(path.s)) return SGN_OK;
     sgn_digest d;
     SGN_TRY(sgn_digest_file(path.s, &d, NULL, err));
@@ -148,7 +152,7 @@ static sgn_status settle_products(const sgn_trainer *t, bool same_kernels, sgn_e
 sgn_status sgn_trainer_run_restore(sgn_trainer *t, sgn_error *err) {
     sgn_position now = { 0 };
     name_kernels(now.kernels);
-    SGN_TRY(data_digest(t, now.data, err));
+    SGN_TRY(sgn_trainer_data_digest(t, now.data, err));
     SGN_TRY(teacher_digest(t, now.teacher, err));
     t->saved_step = -1;
     bool same_kernels = false;

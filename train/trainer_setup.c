@@ -162,21 +162,33 @@ sgn_status sgn_trainer_setup_model(sgn_trainer *t, sgn_error *err) {
     return SGN_OK;
 }
 
-static sgn_status setup_teacher(sgn_trainer *t, sgn_error *err) {
+sgn_status sgn_trainer_setup_teacher(sgn_trainer *t, sgn_error *err) {
     const sgn_run_config *c = &t->config;
+    char data[33] = "";
+    if (t->train) SGN_TRY(sgn_trainer_data_digest(t, data, err));
     const sgn_teacher_need need = {
-        .student = &c->model, .tokenizer_hash = sgn_shards_info(t->train)->tokenizer_hash,
-        .batch = c->train.batch, .seq = c->train.seq,
+        .student = &c->model, .tokenizer_hash = t->train ? sgn_shards_info(t->train)->tokenizer_hash : NULL,
+        .batch = c->train.batch, .seq = c->train.seq, .shards_hash = t->train ? data : NULL, .eot = t->train ? t->mix.eot : -1,
+        .temperature = c->distill.temperature,
     };
     return sgn_teacher_open(&t->teacher, c->distill.teacher, &need, err);
 }
 
+static sgn_status read_ahead(void *ctx, const sgn_batch *b, sgn_error *err) {
+    sgn_teacher *t = ctx;
+    return t->kind->ahead(t, b, err);
+}
+
+sgn_status sgn_trainer_setup_loader(sgn_trainer *t, sgn_error *err) {
+    const sgn_loader_also also = { t->teacher.kind && t->teacher.kind->ahead ? read_ahead : NULL, &t->teacher };
+    return sgn_loader_open_also(&t->loader, &t->mix, (uint64_t)(t->at.step * t->config.train.accumulate), also, err);
+}
+
 sgn_status sgn_trainer_setup_tape(sgn_trainer *t, sgn_error *err) {
     const sgn_run_config *c = &t->config;
-    const bool taught = *c->distill.teacher;
+    const sgn_soft soft = sgn_teacher_expect(&t->teacher);
     const sgn_head_loss_args loss = {
-        .soft = { .kind = taught ? SGN_SOFT_HIDDEN : SGN_SOFT_NONE, .width = taught ? 1 : 0 },
-        .lambda = taught ? c->distill.lambda : 0, .temperature = c->distill.temperature, .scale = 1,
+        .soft = soft, .lambda = soft.kind == SGN_SOFT_NONE ? 0 : c->distill.lambda, .temperature = c->distill.temperature, .scale = 1,
     };
     sgn_tape_size train, eval;
     SGN_TRY(sgn_tape_size_of(&t->model, c->train.batch, c->train.seq, &loss, sgn_train_mode(&c->train), &train, err));
@@ -238,7 +250,7 @@ static sgn_status setup_loop(sgn_trainer *t, sgn_error *err) {
     if (t->at.step >= c->steps) return SGN_OK;
     SGN_TRY(sgn_gemm_probe(err));
     if (t->options->measure_peak) SGN_TRY(measure_peak(&t->peak, err));
-    return sgn_loader_open(&t->loader, &t->mix, (uint64_t)(t->at.step * c->accumulate), err);
+    return sgn_trainer_setup_loader(t, err);
 }
 
 sgn_status sgn_trainer_setup(sgn_trainer *t, const sgn_run_config *c, const sgn_train_options *o, sgn_error *err) {
@@ -249,7 +261,7 @@ sgn_status sgn_trainer_setup(sgn_trainer *t, const sgn_run_config *c, const sgn_
     SGN_TRY(sgn_plan_make(&t->config, &t->plan, err));
     SGN_TRY(sgn_trainer_run_begin(t, err));
     SGN_TRY(sgn_trainer_setup_model(t, err));
-    SGN_TRY(setup_teacher(t, err));
+    SGN_TRY(sgn_trainer_setup_teacher(t, err));
     SGN_TRY(sgn_trainer_setup_tape(t, err));
     SGN_TRY(sgn_trainer_run_restore(t, err));
     SGN_TRY(sgn_trainer_run_create(t, err));

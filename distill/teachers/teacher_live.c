@@ -88,6 +88,11 @@ static sgn_status soft(sgn_teacher *t, const sgn_batch *b, sgn_soft *out, sgn_er
     return sgn_model_check_mapped(&l->model, err);
 }
 
+static sgn_soft expect(const sgn_teacher *t) {
+    const live *l = t->state;
+    return (sgn_soft){ .kind = SGN_SOFT_HIDDEN, .width = l->model.config.dim, .stored = sgn_transformer_head(&l->model)->stored };
+}
+
 static size_t bytes(const sgn_teacher *t) {
     const live *l = t->state;
     return sgn_params_bytes(&l->model.params) + l->tape.data.size + l->tape.book.size;
@@ -107,7 +112,7 @@ static void close_live(sgn_teacher *t) {
 
 const sgn_teacher_kind sgn_teacher_live = {
     .name = "live", .summary = "a frozen model of the same vocabulary, run on every batch",
-    .open = open_live, .soft = soft, .bytes = bytes, .mapped = mapped, .close = close_live,
+    .open = open_live, .expect = expect, .soft = soft, .bytes = bytes, .mapped = mapped, .close = close_live,
 };
 
 sgn_status sgn_teacher_open_random(sgn_teacher *t, const sgn_model_config *c, const sgn_teacher_need *need, sgn_error *err) {
