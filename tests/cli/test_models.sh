@@ -136,6 +136,11 @@ what "$D/data/train" 'a shard set'
 what "$D/data/train/shard-00000.zst" 'a shard of this set'
 what "$D/run" 'a run'
 check "$D/json" "v['steps'] == 20 and v['last_metrics']['step'] == 20 and v['newest']['step'] == 20"
+$S train "$D/tiny.yaml" data.mix="$D/data=3,$D/data/train=1" data.mask_documents=true train.steps=5 --out "$D/mixed" >"$D/text" ||
+    fail "a mix with masked documents ended with $?"
+grep -q 'data/train: weight 75.0000 %, realised 75.0000 %' "$D/text" || fail "train does not say the realised shares: $(cat "$D/text")"
+what "$D/mixed" 'realised  *0.75'
+check "$D/json" "[s['realised'] for s in v['mix']] == [0.75, 0.25] and v['mix'][0]['windows'] == 3 * v['mix'][1]['windows'] == 3 * v['last_metrics']['windows'][1]"
 what "$checkpoint" 'a checkpoint'
 what "$checkpoint/shard-0000.h5" 'arrays in HDF5'
 check "$D/json" "any(0.4 < a.get('positive', 0) < 0.6 for a in v['arrays'])"

@@ -86,7 +86,7 @@ static void write_bf16(const char *run, const char *where) {
 /* The parts, from the same run set up for real; the arena is full exactly once a step has run. Returns its bytes. */
 static size_t parts_with(const char *teacher, const char *out, bool in_place, const char *word) {
     sgn_trainer t;
-    runs_config(&c, (const char *[]){ "train.steps=2", "model.layers=4", "train.seq=64", word }, 4);
+    runs_config(&c, (const char *[]){ "train.steps=2", "model.layers=4", "train.seq=64", "data.mask_documents=true", "data.eot=3", word }, 6);
     snprintf(c.distill.teacher, SGN_TEXT, "%s", teacher);
     check_ok(sgn_trainer_setup(&t, &c, &(sgn_train_options){ .out = out }, &err), &err);
     const sgn_plan *p = &t.plan;
@@ -103,7 +103,7 @@ static size_t parts_with(const char *teacher, const char *out, bool in_place, co
     check_ok(t.teacher.kind->soft(&t.teacher, &b, &loss.soft, &err), &err);
     loss.target = b.targets;
     sgn_tape_begin(&t.tape, sgn_train_mode(&c.train));
-    sgn_tensor *h = sgn_transformer_hidden(&t.model, &t.tape, b.tokens, b.batch, b.seq);
+    sgn_tensor *h = sgn_transformer_documents(&t.model, &t.tape, b.tokens, b.first, b.batch, b.seq);
     check_ok(sgn_tape_backward(&t.tape, sgn_head_loss(&t.tape, h, sgn_transformer_head(&t.model), &loss), &err), &err);
     assert_int_equal(p->activations, t.tape.data.peak + t.tape.book.size);
     assert_int_equal(p->scratch, sgn_scratch_bytes());

@@ -130,10 +130,32 @@ static void what_a_resume_may_change(void **state) {
     check_fails(sgn_run_config_compatible(&c, &d, &err), SGN_CONFIG, &err, "'else'");
 }
 
+/* A list in YAML, in any spacing of the command line, longer than a text may be, and dumped. */
+static void a_mix(void **state) {
+    (void)state;
+    char list[3000] = "", yaml[3200], *text;
+    static const char flow[] = "data: {mix: [a=0.7, \"b c=0.3\"]}\n";
+    check_ok(sgn_file_write(check_path("mix.yaml"), flow, strlen(flow), &err), &err);
+    check_ok(sgn_run_config_load(&c, check_path("mix.yaml"), NULL, 0, &err), &err);
+    assert_string_equal(c.data.mix, "a=0.7,b c=0.3");
+    check_ok(load("data.mix=[a=0.7, b=0.3]"), &err);
+    assert_string_equal(c.data.mix, "a=0.7,b=0.3");
+    for (int i = 0; i < 40; i++) snprintf(list + strlen(list), sizeof list - strlen(list), "%sshards/a-rather-long-name-of-a-set/part-%d=0.5", i ? "," : "", i);
+    snprintf(yaml, sizeof yaml, "data.mix=%s", list);
+    check_ok(load(yaml), &err);
+    check_ok(sgn_config_dump(&c, sgn_run_sections, false, &text, &err), &err);
+    check_ok(sgn_file_write(check_path("mix.yaml"), text, strlen(text), &err), &err);
+    free(text);
+    check_ok(sgn_run_config_load(&d, check_path("mix.yaml"), NULL, 0, &err), &err);
+    assert_string_equal(d.data.mix, list);
+    check_fails(sgn_run_config_load(&c, "demo", (const char *[]){ "data.mix=a=1", "data.train=b" }, 2, &err), SGN_CONFIG, &err, "data.train and data.mix");
+    check_fails(load("data.mask_documents=1"), SGN_CONFIG, &err, "neither true nor false");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(presets_load), cmocka_unit_test(paper_presets), cmocka_unit_test(refusals),
-        cmocka_unit_test(a_directory_of_that_name), cmocka_unit_test(what_a_resume_may_change),
+        cmocka_unit_test(a_directory_of_that_name), cmocka_unit_test(what_a_resume_may_change), cmocka_unit_test(a_mix),
     };
     return check_run(tests);
 }
