@@ -24,6 +24,8 @@ sgn_json     *sgn_json_get(const sgn_json *object, const char *key);
 sgn_json     *sgn_json_at(const sgn_json *array, size_t i);
 size_t        sgn_json_size(const sgn_json *container);
 const char   *sgn_json_string(const sgn_json *j, const char *otherwise);
+/* The member, owned now; null stays in its place. NULL: none. */
+sgn_json     *sgn_json_take(sgn_json *object, const char *key);
 int64_t       sgn_json_int(const sgn_json *j, int64_t otherwise);
 double        sgn_json_real(const sgn_json *j, double otherwise);        /* integers too */
 bool          sgn_json_bool(const sgn_json *j, bool otherwise);

@@ -142,14 +142,14 @@ static sgn_digest digest_of_spm(const sgn_vocabulary *v) {
 /* A SentencePiece model: as sgn_spm_write has it. Else
  * canonical form: "sgn-vocabulary 1\n", count, each piece as (length, special,
  * bytes), merges, each merge as (left, right); numbers as u32. Then, where there are any,
- * scores as the bits of a double (u32 low, high) and the form with its length. */
+ * scores as the bits of a double (u32 low, high) and a form that is not plain with its length. */
 sgn_digest sgn_vocabulary_digest(const sgn_vocabulary *v) {
     if (v->spm) return digest_of_spm(v);
     static const char title[] = "sgn-vocabulary 1\n";
     const size_t text = v->count ? v->start[v->count] : 0;
-    const size_t formed = v->form ? strlen(v->form) : 0;
+    const size_t formed = v->form && !v->plain ? strlen(v->form) : 0;
     const size_t size = sizeof title - 1 + 8 + 8 * (size_t)v->count + text + 8 * (size_t)v->merges
-                        + (v->score ? 8 * (size_t)v->count : 0) + (v->form ? 4 + formed : 0);
+                        + (v->score ? 8 * (size_t)v->count : 0) + (formed ? 4 + formed : 0);
     char *form = malloc(size), *to = form;
     if (!form) return (sgn_digest){ "" };
     memcpy(to, title, sizeof title - 1);
@@ -169,7 +169,7 @@ sgn_digest sgn_vocabulary_digest(const sgn_vocabulary *v) {
         memcpy(&bits, &v->score[id], sizeof bits);
         to = put32(put32(to, (uint32_t)bits), (uint32_t)(bits >> 32));
     }
-    if (v->form) memcpy(put32(to, (uint32_t)formed), v->form, formed);
+    if (formed) memcpy(put32(to, (uint32_t)formed), v->form, formed);
     const sgn_digest d = sgn_digest_bytes(form, size);
     free(form);
     return d;

@@ -28,6 +28,8 @@ typedef struct {
     /* A tokenizer.json less model.vocab and model.merges: how text is cut, normalized and put together.
      * Pieces are byte strings where it says ByteLevel, else as they stand in the file. NULL: GPT-2's way. */
     char      *form;
+    bool       plain;          /* the form says what NULL says */
+    int32_t    model_count;    /* ids from here on are added tokens, not in model.vocab; 0: all are in it */
     int32_t    bos, eos;       /* ids + 1 of what the model puts around a text; 0: none */
     struct sgn_spm *spm;       /* of a SentencePiece model (data/spm.h); NULL: it is none */
     int32_t   *slot;           /* hash of the pieces' bytes -> id + 1 */

@@ -10,7 +10,7 @@ static sgn_status built_in(sgn_vocabulary *v, sgn_error *err) {
 }
 
 static bool reads(const sgn_vocabulary *v) {
-    if (v->form || v->merges > 0 || v->count < 256) return false;
+    if ((v->form && !v->plain) || v->merges > 0 || v->count < 256) return false;
     for (int b = 0; b < 256; b++) {
         size_t n;
         const char *piece = sgn_vocabulary_piece(v, b, &n);

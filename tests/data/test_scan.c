@@ -79,7 +79,7 @@ static void words_of_other_patterns(void **state) {
     (void)state;
     static const struct { const char *split, *words; } cases[] = {
         { "llama3", "It|'S| (|ok|)| |123|456|7|.\n\n| x|\n \n| | y" },
-        { "qwen2", "a|1|2|$b|!\r\n|\t\tc" },
+        { "qwen2", "a|1|2|$b|!\r\n|\t|\tc" },
         { "o200k", "ABCdef|Ghi|JK's| HELLOworld|://\n|x| |12" },
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
