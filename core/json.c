@@ -74,6 +74,11 @@ sgn_json_type sgn_json_typeof(const sgn_json *j) {
 }
 
 sgn_json *sgn_json_get(const sgn_json *object, const char *key) { return json_object_get(object, key); }
+sgn_json *sgn_json_take(sgn_json *object, const char *key) {
+    sgn_json *j = json_incref(json_object_get(object, key));
+    if (j) sgn_json_set(object, key, json_null());
+    return j;
+}
 sgn_json *sgn_json_at(const sgn_json *array, size_t i) { return json_array_get(array, i); }
 size_t sgn_json_size(const sgn_json *c) { return json_is_object(c) ? json_object_size(c) : json_array_size(c); }
 

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "data/scan.h"
 
 /* --- helpers of all parts ---------------------------------------------------------------------- */
 
@@ -168,6 +169,18 @@ sgn_status sgn_form_parse(sgn_form *f, const char *text, const char *where, sgn_
     SGN_TRY(sgn_form_pre_tokenizer(f, sgn_json_get(f->root, "pre_tokenizer"), "pre_tokenizer", where, err));
     SGN_TRY(sgn_form_decoder(f, sgn_json_get(f->root, "decoder"), "decoder", where, err));
     return sgn_form_post_processor(f, sgn_json_get(f->root, "post_processor"), "post_processor", where, err);
+}
+
+bool sgn_form_is_plain(const sgn_form *f) {
+    const sgn_json *added = sgn_json_get(f->root, "added_tokens");
+    for (size_t i = 0; i < sgn_json_size(added); i++) {
+        const sgn_json *a = sgn_json_at(added, i);
+        if (!sgn_json_bool(sgn_json_get(a, "special"), false) || sgn_json_bool(sgn_json_get(a, "lstrip"), false)
+            || sgn_json_bool(sgn_json_get(a, "rstrip"), false) || sgn_json_bool(sgn_json_get(a, "single_word"), false)) return false;
+    }
+    return f->byte_level && !f->unigram && !f->norms && f->splits == 1 && f->words[0].kind == SGN_WORDS_SPLIT
+           && f->words[0].behaviour == SGN_ISOLATED && !f->words[0].invert
+           && strcmp(f->words[0].pattern, sgn_known_split_at(0)->pattern) == 0 && !f->ignore_merges && !f->bos && !f->eos;
 }
 
 void sgn_form_free(sgn_form *f) {

@@ -58,6 +58,8 @@ typedef struct {
 /* `text` NULL: GPT-2's. `where` names the source. Free also where it fails. */
 sgn_status sgn_form_parse(sgn_form *f, const char *text, const char *where, sgn_error *err);
 void       sgn_form_free(sgn_form *f);
+/* Says what NULL says: byte-level BPE by GPT-2's pattern, and no tokens added but special ones. */
+bool       sgn_form_is_plain(const sgn_form *f);
 
 /* The parts of parsing: `at` is the path of `j` in the file, for messages. */
 sgn_status sgn_form_normalizer(sgn_form *f, const sgn_json *j, const char *at, const char *where, sgn_error *err);

@@ -7,6 +7,9 @@
 #include "data/tokenizer.h"
 #include "data/vocabulary.h"
 
+/* A flag of encode between the public ones: text before this has become an added token. */
+enum { SGN_ENCODE_LATER = 4 };
+
 /* What ids decode to where it is not the bytes of their pieces ("\xE2\x96\x81the" to " the", "<0x0A>" to a newline). */
 typedef struct {
     const char     *bytes;     /* id decodes to bytes[start[id] .. start[id+1]), perhaps none */

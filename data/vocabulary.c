@@ -40,10 +40,11 @@ static sgn_status grow(void *array, size_t each, uint64_t *room, uint64_t need, 
 }
 
 static sgn_status grow_pieces(sgn_vocabulary *v, size_t n, sgn_error *err) {
-    uint64_t rooms = (uint64_t)v->room, flags = rooms, bytes = v->bytes_room;
+    uint64_t rooms = (uint64_t)v->room, flags = rooms, tokens = rooms, bytes = v->bytes_room;
     const uint64_t need = (uint64_t)v->count + 2;          /* start has one more */
     SGN_TRY(grow(&v->start, sizeof *v->start, &rooms, need, err));
     SGN_TRY(grow(&v->special, sizeof *v->special, &flags, need, err));
+    SGN_TRY(grow(&v->token, sizeof *v->token, &tokens, need, err));
     SGN_TRY(grow(&v->bytes, 1, &bytes, (uint64_t)(v->count ? v->start[v->count] : 0) + n, err));
     v->room = (int32_t)rooms;
     v->bytes_room = bytes < UINT32_MAX ? (uint32_t)bytes : UINT32_MAX;
@@ -86,6 +87,7 @@ static sgn_status append(sgn_vocabulary *v, const char *bytes, size_t n, bool sp
     memcpy(v->bytes + v->start[v->count], bytes, n);
     if (known < 0) v->slot[slot_of(v, bytes, n)] = v->count + 1;
     v->special[v->count] = special;
+    v->token[v->count] = special || twin;
     v->start[v->count + 1] = v->start[v->count] + (uint32_t)n;
     v->count++;
     return SGN_OK;
@@ -179,6 +181,7 @@ void sgn_vocabulary_free(sgn_vocabulary *v) {
     free(v->bytes);
     free(v->start);
     free(v->special);
+    free(v->token);
     free(v->merge);
     free(v->slot);
     free(v->score);

@@ -22,6 +22,7 @@ typedef struct {
     char      *bytes;          /* piece i is bytes[start[i] .. start[i+1]) */
     uint32_t  *start;          /* (count + 1) */
     bool      *special;        /* (count): a mark such as <|endoftext|>, not text */
+    bool      *token;          /* (count): a mark or a word that was added, found in text as it stands */
     sgn_merge *merge;          /* (merges), the first to be tried first */
     int32_t    merges;
     double    *score;          /* (count) of Unigram pieces; NULL: none */

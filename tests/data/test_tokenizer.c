@@ -301,12 +301,25 @@ static void bad_files_are_refused(void **state) {
     check_refused("\"merges\": []", "\"merges\": [\"A\"]", SGN_FORMAT, "merges[0]");
     check_refused("\"merges\": []", "\"merges\": [7]", SGN_FORMAT, "merges[0]");
     check_refused("\"merges\": []", "\"merges\": {}", SGN_FORMAT, "not an array");
-    check_refused("\"BPE\"", "\"Unigram\"", SGN_UNSUPPORTED, "model.type is Unigram");
-    check_refused("\"ByteLevel\"", "\"Metaspace\"", SGN_UNSUPPORTED, "Metaspace");
-    check_refused("\"use_regex\": true", "\"use_regex\": false", SGN_UNSUPPORTED, "use_regex");
-    check_refused("\"add_prefix_space\": false", "\"add_prefix_space\": true", SGN_UNSUPPORTED, "add_prefix_space");
-    check_refused("\"normalizer\": null", "\"normalizer\": {\"type\": \"NFC\"}", SGN_UNSUPPORTED, "normalizer");
-    check_refused("\"special\": true", "\"special\": false", SGN_UNSUPPORTED, "not special");
+    check_refused("\"BPE\"", "\"WordPiece\"", SGN_UNSUPPORTED, "model.type is \"WordPiece\"");
+    check_refused("\"BPE\"", "\"Unigram\"", SGN_UNSUPPORTED, "model.dropout");
+    check_refused("\"dropout\": null", "\"dropout\": 0.1", SGN_UNSUPPORTED, "model.dropout is 0.1");
+    check_refused("\"end_of_word_suffix\": null", "\"end_of_word_suffix\": \"</w>\"", SGN_UNSUPPORTED, "model.end_of_word_suffix is \"</w>\"");
+    check_refused("\"ByteLevel\"", "\"Whitespaces\"", SGN_UNSUPPORTED, "pre_tokenizer.type is \"Whitespaces\"");
+    check_refused("\"trim_offsets\"", "\"trim\"", SGN_UNSUPPORTED, "pre_tokenizer.trim is true");
+    check_refused("\"normalizer\": null", "\"normalizer\": {\"type\": \"Nmt\"}", SGN_UNSUPPORTED, "normalizer.type is \"Nmt\"");
+    check_refused("\"normalizer\": null", "\"normalizer\": {\"type\": \"Sequence\", \"normalizers\": [{\"type\": \"NFC\"}, {\"type\": 3}]}",
+                  SGN_UNSUPPORTED, "normalizer.normalizers[1].type is 3");
+    check_refused("\"normalizer\": null", "\"normalizer\": {\"type\": \"Replace\", \"pattern\": \"a\", \"content\": \"b\"}",
+                  SGN_UNSUPPORTED, "normalizer.pattern is \"a\"");
+    check_refused("\"post_processor\": null", "\"post_processor\": {\"type\": \"Odd\"}", SGN_UNSUPPORTED, "post_processor.type is \"Odd\"");
+    check_refused("\"post_processor\": null",
+                  "\"post_processor\": {\"type\": \"TemplateProcessing\", \"single\": [{\"SpecialToken\": {\"id\": \"<s>\"}}]}",
+                  SGN_FORMAT, "post_processor: \"<s>\" is not in the vocabulary");
+    check_refused("\"decoder\": {\n  \"type\": \"ByteLevel\"", "\"decoder\": {\n  \"type\": \"CTC\"", SGN_UNSUPPORTED, "decoder.type is \"CTC\"");
+    check_refused("\"single_word\"", "\"one_word\"", SGN_UNSUPPORTED, "added_tokens[0].one_word is false");
+    check_refused("\"content\": \"<|endoftext|>\"", "\"content\": 7", SGN_FORMAT, "added_tokens[0].content");
+    check_refused("\"padding\": null", "\"stuffing\": null", SGN_UNSUPPORTED, "the file.stuffing");
     check_refused("\"version\"", "\"versi", SGN_FORMAT, "line 2");
     put_text(check_path("empty.json"), "{}");
     check_fails(sgn_tokenizer_open(&t, check_path("empty.json"), &err), SGN_UNSUPPORTED, &err, "model.type is absent");
@@ -322,7 +335,7 @@ static void doubled_merge_is_refused(void **state) {
     check_ok(sgn_vocabulary_add(&v, "ab", 2, false, "test", &err), &err);
     check_fails(sgn_vocabulary_add(&v, "ab", 2, false, "test", &err), SGN_FORMAT, &err, "has the bytes of piece 256");
     for (int i = 0; i < 2; i++) check_ok(sgn_vocabulary_merge(&v, 'a', 'b', "test", &err), &err);
-    check_fails(sgn_tokenizer_from(&t, &v, "test", &err), SGN_FORMAT, &err, "merge 1 is merge 0 again");
+    check_fails(sgn_tokenizer_from(&t, &v, "test", &err), SGN_FORMAT, &err, "model.merges[1] is merge 0 again");
     assert_null(t);
 }
 
