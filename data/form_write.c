@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "data/form_write.h"
 
-#include "core/json.h"
-
 static sgn_json *byte_level(bool regex) {
     sgn_json *j = sgn_json_new_object();
     sgn_json_set(j, "type", sgn_json_new_string("ByteLevel"));
@@ -13,7 +11,7 @@ static sgn_json *byte_level(bool regex) {
 }
 
 static sgn_json *words(const sgn_known_split *split) {
-    if (!split) return byte_level(true);
+    if (split == sgn_known_split_at(0)) return byte_level(true);
     sgn_json *all = sgn_json_new_object(), *steps = sgn_json_new_array(), *cut = sgn_json_new_object(), *pattern = sgn_json_new_object();
     sgn_json_set(pattern, "Regex", sgn_json_new_string(split->pattern));
     sgn_json_set(cut, "type", sgn_json_new_string("Split"));
@@ -50,22 +48,32 @@ static sgn_json *model(bool whole_words) {
     return j;
 }
 
-sgn_status sgn_form_write(char **text, const sgn_vocabulary *v, const sgn_known_split *split, sgn_error *err) {
-    sgn_json *root = sgn_json_new_object(), *added = sgn_json_new_array();
-    for (int32_t id = 0; id < v->count; id++) {
-        size_t n;
-        const char *bytes = sgn_vocabulary_piece(v, id, &n);
-        if (v->token[id]) sgn_json_append(added, added_token(id, bytes, n, v->special[id]));
+sgn_json *sgn_form_new(const sgn_known_split *split, bool whole_words, sgn_json *added) {
+    sgn_json *root = sgn_json_new_object(), *nfc = sgn_json_new_null();
+    if (split == sgn_known_split_named("qwen2")) {
+        nfc = sgn_json_new_object();
+        sgn_json_set(nfc, "type", sgn_json_new_string("NFC"));
     }
     sgn_json_set(root, "version", sgn_json_new_string("1.0"));
     sgn_json_set(root, "truncation", sgn_json_new_null());
     sgn_json_set(root, "padding", sgn_json_new_null());
     sgn_json_set(root, "added_tokens", added);
-    sgn_json_set(root, "normalizer", sgn_json_new_null());
+    sgn_json_set(root, "normalizer", nfc);
     sgn_json_set(root, "pre_tokenizer", words(split));
     sgn_json_set(root, "post_processor", sgn_json_new_null());
     sgn_json_set(root, "decoder", byte_level(true));
-    sgn_json_set(root, "model", model(split != NULL));
+    sgn_json_set(root, "model", model(whole_words));
+    return root;
+}
+
+sgn_status sgn_form_write(char **text, const sgn_vocabulary *v, const sgn_known_split *split, sgn_error *err) {
+    sgn_json *added = sgn_json_new_array();
+    for (int32_t id = 0; id < v->count; id++) {
+        size_t n;
+        const char *bytes = sgn_vocabulary_piece(v, id, &n);
+        if (v->token[id]) sgn_json_append(added, added_token(id, bytes, n, v->special[id]));
+    }
+    sgn_json *root = sgn_form_new(split ? split : sgn_known_split_at(0), split != NULL, added);
     const sgn_status s = sgn_json_dump(root, 0, text, err);
     sgn_json_free(root);
     return s;

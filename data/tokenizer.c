@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "core/file.h"
+#include "data/added.h"
 #include "data/tokenizer_kind.h"
 
 enum { IDLE_ENCODERS = 64 };
@@ -16,6 +17,7 @@ struct sgn_tokenizer {
     int32_t         eot;
     void           *tables;
     sgn_decoding    decoding;
+    sgn_added       added;
     pthread_mutex_t lock;      /* of the encoders that no call is using */
     void           *idle[IDLE_ENCODERS];
     int             idle_count;
@@ -61,6 +63,7 @@ static sgn_status build(sgn_tokenizer *t, const char *where, sgn_error *err) {
     if (!t->hash.hex[0]) SGN_FAIL(err, SGN_NOMEM, "%s: no memory for the digest of its vocabulary", where);
     t->eot = end_of_text(v);
     if (t->kind->tables_open) SGN_TRY(t->kind->tables_open(&t->tables, v, where, err));
+    SGN_TRY(sgn_added_fill(&t->added, v, where, err));
     const sgn_decoding *d = t->kind->decoding ? t->kind->decoding(t->tables) : NULL;
     t->decoding = d ? *d : (sgn_decoding){ 0 };
     if (!t->decoding.start) {
@@ -104,6 +107,7 @@ void sgn_tokenizer_close(sgn_tokenizer *t) {
     if (!t) return;
     for (int i = 0; i < t->idle_count; i++) t->kind->encoder_close(t->idle[i]);
     if (t->tables) t->kind->tables_close(t->tables);
+    sgn_added_free(&t->added);
     pthread_mutex_destroy(&t->lock);
     sgn_vocabulary_free(&t->vocabulary);
     free(t);
@@ -134,17 +138,29 @@ sgn_status sgn_tokenizer_encode(const sgn_tokenizer *t, const char *text, size_t
     return sgn_tokenizer_encode_as(t, text, size, 0, out, err);
 }
 
+/* Text between added tokens goes to the kind. */
+static sgn_status encode_parts(const sgn_tokenizer *t, void *encoder, const char *text, size_t size, unsigned flags, sgn_ids *out,
+                               sgn_error *err) {
+    size_t at = 0, begin = 0, end = 0;
+    for (int32_t id; (id = sgn_added_find(&t->added, flags & SGN_ENCODE_SPECIALS, text, size, at, &begin, &end)) >= 0; at = end) {
+        if (begin > at) SGN_TRY(t->kind->encode(encoder, text + at, begin - at, flags, out, err));
+        SGN_TRY(sgn_ids_reserve(out, 1, err));
+        out->id[out->count++] = id;
+        flags = (flags & ~(unsigned)SGN_ENCODE_CONTINUES) | SGN_ENCODE_LATER;
+    }
+    return at < size ? t->kind->encode(encoder, text + at, size - at, flags, out, err) : SGN_OK;
+}
+
 sgn_status sgn_tokenizer_encode_as(const sgn_tokenizer *t, const char *text, size_t size, unsigned flags, sgn_ids *out,
                                    sgn_error *err) {
     if (size == 0) return SGN_OK;
-    if (!t->kind->encoder_open) return t->kind->encode(NULL, text, size, flags, out, err);
     sgn_tokenizer *pool = (sgn_tokenizer *)(uintptr_t)t;       /* const to the caller: ids do not depend on the pool */
-    void *encoder = take_idle(pool);
-    if (!encoder) SGN_TRY(t->kind->encoder_open(&encoder, t->tables, err));
+    void *encoder = t->kind->encoder_open ? take_idle(pool) : NULL;
+    if (t->kind->encoder_open && !encoder) SGN_TRY(t->kind->encoder_open(&encoder, t->tables, err));
     const size_t before = out->count;
-    const sgn_status s = t->kind->encode(encoder, text, size, flags, out, err);
+    const sgn_status s = encode_parts(t, encoder, text, size, flags, out, err);
     if (s != SGN_OK) out->count = before;
-    give_back(pool, encoder);
+    if (encoder) give_back(pool, encoder);
     return s;
 }
 
@@ -164,7 +180,7 @@ static bool has(const sgn_tokenizer *t, int32_t id) { return id >= 0 && id < t->
 const char *sgn_tokenizer_piece(const sgn_tokenizer *t, int32_t id, size_t *n) {
     *n = 0;
     if (!has(t, id)) return NULL;
-    if (t->vocabulary.special[id]) return sgn_vocabulary_piece(&t->vocabulary, id, n);
+    if (t->vocabulary.token[id]) return sgn_vocabulary_piece(&t->vocabulary, id, n);
     *n = t->decoding.start[id + 1] - t->decoding.start[id];
     return t->decoding.bytes + t->decoding.start[id];
 }

@@ -163,11 +163,10 @@ static sgn_status read_root(sgn_vocabulary *v, listing *l, sgn_error *err) {
     return add_merges(v, l, err);
 }
 
-sgn_status sgn_vocabulary_load(sgn_vocabulary *v, const char *path, sgn_error *err) {
+sgn_status sgn_vocabulary_read(sgn_vocabulary *v, sgn_json *root, const char *path, sgn_error *err) {
     *v = (sgn_vocabulary){ 0 };
-    listing l = { .path = path };
-    SGN_TRY(sgn_json_load(&l.root, path, FILE_LIMIT, err));
-    const sgn_status s = sgn_spm_in_json(l.root) ? sgn_spm_from_json(v, l.root, path, err) : read_root(v, &l, err);
+    listing l = { .path = path, .root = root };
+    const sgn_status s = sgn_spm_in_json(root) ? sgn_spm_from_json(v, root, path, err) : read_root(v, &l, err);
     free(l.entries);
     sgn_form_free(&l.form);
     sgn_json_free(l.pieces);
@@ -175,6 +174,13 @@ sgn_status sgn_vocabulary_load(sgn_vocabulary *v, const char *path, sgn_error *e
     sgn_json_free(l.root);
     if (s != SGN_OK) sgn_vocabulary_free(v);
     return s;
+}
+
+sgn_status sgn_vocabulary_load(sgn_vocabulary *v, const char *path, sgn_error *err) {
+    *v = (sgn_vocabulary){ 0 };
+    sgn_json *root;
+    SGN_TRY(sgn_json_load(&root, path, FILE_LIMIT, err));
+    return sgn_vocabulary_read(v, root, path, err);
 }
 
 /* --- writing ---------------------------------------------------------------------------------- */

@@ -196,11 +196,24 @@ static sgn_tokenizer *with_scores(void) {
     return t;
 }
 
+/* A tokenizer.json of Unigram: an unknown piece, the bytes, and a few words. */
+static sgn_tokenizer *unigram(void) {
+    static const char *const words[] = { "t", "h", "e", "the", " the", "other" };
+    FILE *f = fopen(check_path("unigram.json"), "wb");
+    assert_non_null(f);
+    fputs("{\"model\": {\"type\": \"Unigram\", \"unk_id\": 0, \"byte_fallback\": true, \"vocab\": [[\"<unk>\", 0]", f);
+    for (int b = 0; b < 256; b++) fprintf(f, ", [\"<0x%02X>\", 0]", (unsigned)b);
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) fprintf(f, ", [\"%s\", -%zu.5]", words[i], i + 1);
+    fputs("]}, \"decoder\": {\"type\": \"ByteFallback\"}}", f);
+    fclose(f);
+    return open_or_fail(check_path("unigram.json"));
+}
+
 /* What holds for any kind: bytes survive, and what is saved opens as the same tokenizer. */
 static void every_kind(void **state) {
     (void)state;
     static const char *const pairs[][2] = { { "t", "h" }, { "th", "e" } };
-    sgn_tokenizer *examples[] = { open_or_fail("byte"), with_merges(pairs, 2), with_scores() };
+    sgn_tokenizer *examples[] = { open_or_fail("byte"), with_merges(pairs, 2), with_scores(), unigram() };
     const sgn_tokenizer_kind *k;
     for (int i = 0; (k = sgn_tokenizer_kind_at(i)) != NULL; i++) {
         const sgn_tokenizer *t = NULL;
