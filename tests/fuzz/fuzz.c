@@ -64,10 +64,13 @@ void fuzz_take_file(fuzz_take *take, const char *path) {
 
 /* --- errors ------------------------------------------------------------------------------------- */
 
+uint64_t fuzz_refusals;
+
 int fuzz_refused(sgn_status s, const sgn_error *err, const char *path) {
     if (s == SGN_OK) return 0;
     if (s == SGN_NOMEM || err->status != s || !strstr(err->text, path) || strchr(err->text, '\n'))
         fuzz_wrong(sgn_status_text(s), path, 0, err->text);
+    fuzz_refusals++;
     return 1;
 }
 

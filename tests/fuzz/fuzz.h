@@ -34,6 +34,7 @@ _Noreturn void fuzz_wrong(const char *what, const char *file, int line, const ch
 /* False where s is SGN_OK. Else the error must be one line that names `path`, and no input here is a reason to run
  * out of memory. */
 int  fuzz_refused(sgn_status s, const sgn_error *err, const char *path);
+extern uint64_t fuzz_refusals;         /* so far: no valid input may add to them */
 
 /* Everything that can be done with an archive: opened, described, mapped, read, read as floats; the same twice. */
 void fuzz_archive(const char *path);

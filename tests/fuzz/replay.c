@@ -97,7 +97,9 @@ static void take(const void *data, size_t size) {
     uint8_t *out = malloc(size + FUZZ_GROWTH);
     fuzz_check(out != NULL);
     snprintf(now.what, sizeof now.what, "valid input %d", seed);
+    const uint64_t before = fuzz_refusals;
     feed(data, size);
+    if (fuzz_refusals != before) fuzz_wrong("a valid input is refused", now.what, seed, "");
     for (uint64_t k = 0; k < 2 * size + run.cases; k++) {
         const char *how = "";
         const size_t n = fuzz_damage(data, size, k, out, &how);
@@ -145,6 +147,7 @@ int main(int argc, char **argv) {
         feed_found(name ? name + 1 : argv[0]);
         feed(NULL, 0);
         fuzz_seeds(take);
+        fuzz_check(fuzz_refusals > run.inputs / 4);
     }
     printf("[  PASSED  ] %d test(s), %llu inputs\n", argc > 1 ? argc - 1 : run.seeds, (unsigned long long)run.inputs);
     return 0;
