@@ -88,7 +88,7 @@ $(B)/tests/%: $(B)/tests/%.o $(CASE_OBJ) $(LIB)
 	$(CC) -o $@ $< $(CASE_OBJ) $(LIB) $(SGN_LDFLAGS) -lcmocka $(LIBS)
 
 # tests/fuzz/NAME_fuzz.c becomes a program that replays its inputs, and with libFuzzer one that looks for more.
-FUZZ_OBJ := $(addprefix $(B)/tests/fuzz/,fuzz.o mutate.o $(if $(filter fuzz,$(FLAVOUR)),engine.o,replay.o))
+FUZZ_OBJ := $(addprefix $(B)/tests/fuzz/,fuzz.o fuzz_tokenizer.o mutate.o $(if $(filter fuzz,$(FLAVOUR)),engine.o,replay.o))
 $(B)/tests/fuzz/%_fuzz: $(B)/tests/fuzz/%_fuzz.o $(FUZZ_OBJ) $(LIB)
 	$(CC) -o $@ $< $(FUZZ_OBJ) $(LIB) $(SGN_LDFLAGS) $(if $(filter fuzz,$(FLAVOUR)),-fsanitize=fuzzer) $(LIBS)
 

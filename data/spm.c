@@ -56,6 +56,7 @@ static sgn_status check_piece(const sgn_vocabulary *v, int32_t id, int32_t bytes
     size_t n;
     const char *piece = sgn_vocabulary_piece(v, id, &n);
     if (!isfinite(m->score[id])) SGN_FAIL(err, SGN_FORMAT, "%s: pieces[%d].score is not a finite number", where, id);
+    if (memchr(piece, '\0', n)) SGN_FAIL(err, SGN_FORMAT, "%s: pieces[%d].piece has a NUL in it", where, id);
     if (m->type[id] < SGN_SPM_NORMAL || m->type[id] > SGN_SPM_BYTE)
         SGN_FAIL(err, SGN_FORMAT, "%s: pieces[%d].type is %d; 1 to 6 are known", where, id, m->type[id]);
     if (m->type[id] == SGN_SPM_UNKNOWN) {

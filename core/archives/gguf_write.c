@@ -58,6 +58,11 @@ sgn_status sgn_gguf_write_meta(const char *path, const sgn_array *at, const void
     for (int i = 0; i < metas; i++)
         if (!*meta[i].key || strlen(meta[i].key) > MOST_KEY)
             SGN_FAIL(err, SGN_FORMAT, "%s: '%.80s' cannot be a key, which has 1 to %d bytes", path, meta[i].key, MOST_KEY);
+    for (int i = 0; i < metas; i++) {
+        int64_t align = ALIGN;
+        if (strcmp(meta[i].key, "general.alignment") == 0 && (!sgn_meta_int(&meta[i], 0, &align) || align != ALIGN))
+            SGN_FAIL(err, SGN_FORMAT, "%s: general.alignment is not %d, which is what is written; leave it out", path, ALIGN);
+    }
     sgn_writer *w;
     uint64_t offset = 0;
     SGN_TRY(sgn_writer_open(&w, path, err));

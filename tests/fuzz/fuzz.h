@@ -41,4 +41,7 @@ void fuzz_archive(const char *path);
 /* The same; and what `kind` writes of it gives it back. */
 void fuzz_archive_written(const char *path, const char *kind);
 
+/* The same of a tokenizer's file: text of all sorts encoded and decoded, the pieces, the file saved and opened again. */
+void fuzz_tokenizer(const char *path, const uint8_t *data, size_t size);
+
 #endif

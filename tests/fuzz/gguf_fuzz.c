@@ -5,7 +5,7 @@
 #include "tests/fuzz/fuzz.h"
 
 static const char *const keys[] = { "general.architecture", "general.alignment", "llama.block_count", "llama.rope.freq_base",
-    "tokenizer.ggml.tokens", "tokenizer.ggml.scores", "tokenizer.ggml.token_type", "flag", "u8", "i16", "d", "none" };
+    "tokenizer.ggml.tokens", "tokenizer.ggml.scores", "tokenizer.ggml.token_type", "tokenizer.ggml.model", "flag", "u8", "i16", "d", "none" };
 
 static void seed(fuzz_take *take, const sgn_array *at, int count, const sgn_meta *meta, int metas) {
     static const float numbers[64] = { 1, 2, -3 };
@@ -16,23 +16,24 @@ static void seed(fuzz_take *take, const sgn_array *at, int count, const sgn_meta
 }
 
 void fuzz_seeds(fuzz_take *take) {
-    static const char *const llama = "llama", *const tokens[] = { "<unk>", "<0x0A>", "\xE2\x96\x81the" };
-    static const uint32_t align = 64, blocks = 2;
+    static const char *const llama = "llama", *const tokens[] = { "<unk>", "t", "\xE2\x96\x81the" };
+    static const uint32_t align = 32, blocks = 2;
     static const float base = 1e4f, scores[] = { 0, -1, -2 };
-    static const int32_t types[] = { 2, 6, 1 };
+    static const int32_t types[] = { 2, 4, 1 };
     static const uint8_t flag = 1;
     static const int16_t i16[] = { -1, 2, 3 };
     static const double d = 1e300;
     const sgn_meta meta[] = { { keys[0], SGN_META_TEXT, false, 1, &llama }, { keys[1], SGN_META_U32, false, 1, &align },
         { keys[2], SGN_META_U32, false, 1, &blocks },    { keys[3], SGN_META_F32, false, 1, &base },
         { keys[4], SGN_META_TEXT, true, 3, tokens },     { keys[5], SGN_META_F32, true, 3, scores },
-        { keys[6], SGN_META_I32, true, 3, types },       { keys[7], SGN_META_BOOL, false, 1, &flag },
-        { keys[8], SGN_META_U8, true, 1, &flag },        { keys[9], SGN_META_I16, true, 3, i16 },
-        { keys[10], SGN_META_F64, false, 1, &d },        { keys[11], SGN_META_TEXT, true, 0, tokens } };
+        { keys[6], SGN_META_I32, true, 3, types },       { keys[7], SGN_META_TEXT, false, 1, &llama },
+        { keys[8], SGN_META_BOOL, false, 1, &flag },     { keys[9], SGN_META_U8, true, 1, &flag },
+        { keys[10], SGN_META_I16, true, 3, i16 },        { keys[11], SGN_META_F64, false, 1, &d },
+        { keys[12], SGN_META_TEXT, true, 0, tokens } };
     const sgn_array at[] = { sgn_array_make("token_embd.weight", SGN_DTYPE_F32, 2, (int64_t[]){ 3, 5 }), sgn_array_make("norm", SGN_DTYPE_F16, 1, (int64_t[]){ 3 }),
         sgn_array_make("blocks", SGN_DTYPE_Q8_0, 2, (int64_t[]){ 2, 32 }), sgn_array_make("i", SGN_DTYPE_I8, 4, (int64_t[]){ 1, 2, 1, 3 }) };
     seed(take, at, 4, meta, 1);
-    seed(take, at, 4, meta, 12);
+    seed(take, at, 4, meta, 13);
     seed(take, at + 1, 1, meta + 2, 0);
 }
 
@@ -60,6 +61,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         const sgn_meta *m = sgn_archive_meta(&a, keys[i]);
         if (m) fuzz_check(strcmp(m->key, keys[i]) == 0), read_value(m);
     }
+    if (sgn_archive_meta(&a, "tokenizer.ggml.model")) fuzz_tokenizer(path, data, size);
     sgn_archive_close(&a);
     return 0;
 }

@@ -99,7 +99,7 @@ static void take(const void *data, size_t size) {
     snprintf(now.what, sizeof now.what, "valid input %d", seed);
     const uint64_t before = fuzz_refusals;
     feed(data, size);
-    if (fuzz_refusals != before) fuzz_wrong("a valid input is refused", now.what, seed, "");
+    if (fuzz_refusals != before) fuzz_wrong("a valid input is refused", now.file, seed, "");
     for (uint64_t k = 0; k < 2 * size + run.cases; k++) {
         const char *how = "";
         const size_t n = fuzz_damage(data, size, k, out, &how);

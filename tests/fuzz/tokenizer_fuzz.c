@@ -1,10 +1,8 @@
-/* tokenizer.json: what opens encodes and decodes, and is the same after it was saved.
+/* tokenizer.json of byte-level BPE.
  *
  * SPDX-License-Identifier: MIT */
-#include <stdlib.h>
 #include <string.h>
-#include "data/tokenizer.h"
-#include "data/tokenizer_kind.h"
+#include "data/vocabulary.h"
 #include "tests/fuzz/fuzz.h"
 
 static void seed(fuzz_take *take, const char *const (*merges)[2], int count) {
@@ -30,48 +28,7 @@ void fuzz_seeds(fuzz_take *take) {
     seed(take, merges, 4);
 }
 
-static void use(const sgn_tokenizer *t, const char *text, size_t size) {
-    sgn_error err = { 0 };
-    sgn_ids ids = { 0 };
-    sgn_decoder d = { 0 };
-    char *back = malloc(2 * size + 64);
-    size_t n = 0, more;
-    const char *part;
-    fuzz_ok(sgn_tokenizer_encode(t, text, size, &ids, &err), &err);
-    for (size_t i = 0; i < ids.count; i++) {
-        fuzz_check(ids.id[i] >= 0 && ids.id[i] < sgn_tokenizer_vocab(t));
-        fuzz_ok(sgn_decoder_put(&d, t, ids.id[i], &part, &more, &err), &err);
-        if (back && n + more <= 2 * size + 64) memcpy(back + n, part, more);
-        n += more;
-    }
-    sgn_decoder_end(&d, &part, &more);
-    if (back && n + more <= 2 * size + 64) memcpy(back + n, part, more);
-    if (!sgn_tokenizer_vocabulary(t)->form) fuzz_check(n + more == size && memcmp(back, text, size) == 0);     /* nothing is normalized */
-    free(back);
-    sgn_decoder_free(&d);
-    sgn_ids_free(&ids);
-}
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-    static const char text[] = "Then the caf\xC3\xA9, 12 the\n\n \xF0\x9F\x98\x80 \xFF the";
-    sgn_error err = { 0 };
-    sgn_tokenizer *t, *again;
-    const char *path = fuzz_put("tokenizer.json", data, size);
-    if (fuzz_refused(sgn_tokenizer_open(&t, path, &err), &err, path)) {
-        fuzz_check(!t);
-        return 0;
-    }
-    use(t, text, sizeof text - 1);
-    use(t, (const char *)data, size < 200 ? size : 200);
-    for (int32_t i = -1; i <= sgn_tokenizer_vocab(t); i++) {
-        size_t n;
-        fuzz_check((sgn_tokenizer_piece(t, i, &n) != NULL) == (i >= 0 && i < sgn_tokenizer_vocab(t)));
-    }
-    fuzz_check(sgn_tokenizer_eot(t) < sgn_tokenizer_vocab(t) && sgn_tokenizer_bos(t) < sgn_tokenizer_vocab(t));
-    fuzz_ok(sgn_tokenizer_save(t, fuzz_path("saved.json"), &err), &err);
-    fuzz_ok(sgn_tokenizer_open(&again, fuzz_path("saved.json"), &err), &err);
-    fuzz_check(strcmp(sgn_tokenizer_hash(t), sgn_tokenizer_hash(again)) == 0);
-    sgn_tokenizer_close(again);
-    sgn_tokenizer_close(t);
+    fuzz_tokenizer(fuzz_put("tokenizer.json", data, size), data, size);
     return 0;
 }
