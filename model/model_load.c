@@ -7,6 +7,7 @@
 #include "core/digest.h"
 #include "core/log.h"
 #include "model/model_infer.h"
+#include "model/names.h"
 
 enum { CONFIG_LIMIT = 1 << 20, SHAPE_TEXT = 160 };
 
@@ -179,11 +180,31 @@ static sgn_status unpair(const sgn_param *p, int64_t head, sgn_error *err) {
     return SGN_OK;
 }
 
+/* Laid out in another way, as names.h says. */
+static sgn_status read_foreign(const sgn_archive *archive, const sgn_array *a, const sgn_foreign_name *how, const sgn_param *p,
+                               sgn_error *err) {
+    const bool matrix = p->tensor.shape.rank == 2;
+    const int64_t rows = p->tensor.shape.dim[0], cols = matrix ? p->tensor.shape.dim[1] : 1;
+    sgn_param whole = *p;                              /* as the file must have it */
+    sgn_shape *s = &whole.tensor.shape;
+    s->dim[0] = how->fused ? how->fused : rows;
+    if (how->transposed) *s = sgn_shape2(cols, s->dim[0]);
+    if (!fits(a, *s)) return misfit(archive, a, &whole, err);
+    float *from = malloc((size_t)numel(a) * sizeof *from);
+    if (!from) SGN_FAIL(err, SGN_NOMEM, "%s: no memory for '%s'", archive->path, a->name);
+    const sgn_status status = sgn_archive_read_f32(archive, (int)(a - archive->at), from, numel(a), err);
+    if (status == SGN_OK) sgn_foreign_copy(how, from, rows, cols, p->tensor.data);
+    free(from);
+    return status;
+}
+
 static sgn_status read_param(const sgn_transformer *m, const sgn_array_set *set, const sgn_param *p, bool *found, sgn_error *err) {
     const sgn_archive *archive;
-    const sgn_array *a = sgn_array_set_find(set, p->name, &archive);
+    sgn_foreign_name how;
+    const sgn_array *a = sgn_names_find(set, &m->config, p->name, &how, &archive);
     *found = a != NULL;
     if (!a) return read_pieces(set, p, found, err);
+    if (!sgn_lies_as_ours(&how)) return read_foreign(archive, a, &how, p, err);
     if (!fits(a, p->tensor.shape)) return misfit(archive, a, p, err);
     SGN_TRY(read_at(archive, a, p->tensor.data, err));
     return sgn_array_set_paired(set, p->name) ? unpair(p, m->config.head_dim, err) : SGN_OK;
@@ -221,12 +242,15 @@ static sgn_status check_values(const sgn_array_set *set, const sgn_param *p, sgn
     return SGN_OK;
 }
 
-static sgn_status missing(const sgn_array_set *set, const sgn_param *p, sgn_error *err) {
+static sgn_status missing(const sgn_array_set *set, const sgn_model_config *c, const sgn_param *p, sgn_error *err) {
     sgn_shape_text shape;
-    SGN_FAIL(err, SGN_FORMAT, "%s has no tensor '%s' %s; %s", set->directory, p->name, sgn_shape_print(p->tensor.shape, &shape),
+    sgn_foreign_name other;
+    const bool has = sgn_foreign_name_at(c, p->name, 0, &other);
+    SGN_FAIL(err, SGN_FORMAT, "%s has no tensor '%s'%s%.80s%s %s; %s", set->directory, p->name, has ? " or '" : "", has ? other.name : "",
+             has ? "'" : "", sgn_shape_print(p->tensor.shape, &shape),
              p->class == SGN_PARAM_HEAD ? "if its head is the embedding, set model.tied_head: true"
              : p->class == SGN_PARAM_BIAS ? "set model.attention_bias and model.mlp_bias to what it has"
-             : "it must hold a LlamaForCausalLM with as many layers as model.layers");
+             : "it must hold a model of model.arch with as many layers as model.layers");
 }
 
 /* --- all of them ------------------------------------------------------------------------------------ */
@@ -245,7 +269,7 @@ static sgn_status fill(const sgn_transformer *m, const sgn_array_set *set, origi
             from[i] = FROM_SIGNS;
         }
         if (found) SGN_TRY(check_values(set, p, err));
-        else if (p->class != SGN_PARAM_SCALE) return missing(set, p, err);
+        else if (p->class != SGN_PARAM_SCALE) return missing(set, &m->config, p, err);
     }
     return SGN_OK;
 }
@@ -270,19 +294,20 @@ static sgn_status derive(sgn_linear *l, const sgn_array_set *set, const origin *
 
 /* Arrays of a layer that the model has no place for: it will not compute what the file's model did. */
 static void warn_unused(const sgn_transformer *m, const sgn_array_set *set) {
-    static const char *const part[] = { "wscale", "wbias", "bias" };
+    static const char *const part[] = { "wscale", "wbias", "bias" }, *const norm[] = { "q_norm.weight", "k_norm.weight" };
     char name[SGN_ARRAY_NAME], first[SGN_ARRAY_NAME] = "";
     int unused = 0;
     for (int64_t n = 0; n < m->config.layers; n++) {
-        for (int i = 0; i < SGN_LINEARS * 3; i++) {
-            snprintf(name, sizeof name, "%s.%s", m->blocks[n].path[i / 3], part[i % 3]);
+        for (int i = 0; i < SGN_LINEARS * 3 + 2; i++) {
+            if (i < SGN_LINEARS * 3) snprintf(name, sizeof name, "%s.%s", m->blocks[n].path[i / 3], part[i % 3]);
+            else snprintf(name, sizeof name, "model.layers.%lld.self_attn.%s", (long long)n, norm[i - SGN_LINEARS * 3]);
             const sgn_archive *archive;
             if (!sgn_array_set_find(set, name, &archive) || sgn_params_find(&m->params, name)) continue;
             if (!unused++) memcpy(first, name, sizeof first);
         }
     }
     if (unused)
-        sgn_warn("%s: '%s' and %d more arrays are left out; model.binary, model.shift and model.*_bias say the model has none",
+        sgn_warn("%s: '%s' and %d more arrays are left out; model.binary, model.shift, model.*_bias and model.qk_norm say the model has none",
                  set->directory, first, unused - 1);
 }
 

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include "core/kernels/kernels.h"
 #include "model/model_load.h"
+#include "model/names.h"
 
 static bool can_stay(sgn_param_class class) {
     return class == SGN_PARAM_MATRIX || class == SGN_PARAM_EMBEDDING || class == SGN_PARAM_HEAD;
@@ -12,9 +13,10 @@ static bool can_stay(sgn_param_class class) {
 static bool map_param(sgn_transformer *m, int index, const sgn_array_set *set) {
     const sgn_param *p = &m->params.at[index];
     const sgn_archive *archive;
-    if (!can_stay(p->class)) return false;
-    const sgn_array *a = sgn_array_set_find(set, p->name, &archive);
-    if (!a || !sgn_kernels_get()->to_real[a->dtype] || a->rank != 2) return false;
+    sgn_foreign_name how;
+    if (!can_stay(p->class) || index == m->positions) return false;
+    const sgn_array *a = sgn_names_find(set, &m->config, p->name, &how, &archive);
+    if (!a || !sgn_lies_as_ours(&how) || !sgn_kernels_get()->to_real[a->dtype] || a->rank != 2) return false;
     if (a->dim[0] != p->tensor.shape.dim[0] || a->dim[1] != p->tensor.shape.dim[1]) return false;
     const sgn_stored s = { .dtype = a->dtype, .data = archive->kind->map(archive, (int)(a - archive->at)),
                            .head = sgn_array_set_paired(set, p->name) ? m->config.head_dim : 0 };
