@@ -278,6 +278,7 @@ static sgn_status fill(const sgn_transformer *m, const sgn_array_set *set, origi
 static sgn_status derive(sgn_linear *l, const sgn_array_set *set, const origin *from, sgn_error *err) {
     const sgn_param *absent = NULL;
     bool present = false;
+    if (!l->kind) return SGN_OK;
     for (size_t i = 0; i < sizeof l->p / sizeof *l->p; i++) {
         if (l->p[i] < 0) continue;
         const sgn_param *p = &l->params->at[l->p[i]];

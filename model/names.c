@@ -6,7 +6,7 @@
 
 /* Whole models call their trunk "transformer.", the trunk alone does not. */
 static bool gpt2_whole(const sgn_model_config *c, const char *ours, sgn_foreign_name *out) {
-    sgn_foreign_name bare;
+    sgn_foreign_name bare = { .first = 0 };
     if (!sgn_name_gpt2(c, ours, &bare)) return false;
     *out = bare;
     const int n = snprintf(out->name, sizeof out->name, "transformer.%s", bare.name);
