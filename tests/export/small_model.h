@@ -15,6 +15,8 @@ typedef struct {
     bool        no_shift, tied, bias;
     int64_t     kv_heads, layers;              /* 0: 4, as many as heads; 0: 2 */
     double      rope_scaling;                  /* 0: 1 */
+    const char *arch, *rope_type;              /* NULL: "llama", "linear" */
+    bool        qk_norm, qkv_bias;
 } small_case;
 
 static const small_case small_cases[] = {
@@ -30,6 +32,10 @@ static const small_case small_cases[] = {
     { .scales = "group128", .bias = true, .tied = true, .kv_heads = 2, .rope_scaling = 4 },
     { .scales = "column", .binary = "mlp" },
     { .scales = "row", .binary = "q,k,down", .bias = true },
+    { .scales = "column", .qk_norm = true, .kv_heads = 2, .rope_scaling = 4, .rope_type = "yarn" },
+    { .linear = "full", .binary = "", .qkv_bias = true, .rope_scaling = 8, .rope_type = "llama3" },
+    { .scales = "row", .arch = "gpt2", .bias = true, .tied = true },
+    { .linear = "full", .binary = "", .arch = "gpt2", .bias = true },
     { .scales = "tensor", .no_shift = true, .binary = "down", .layers = 1 },       /* an odd number of floats before a plane */
 };
 enum { SMALL_CASES = (int)(sizeof small_cases / sizeof *small_cases), SMALL_VOCAB = 97, SMALL_CONTEXT = 48 };
