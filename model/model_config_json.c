@@ -72,7 +72,7 @@ static sgn_status find_family(sgn_words *w, const family **out, sgn_error *err) 
 }
 
 static sgn_status read(sgn_model_config *c, sgn_words *w, sgn_error *err) {
-    const family *f;
+    const family *f = NULL;
     SGN_TRY(find_family(w, &f, err));
     SGN_TRY(f->read(c, f->type, w, err));
     SGN_TRY(sgn_words_real(w, "initializer_range", &c->init_std, err));

@@ -33,7 +33,9 @@ sgn_status sgn_checkpoint_newest(const char *run, sgn_path *out, sgn_error *err)
 bool       sgn_checkpoint_any(const char *run);
 /* Removes what saves that were killed have left behind. Only where no other process saves. */
 void       sgn_checkpoint_sweep(const char *run);
-/* Weights, optimizer state and position of a directory that newest() has verified. Every array
+/* Its position alone. Data "" and kernels "": imported, and not one step has been made. */
+sgn_status sgn_checkpoint_position(const char *directory, sgn_position *at, sgn_error *err);
+/* Weights, optimizer state (o NULL: weights alone) and position of a directory that newest() has verified. Every array
  * must be there once, whole, finite and of its shape. */
 sgn_status sgn_checkpoint_load(const char *directory, sgn_position *at, sgn_transformer *m,
                                sgn_optimizer *o, sgn_error *err);

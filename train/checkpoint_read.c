@@ -162,6 +162,16 @@ static sgn_status read_shards(reading *r, const char *directory, sgn_error *err)
     return s == SGN_OK ? check_complete(r, directory, err) : s;
 }
 
+sgn_status sgn_checkpoint_position(const char *directory, sgn_position *at, sgn_error *err) {
+    sgn_path path;
+    sgn_archive a;
+    SGN_TRY(sgn_path_set(&path, err, "%s/shard-0000.h5", directory));
+    SGN_TRY(sgn_archive_open(&a, path.s, err));
+    const sgn_status s = read_notes(&a, at, err);
+    sgn_archive_close(&a);
+    return s;
+}
+
 sgn_status sgn_checkpoint_load(const char *directory, sgn_position *at, sgn_transformer *m,
                                sgn_optimizer *o, sgn_error *err) {
     *at = (sgn_position){ 0 };

@@ -194,12 +194,13 @@ static const char *print_value(const sgn_field *f, const void *at, value_text *o
     return out->s;
 }
 
-sgn_status sgn_run_config_compatible(const sgn_run_config *saved, const sgn_run_config *now, sgn_error *err) {
+/* `only`: one section, NULL: all. */
+static sgn_status compare(const sgn_run_config *saved, const sgn_run_config *now, const char *only, sgn_error *err) {
     for (const sgn_section *s = sgn_run_sections; s->name; s++)
         for (const sgn_field *f = s->fields; f->key; f++) {
             char key[96];
             snprintf(key, sizeof key, "%s%s%s", s->name, *s->name ? "." : "", f->key);
-            if (is_free(key)) continue;
+            if (is_free(key) || (only && strcmp(s->name, only))) continue;
             value_text a, b;
             print_value(f, (const char *)saved + s->offset + f->offset, &a);
             print_value(f, (const char *)now + s->offset + f->offset, &b);
@@ -208,4 +209,12 @@ sgn_status sgn_run_config_compatible(const sgn_run_config *saved, const sgn_run_
                      "or start another run", key, a.s, b.s);
         }
     return SGN_OK;
+}
+
+sgn_status sgn_run_config_compatible(const sgn_run_config *saved, const sgn_run_config *now, sgn_error *err) {
+    return compare(saved, now, NULL, err);
+}
+
+sgn_status sgn_run_config_same_model(const sgn_run_config *saved, const sgn_run_config *now, sgn_error *err) {
+    return compare(saved, now, "model", err);
 }

@@ -56,5 +56,7 @@ sgn_status sgn_run_config_check(sgn_run_config *c, sgn_error *err);
  * would change its bits, with both values. Free to change: how often to save and evaluate, threads,
  * kernels, products, and where data and teacher lie (their content is compared by digest). */
 sgn_status sgn_run_config_compatible(const sgn_run_config *saved, const sgn_run_config *now, sgn_error *err);
+/* The same for an imported run, which has not begun: only the model's settings are fixed. */
+sgn_status sgn_run_config_same_model(const sgn_run_config *saved, const sgn_run_config *now, sgn_error *err);
 
 #endif

@@ -105,13 +105,13 @@ static sgn_status teacher_digest(const sgn_trainer *t, char out[33], sgn_error *
     return SGN_OK;
 }
 
-static sgn_status check_settings(const sgn_trainer *t, sgn_error *err) {
+static sgn_status check_settings(const sgn_trainer *t, bool imported, sgn_error *err) {
     sgn_run_config *saved = malloc(sizeof *saved);
     if (!saved) SGN_FAIL(err, SGN_NOMEM, "no memory for the settings of %s", t->from.s);
     sgn_path path;
     sgn_status s = sgn_path_set(&path, err, "%s/run.yaml", t->from.s);
     if (s == SGN_OK) s = sgn_run_config_load(saved, path.s, NULL, 0, err);
-    if (s == SGN_OK) s = sgn_run_config_compatible(saved, &t->config, err);
+    if (s == SGN_OK) s = (imported ? sgn_run_config_same_model : sgn_run_config_compatible)(saved, &t->config, err);
     free(saved);
     return s;
 }
@@ -157,9 +157,11 @@ sgn_status sgn_trainer_run_restore(sgn_trainer *t, sgn_error *err) {
     t->saved_step = -1;
     bool same_kernels = false;
     if (sgn_trainer_continues(t)) {
-        SGN_TRY(check_settings(t, err));
-        SGN_TRY(sgn_checkpoint_load(t->from.s, &t->at, &t->model, &t->optimizer, err));
-        SGN_TRY(check_sources(t, &now, err));
+        SGN_TRY(sgn_checkpoint_position(t->from.s, &t->at, err));
+        const bool imported = !*t->at.data && !*t->at.kernels;
+        SGN_TRY(check_settings(t, imported, err));
+        SGN_TRY(sgn_checkpoint_load(t->from.s, &t->at, &t->model, imported ? NULL : &t->optimizer, err));
+        if (!imported) SGN_TRY(check_sources(t, &now, err));
         same_kernels = strcmp(t->at.kernels, now.kernels) == 0;
         t->saved_step = t->at.step;
         now.step = t->at.step;
