@@ -32,7 +32,7 @@ typedef struct {               /* what a cache is of; digested it names the job 
     uint64_t   windows, slice_windows;
 } sgn_cache_job;
 
-typedef struct { uint64_t bytes; sgn_digest table; } sgn_cache_slice;
+typedef struct { uint64_t bytes; sgn_digest file, table; } sgn_cache_slice;      /* table: of its seek table */
 
 typedef struct {               /* cache.json; start zeroed */
     sgn_cache_job    job;

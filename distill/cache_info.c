@@ -47,7 +47,7 @@ static sgn_digest seal(const sgn_cache_info *i) {
     int n = snprintf(line, sizeof line, "%s %s %d %.17g", sgn_cache_job_digest(&i->job).hex, i->job.teacher, i->complete, i->entropy);
     sgn_digest d = sgn_digest_bytes(line, (size_t)n);
     for (uint64_t k = 0; i->complete && k < sgn_cache_slices(&i->job); k++) {
-        n = snprintf(line, sizeof line, "%s %" PRIu64 " %s", d.hex, i->slice[k].bytes, i->slice[k].table.hex);
+        n = snprintf(line, sizeof line, "%s %" PRIu64 " %s %s", d.hex, i->slice[k].bytes, i->slice[k].file.hex, i->slice[k].table.hex);
         d = sgn_digest_bytes(line, (size_t)n);
     }
     return d;
@@ -126,6 +126,7 @@ sgn_status sgn_cache_info_save(const sgn_cache_info *i, const char *directory, s
         for (uint64_t k = 0; k < sgn_cache_slices(job); k++) {
             sgn_json *e = sgn_json_new_object();
             set_int(e, "bytes", i->slice[k].bytes);
+            set_text(e, "xxh3", i->slice[k].file.hex);
             set_text(e, "seek_table_xxh3", i->slice[k].table.hex);
             sgn_json_append(slices, e);
         }
@@ -203,6 +204,7 @@ static sgn_status read_slices(sgn_cache_info *i, const sgn_json *j, const char *
         const sgn_json *e = sgn_json_at(list, (size_t)k);
         int64_t bytes;
         SGN_TRY(get_int(e, "bytes", 1, INT64_MAX / SGN_CACHE_SLICES, &bytes, path, err));
+        SGN_TRY(get_text(e, "xxh3", i->slice[k].file.hex, sizeof i->slice[k].file.hex, path, err));
         SGN_TRY(get_text(e, "seek_table_xxh3", i->slice[k].table.hex, sizeof i->slice[k].table.hex, path, err));
         i->slice[k].bytes = (uint64_t)bytes;
         i->bytes += (uint64_t)bytes;

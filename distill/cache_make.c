@@ -350,8 +350,10 @@ static sgn_status list_slices(maker *m, sgn_cache_info *info, sgn_error *err) {
         if (s == SGN_OK) s = sgn_frames_open(&f, path.s, windows + 1, most, err);
         if (s == SGN_OK) s = sgn_frames_read(&f, m->decoder, windows, m->packed, summary, err);
         if (s == SGN_OK) s = sgn_cache_summary_unpack(&m->job, k, summary, f.size[windows], &entropy, path.s, err);
+        if (s == SGN_OK) s = sgn_digest_file(path.s, &info->slice[k].file, NULL, err);
         if (s != SGN_OK) break;
-        info->slice[k] = (sgn_cache_slice){ f.file.size, f.table };
+        info->slice[k].bytes = f.file.size;
+        info->slice[k].table = f.table;
         info->bytes += f.file.size;
         info->entropy += entropy / (double)m->job.windows;
     }

@@ -34,8 +34,7 @@ static sgn_status open_checked(const sgn_cache *c, uint64_t slice, sgn_frames *f
     if (size != want->bytes)
         SGN_FAIL(err, SGN_FORMAT, "%s: has %" PRIu64 " bytes, " SGN_CACHE_JSON " says %" PRIu64 "; copy it again, or remove it and "
                  SGN_CACHE_JSON " and run 'signum teacher-cache' again", path.s, size, want->bytes);
-    SGN_FAIL(err, SGN_FORMAT, "%s: offset %" PRIu64 ": the seek table's digest is not the one in " SGN_CACHE_JSON, path.s,
-             size - (SGN_CACHE_SUMMARY < size ? SGN_CACHE_SUMMARY : 0));
+    SGN_FAIL(err, SGN_FORMAT, "%s: the digest of its seek table is not the one in " SGN_CACHE_JSON, path.s);
 }
 
 /* Sizes at once, so that a missing or shortened slice is no surprise hours later. */
@@ -156,6 +155,11 @@ static sgn_status verify_slice(sgn_cache *c, uint64_t slice, sgn_cache_record *r
         sum += entropy;
     }
     SGN_TRY(get_slice(c, slice, &f, err));
+    sgn_digest d;
+    SGN_TRY(sgn_digest_file(f->file.path.s, &d, NULL, err));
+    if (strcmp(d.hex, c->info.slice[slice].file.hex) != 0)
+        SGN_FAIL(err, SGN_FORMAT, "%s: its contents have changed: digest %s, " SGN_CACHE_JSON " says %s", f->file.path.s, d.hex,
+                 c->info.slice[slice].file.hex);
     SGN_TRY(sgn_frames_read(f, c->decoder, (uint32_t)windows, c->packed, c->record, err));
     SGN_TRY(sgn_cache_summary_unpack(j, slice, c->record, f->size[windows], &said, f->file.path.s, err));
     if (said != sum) SGN_FAIL(err, SGN_FORMAT, "%s: its summary says entropy %.17g, its records %.17g", f->file.path.s, said, sum);
