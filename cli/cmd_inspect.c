@@ -313,6 +313,7 @@ static sgn_status describe(const values *v, const char *path, sgn_json *j, sgn_e
     set_text(j, "path", path);
     if (!sgn_file_exists(path)) SGN_FAIL(err, SGN_IO, "%s is not there", path);
     if (!sgn_is_directory(path)) return describe_file(v, path, j, err);
+    if (inside(path, "cache.json", &found)) return sgn_inspect_cache(path, v->verify, j, err);
     if (inside(path, "shards.json", &found)) {
         set_text(j, "what", "a shard set");
         return describe_set(v, path, NULL, j, err);

@@ -12,6 +12,8 @@
 sgn_status sgn_inspect_arrays(const char *file, const sgn_model_config *config, bool stats, sgn_json *list, sgn_error *err);
 /* Texts attached to an archive under these keys (the last NULL), into `out`; those that it has. */
 sgn_status sgn_inspect_notes(const char *file, const char *const *keys, sgn_json *out, sgn_error *err);
+/* A cache of a teacher; `verifies` reads all of it. */
+sgn_status sgn_inspect_cache(const char *directory, bool verifies, sgn_json *j, sgn_error *err);
 /* For people: values as "key  value", lists of objects as rows. */
 void       sgn_inspect_print(const sgn_json *object);
 

@@ -72,7 +72,7 @@ void sgn_frames_writer_abandon(sgn_frames_writer *w) {
 
 static size_t table_size(uint32_t count) { return SGN_SEEK_HEAD + (size_t)count * SGN_SEEK_ENTRY + SGN_SEEK_FOOT; }
 
-static sgn_status make_room(sgn_frames *f, uint32_t count, const char *path, sgn_error *err) {
+sgn_status sgn_frames_reserve(sgn_frames *f, uint32_t count, const char *path, sgn_error *err) {
     if (count <= f->room) return SGN_OK;
     sgn_frames_free(f);
     f->offset = malloc(((size_t)count + 1) * sizeof *f->offset);
@@ -123,7 +123,7 @@ static sgn_status read_table(sgn_frames *f, uint32_t count, size_t most, sgn_err
 
 sgn_status sgn_frames_open(sgn_frames *f, const char *path, uint32_t count, size_t most, sgn_error *err) {
     sgn_frames_close(f);
-    SGN_TRY(make_room(f, count, path, err));
+    SGN_TRY(sgn_frames_reserve(f, count, path, err));
     SGN_TRY(sgn_reader_open(&f->file, path, err));
     const sgn_status s = read_table(f, count, most, err);
     if (s != SGN_OK) sgn_frames_close(f);

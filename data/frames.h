@@ -26,6 +26,8 @@ typedef struct {               /* start zeroed */
     uint8_t   *raw;            /* the seek table as read */
     uint32_t   room;           /* frames that the arrays have room for: kept from file to file */
 } sgn_frames;
+/* So that opening files of at most `count` frames allocates nothing; `path` is for the message. */
+sgn_status sgn_frames_reserve(sgn_frames *f, uint32_t count, const char *path, sgn_error *err);
 /* Of `count` frames of at most `most` bytes each. Closes what was open before. */
 sgn_status sgn_frames_open(sgn_frames *f, const char *path, uint32_t count, size_t most, sgn_error *err);
 void       sgn_frames_close(sgn_frames *f);            /* the file; arrays stay for the next */

@@ -68,6 +68,8 @@ static sgn_status open_cache(sgn_cache *c, const char *directory, sgn_error *err
         SGN_FAIL(err, SGN_CONFIG, "%s: is not finished: %" PRIu64 " of %" PRIu64 " slices are there; run the 'signum teacher-cache' that "
                  "began it again", directory, count_slices(directory), sgn_cache_slices(&c->info.job));
     SGN_TRY(check_sizes(c, err));
+    for (uint64_t i = 0; i < OPEN_SLICES && i < sgn_cache_slices(&c->info.job); i++)
+        SGN_TRY(sgn_frames_reserve(&c->open[i].frames, (uint32_t)c->info.job.slice_windows + 1, directory, err));
     c->most = sgn_cache_record_most(&c->info.job);
     if (c->most < SGN_CACHE_SUMMARY) c->most = SGN_CACHE_SUMMARY;
     c->packed_room = sgn_frame_bound(c->most);
