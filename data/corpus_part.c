@@ -1,4 +1,4 @@
-/* Text is gathered in slabs of some 256 KiB. While the slabs of one round are encoded in parallel, those of
+/* Text is gathered in slabs of some 128 to 256 KiB. While the slabs of one round are encoded in parallel, those of
  * the next are read; then the ids are written in order: the result does not depend on the number of threads.
  *
  * SPDX-License-Identifier: MIT */
@@ -18,7 +18,7 @@
 #include "data/raw_ids.h"
 #include "data/utf8.h"
 
-enum { SLABS = 64, SLAB_BYTES = 256 << 10, SLAB_PIECES = 1024 };
+enum { SLABS = 64, FIRST_SLABS = 8, SLAB_BYTES = 128 << 10, SLAB_PIECES = 1024 };
 
 typedef struct {                           /* as read: text, given ids or lines of JSON */
     size_t      text_end, given_end;       /* in the slab's text and given; it begins where the one before ends */
@@ -90,9 +90,9 @@ static sgn_status add_piece(slab *s, const sgn_text_part *p, sgn_error *err) {
     return SGN_OK;
 }
 
-static sgn_status gather(worker *w, round *r, sgn_error *err) {
+static sgn_status gather(worker *w, round *r, int slabs, sgn_error *err) {
     r->used = 0;
-    for (r->more = true; r->more && r->used < SLABS; r->used++) {
+    for (r->more = true; r->more && r->used < slabs; r->used++) {
         slab *s = &r->slabs[r->used];
         s->size = s->given.count = 0;
         s->count = 0;
@@ -195,7 +195,7 @@ static void gather_next(void *ctx, int64_t begin, int64_t end) {
     (void)begin, (void)end;
     const duty *d = ctx;
     d->next->error = (sgn_error){ 0 };
-    d->next->status = gather(d->w, d->next, &d->next->error);
+    d->next->status = gather(d->w, d->next, SLABS, &d->next->error);
 }
 
 /* --- writing -------------------------------------------------------------------------------------------- */
@@ -269,7 +269,7 @@ static sgn_status tell(worker *w, sgn_error *err) {
 
 static sgn_status run_rounds(worker *w, sgn_error *err) {
     round *now = &w->rounds[0], *next = &w->rounds[1];
-    SGN_TRY(gather(w, now, err));
+    SGN_TRY(gather(w, now, FIRST_SLABS, err));        /* nothing else can be done meanwhile */
     while (now->used) {
         duty d = { w, now, next };
         next->used = 0;
