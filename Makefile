@@ -57,6 +57,7 @@ $(B)/core/kernels/kernels_avx2.o:   SGN_CFLAGS += -mavx2 -mfma -mf16c
 $(B)/core/kernels/kernels_avx512.o: SGN_CFLAGS += -mavx2 -mfma -mf16c -mavx512f -mavx512bw -mavx512dq -mavx512vl
 endif
 $(B)/core/kernels/%.o: SGN_CFLAGS += -O3
+$(B)/data/shard_read.o: SGN_CFLAGS += -O3
 
 .PHONY: all lib clean
 all: signum

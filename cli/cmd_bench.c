@@ -7,12 +7,13 @@
 #include "core/gemm.h"
 #include "core/kernels/kernels.h"
 #include "core/parallel.h"
+#include "data/bench_shards.h"
 #include "core/products.h"
 #include "train/bench.h"
 
 typedef struct {
     int64_t     m, n, k, batch, seq, steps, threads;
-    const char *preset, *teacher, *code;
+    const char *preset, *teacher, *code, *data;
     bool        json;
 } values;
 
@@ -27,6 +28,7 @@ static const sgn_option options[] = {
     { "seq", SGN_OPTION_INT, offsetof(values, seq), "T", "step: tokens per window, default 256" },
     { "teacher", SGN_OPTION_WORD, offsetof(values, teacher), "WHO",
       "step: none, same (the shape in full precision, random weights) or a model; default none" },
+    { "data", SGN_OPTION_WORD, offsetof(values, data), "DIR", "shards: the set to read" },
     { "steps", SGN_OPTION_INT, offsetof(values, steps), "S", "step: how many are measured after one that is not, default 5" },
     { "threads", SGN_OPTION_INT, offsetof(values, threads), "N", "threads; default: as many as the process may use" },
     { "json", SGN_OPTION_FLAG, offsetof(values, json), NULL, "one line of JSON" },
@@ -183,6 +185,28 @@ static sgn_status step(const values *v, int argc, char **argv, sgn_error *err) {
     return SGN_OK;
 }
 
+/* --- shards ----------------------------------------------------------------------------------------- */
+
+static sgn_status shards(const values *v, sgn_error *err) {
+    sgn_shard_bench b;
+    if (!v->data) SGN_FAIL(err, SGN_CONFIG, "--data is missing; name the shard set to read");
+    SGN_TRY(sgn_bench_shards(v->data, UINT64_C(256) << 20, 5, &b, err));
+    if (!v->json) {
+        printf("%d shards opened in %.3f s\nread %.0f MB/s, zstd alone %.0f MB/s: %.2f of it (%.1f MB of ids)\n", b.shards, b.open_s,
+               b.read_mb_s, b.zstd_mb_s, b.ratio, 1e-6 * (double)b.bytes);
+        return SGN_OK;
+    }
+    sgn_json *j = sgn_json_new_object();
+    set_real(j, "read_mb_s", b.read_mb_s);
+    set_real(j, "zstd_mb_s", b.zstd_mb_s);
+    set_real(j, "ratio", b.ratio);
+    set_real(j, "open_s", b.open_s);
+    set_int(j, "bytes", (int64_t)b.bytes);
+    set_int(j, "tokens", (int64_t)b.tokens);
+    set_int(j, "shards", b.shards);
+    return sgn_print_json(j, 0, err);
+}
+
 static sgn_status run(int argc, char **argv, sgn_error *err) {
     values v = { .m = 1024, .n = 768, .k = 768, .batch = 4, .seq = 256, .steps = 5, .code = "binary", .preset = "tiny", .teacher = "none" };
     SGN_TRY(sgn_options_parse(options, &v, &argc, argv, err));
@@ -191,12 +215,13 @@ static sgn_status run(int argc, char **argv, sgn_error *err) {
     if (strcmp(argv[0], "step") == 0) return step(&v, argc - 1, argv + 1, err);
     SGN_TRY(sgn_words_expect(argc, argv, 1, 1, err));
     if (strcmp(argv[0], "gemm") == 0) return gemm(&v, err);
-    SGN_FAIL(err, SGN_CONFIG, "signum bench measures 'gemm' or 'step', not '%.80s'", argv[0]);
+    if (strcmp(argv[0], "shards") == 0) return shards(&v, err);
+    SGN_FAIL(err, SGN_CONFIG, "signum bench measures 'gemm', 'step' or 'shards', not '%.80s'", argv[0]);
 }
 
 const sgn_command sgn_command_bench = {
-    .name = "bench", .summary = "measure the binary product, or a training step",
-    .usage = "gemm | step [KEY=VALUE ...]", .options = options, .run = run,
+    .name = "bench", .summary = "measure the binary product, a training step, or reading shards",
+    .usage = "gemm | step [KEY=VALUE ...] | shards --data DIR", .options = options, .run = run,
     .example = "signum bench gemm --m 1024 --n 2048 --k 768 --threads 1\n"
                "signum bench step --preset fbi-130m --batch 4 --seq 256 --teacher same --json",
 };

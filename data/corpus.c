@@ -115,7 +115,7 @@ static sgn_status build(job *j, sgn_corpus_report *report, sgn_error *err) {
         if (!is_made(j, report))
             SGN_FAIL(err, SGN_IO, "%s: exists already, made from other inputs or settings; replace it (--replace) or choose another name",
                      j->out);
-        report->unchanged = true;
+        report->unchanged = j->work.finished = true;
         return SGN_OK;
     }
     j->counted = calloc((size_t)j->plan.parts, sizeof *j->counted);

@@ -281,11 +281,22 @@ static sgn_status save_all(merge *m, sgn_error *err) {
     return sgn_corpus_report_save(m->report, m->plan->digest.hex, path.s, err);
 }
 
+/* Built where the parts are, so that what a killed process leaves goes with them. */
+static sgn_status begin_stage(merge *m, const char *out, sgn_error *err) {
+    m->stage.replace = m->plan->options->replace;
+    SGN_TRY(sgn_path_set(&m->stage.final, err, "%s", out));
+    if (!m->stage.replace && sgn_file_exists(out)) SGN_FAIL(err, SGN_IO, "%s: exists already; remove it or choose another name", out);
+    for (size_t n = strlen(m->stage.final.s); n > 1 && m->stage.final.s[n - 1] == '/';) m->stage.final.s[--n] = '\0';
+    SGN_TRY(sgn_path_set(&m->stage.stage, err, "%s/merged", m->work->dir.s));
+    SGN_TRY(sgn_remove_tree(m->stage.stage.s, err));
+    return sgn_make_directories(m->stage.stage.s, err);
+}
+
 static sgn_status run(merge *m, const char *out, sgn_error *err) {
     m->ids = malloc(COPY * sizeof *m->ids);
     if (!m->ids) SGN_FAIL(err, SGN_NOMEM, "no memory to put parts together");
     SGN_TRY(begin_dedupe(m, err));
-    SGN_TRY(sgn_staging_begin(&m->stage, out, m->plan->options->replace, err));
+    SGN_TRY(begin_stage(m, out, err));
     for (int p = 0; p < m->plan->parts; p++) SGN_TRY(append_part(m, p, err));
     return save_all(m, err);
 }

@@ -48,14 +48,42 @@ static bool has_parts(const sgn_corpus_work *w) {
     return found;
 }
 
-/* The name goes first, so that nobody joins what is being removed. */
-static sgn_status remove_directory(sgn_corpus_work *w, sgn_error *err) {
+/* PARENT/.old-NAME-: what is being removed. */
+static sgn_status old_name(const sgn_corpus_work *w, const char *end, sgn_path *parent, sgn_path *out, sgn_error *err) {
     const char *slash = strrchr(w->dir.s, '/'), *base = slash ? slash + 1 : w->dir.s;
-    sgn_path old;
-    SGN_TRY(sgn_path_set(&old, err, "%.*s.old-%s-%ld", (int)(base - w->dir.s), w->dir.s, base, (long)getpid()));
+    SGN_TRY(sgn_path_set(parent, err, "%.*s", slash ? (int)(base - w->dir.s) : 2, slash ? w->dir.s : "./"));
+    return sgn_path_set(out, err, ".old-%s-%s", base, end);
+}
+
+/* Also while another process removes it. */
+static sgn_status remove_whole(const char *path, sgn_error *err) {
+    for (int i = 0; i < ATTEMPTS && sgn_file_exists(path); i++) SGN_TRY(sgn_remove_tree(path, err));
+    return SGN_OK;
+}
+
+/* The name goes first, so that nobody joins what is being removed. */
+static sgn_status remove_directory(const sgn_corpus_work *w, sgn_error *err) {
+    char end[24];
+    sgn_path parent, name, old;
+    snprintf(end, sizeof end, "%ld", (long)getpid());
+    SGN_TRY(old_name(w, end, &parent, &name, err));
+    SGN_TRY(sgn_path_set(&old, err, "%s%s", parent.s, name.s));
     if (rename(w->dir.s, old.s) != 0 && errno != ENOENT)
         SGN_FAIL(err, SGN_IO, "%s: cannot rename away: %s", w->dir.s, strerror(errno));
-    return sgn_remove_tree(old.s, err);
+    return remove_whole(old.s, err);
+}
+
+/* What a process that died while it removed has left. */
+static void sweep_removed(const sgn_corpus_work *w) {
+    sgn_path parent, prefix, path;
+    char **names;
+    int count;
+    if (old_name(w, "", &parent, &prefix, NULL) != SGN_OK
+        || sgn_directory_list(parent.s, prefix.s, "", &names, &count, NULL) != SGN_OK)
+        return;
+    for (int i = 0; i < count; i++)
+        if (sgn_path_set(&path, NULL, "%s%s", parent.s, names[i]) == SGN_OK) (void)remove_whole(path.s, NULL);
+    sgn_names_free(names, count);
 }
 
 static bool alone(const sgn_corpus_work *w) { return flock(w->member, LOCK_EX | LOCK_NB) == 0; }
@@ -110,11 +138,12 @@ static sgn_status enter(sgn_corpus_work *w, const sgn_corpus_plan *plan, bool re
 }
 
 sgn_status sgn_corpus_work_join(sgn_corpus_work *w, const char *out, const sgn_corpus_plan *plan, bool restart, sgn_error *err) {
-    *w = (sgn_corpus_work){ .member = -1, .claim = -1 };
+    *w = (sgn_corpus_work){ .member = -1, .claim = -1, .finished = plan->stream };
     size_t n = strlen(out);
     while (n > 1 && out[n - 1] == '/') n--;
     if (plan->stream) SGN_TRY(sgn_path_set(&w->dir, err, "%.*s.parts-%ld", (int)n, out, (long)getpid()));
     else SGN_TRY(sgn_path_set(&w->dir, err, "%.*s.parts", (int)n, out));
+    sweep_removed(w);
     for (int i = 0; i < ATTEMPTS; i++) {
         bool again;
         SGN_TRY(enter(w, plan, restart, &again, err));
@@ -187,6 +216,6 @@ sgn_status sgn_corpus_work_remove(sgn_corpus_work *w, sgn_error *err) {
 void sgn_corpus_work_leave(sgn_corpus_work *w) {
     if (!w->dir.s[0]) return;
     drop(&w->claim);
-    if (w->member >= 0 && !sgn_corpus_work_gone(w) && !has_parts(w) && alone(w)) (void)remove_directory(w, NULL);
+    if (w->member >= 0 && !sgn_corpus_work_gone(w) && (w->finished || !has_parts(w)) && alone(w)) (void)remove_directory(w, NULL);
     drop(&w->member);
 }

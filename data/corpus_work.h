@@ -5,6 +5,7 @@
  *     part-00000.lock  held by the process that works on the part
  *     part-00000/      a finished part
  *     merge.lock       held by the process that makes OUT of the parts
+ *     merged           OUT before it has its name
  *
  * Locks are flock(2): they end with their process, however it ends.
  *
@@ -18,6 +19,7 @@
 typedef struct {               /* start zeroed, fds -1: sgn_corpus_work_leave sees to it */
     sgn_path dir;
     int      member, claim;    /* locks; -1: none */
+    bool     finished;         /* OUT is made: the parts are of no use */
 } sgn_corpus_work;
 
 typedef enum { SGN_PART_DONE, SGN_PART_MINE, SGN_PART_BUSY } sgn_part_state;
@@ -34,7 +36,7 @@ sgn_status sgn_corpus_work_claim_merge(sgn_corpus_work *w, sgn_part_state *state
 /* Another process has removed the directory: it made OUT of it. */
 bool       sgn_corpus_work_gone(const sgn_corpus_work *w);
 sgn_status sgn_corpus_work_remove(sgn_corpus_work *w, sgn_error *err);
-/* A directory that nobody else uses and that holds no finished part is removed. */
+/* A directory that nobody else uses is removed where it holds no finished part, or `finished` is set. */
 void       sgn_corpus_work_leave(sgn_corpus_work *w);
 
 #endif

@@ -16,6 +16,10 @@ small="model.dim=32 model.layers=1 model.heads=2 model.ffn=48 model.vocab=300 mo
 for teacher in none same; do
     $S bench step --preset tiny $small --batch 2 --seq 16 --steps 3 --threads 1 --teacher $teacher --json >"$D/$teacher"
 done
+for i in 1 2 3 4 5 6 7 8; do seq 1 20000; done >"$D/text.txt"
+$S tokenize "$D/text.txt" --tokenizer byte --shard-tokens 300000 --out "$D/data" >/dev/null
+$S bench shards --data "$D/data" --json >"$D/shards"
+$S bench shards --data "$D/data/train" | grep -q 'MB/s'
 python3 - "$D" <<'PY'
 import json, sys
 def line(name):
@@ -41,9 +45,12 @@ for name in 'none', 'same':
     assert abs(s['model_gflops'] / (s['tok_s'] * 6 * (4 * 32**2 + 3 * 32 * 48 + 300 * 32) * 1e-9) - 1) < 1e-9, s
     assert abs(s['sgemm_ratio'] * s['sgemm_gflops'] / s['model_gflops'] - 1) < 1e-9, s
     assert s['rss_mb'] > 1 and s['threads'] == 1 and s['isa'] and s['refresh_s'] > 0, s
+r = line('shards')
+assert r['read_mb_s'] > 0 and r['zstd_mb_s'] > 0 and 0 < r['ratio'] and r['open_s'] > 0, r
+assert r['tokens'] == 8 * 108894 + 1 and r['bytes'] == 2 * r['tokens'] and r['shards'] == 3, r
 assert line('same')['step_s']['teacher'] > line('none')['step_s']['teacher'], 'the teacher takes no time'
 PY
-ok "fields of gemm and step"
+ok "fields of gemm, step and shards"
 
 refuse() {   # pattern, command ...
     local pattern=$1 code=0
@@ -52,9 +59,10 @@ refuse() {   # pattern, command ...
     [ "$code" -eq 2 ] || fail "'$*' ended with $code: $(cat "$D/err")"
     grep -qE -- "$pattern" "$D/err" || fail "'$*' does not say /$pattern/: $(cat "$D/err")"
 }
-refuse "'gemm' or 'step'" $S bench speed
+refuse "'gemm', 'step' or 'shards'" $S bench speed
 refuse "--m is 0" $S bench gemm --m 0
 refuse "no signs '3:8'" $S bench gemm --code 3:8
+refuse "--data is missing" $S bench shards
 refuse "--steps is 0" $S bench step --steps 0
 refuse "model.vocab" $S bench step --preset tiny model.vocab=0 --steps 1
 ok "what it refuses"

@@ -2,6 +2,7 @@
 #include "text_files.h"
 #include <signal.h>
 #include <sys/resource.h>
+#include "core/digest.h"
 #include "core/parallel.h"
 #include "core/rng.h"
 #include "data/corpus.h"
@@ -162,6 +163,41 @@ static void threads_do_not_matter(void **state) {
     sgn_tokenizer_close(t);
 }
 
+/* Lines of JSON are read by many threads, a file after the other. */
+static void threads_do_not_matter_for_lines(void **state) {
+    (void)state;
+    sgn_error err;
+    sgn_corpus_report r;
+    sgn_tokenizer *t = bytes_tokenizer();
+    sgn_digest digest[2];
+    char name[512];
+    for (int f = 0; f < 2; f++) {
+        strcpy(name, check_path(f ? "lines.jsonl" : "more.jsonl"));
+        FILE *to = fopen(name, "w");
+        for (int i = 0; i < 40000 - 9000 * f; i++) {
+            fprintf(to, "{\"n\": %d, \"text\": \"line %d", i, i);
+            for (uint64_t k = sgn_rng_bits(4, 4, (uint64_t)i) % 100; k; k--) putc('a' + (int)(k % 26), to);
+            fputs(i % 1000 ? "\"}\n" : "\\u00e9\"}\r\n\n", to);
+        }
+        fclose(to);
+    }
+    const char *path[2] = { check_path("more.jsonl"), name };
+    for (int k = 0; k < 2; k++) {
+        sgn_threads_set(k ? 4 : 1);
+        const sgn_corpus_options o = { .inputs = path, .input_count = 2, .tokenizer = t, .replace = true, .shard_tokens = 700000, .valid = 0.1 };
+        check_ok(sgn_corpus_build(check_path("out"), &o, &r, &err), &err);
+        check_ok(sgn_digest_file(check_path("out/train/shards.json"), &digest[k], NULL, &err), &err);
+    }
+    assert_int_equal(r.documents, 71000);
+    assert_string_equal(digest[0].hex, digest[1].hex);
+    FILE *to = fopen(name, "a");
+    fputs("{\"text\": 1}\n", to);                /* found by whichever thread, named all the same */
+    fclose(to);
+    const sgn_corpus_options o = { .inputs = path, .input_count = 2, .tokenizer = t, .replace = true };
+    check_fails(sgn_corpus_build(check_path("out"), &o, &r, &err), SGN_FORMAT, &err, "lines.jsonl: line 31032: no text in field");
+    sgn_tokenizer_close(t);
+}
+
 static void given_ids(void **state) {
     (void)state;
     sgn_error err;
@@ -262,7 +298,8 @@ static void full_disk(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_document), cmocka_unit_test(every_fourth_document), cmocka_unit_test(uneven_documents),
-        cmocka_unit_test(threads_do_not_matter), cmocka_unit_test(given_ids), cmocka_unit_test(refusals),
+        cmocka_unit_test(threads_do_not_matter), cmocka_unit_test(threads_do_not_matter_for_lines),
+        cmocka_unit_test(given_ids), cmocka_unit_test(refusals),
         cmocka_unit_test(full_disk),
     };
     return check_run(tests);
