@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include "cli/bench_tokenizer.h"
 #include "cli/output.h"
 #include "core/gemm.h"
 #include "core/kernels/kernels.h"
@@ -13,7 +14,7 @@
 
 typedef struct {
     int64_t     m, n, k, batch, seq, steps, threads;
-    const char *preset, *teacher, *code, *data;
+    const char *preset, *teacher, *code, *data, *tokenizer, *file;
     bool        json;
 } values;
 
@@ -30,6 +31,8 @@ static const sgn_option options[] = {
       "step: none, same (the shape in full precision, random weights) or a model; default none" },
     { "data", SGN_OPTION_WORD, offsetof(values, data), "DIR", "shards: the set to read" },
     { "steps", SGN_OPTION_INT, offsetof(values, steps), "S", "step: how many are measured after one that is not, default 5" },
+    { "tokenizer", SGN_OPTION_WORD, offsetof(values, tokenizer), "T", "tokenizer: which, as for signum tokenize" },
+    { "file", SGN_OPTION_WORD, offsetof(values, file), "TEXT", "tokenizer: what it encodes, with one thread" },
     { "threads", SGN_OPTION_INT, offsetof(values, threads), "N", "threads; default: as many as the process may use" },
     { "json", SGN_OPTION_FLAG, offsetof(values, json), NULL, "one line of JSON" },
     { 0 },
@@ -216,12 +219,13 @@ static sgn_status run(int argc, char **argv, sgn_error *err) {
     SGN_TRY(sgn_words_expect(argc, argv, 1, 1, err));
     if (strcmp(argv[0], "gemm") == 0) return gemm(&v, err);
     if (strcmp(argv[0], "shards") == 0) return shards(&v, err);
-    SGN_FAIL(err, SGN_CONFIG, "signum bench measures 'gemm', 'step' or 'shards', not '%.80s'", argv[0]);
+    if (strcmp(argv[0], "tokenizer") == 0) return sgn_bench_tokenizer(v.tokenizer, v.file, v.json, err);
+    SGN_FAIL(err, SGN_CONFIG, "signum bench measures 'gemm', 'step', 'shards' or 'tokenizer', not '%.80s'", argv[0]);
 }
 
 const sgn_command sgn_command_bench = {
-    .name = "bench", .summary = "measure the binary product, a training step, or reading shards",
-    .usage = "gemm | step [KEY=VALUE ...] | shards --data DIR", .options = options, .run = run,
+    .name = "bench", .summary = "measure the binary product, a training step, reading shards, or a tokenizer",
+    .usage = "gemm | step [KEY=VALUE ...] | shards --data DIR | tokenizer --tokenizer T --file TEXT", .options = options, .run = run,
     .example = "signum bench gemm --m 1024 --n 2048 --k 768 --threads 1\n"
                "signum bench step --preset fbi-130m --batch 4 --seq 256 --teacher same --json",
 };

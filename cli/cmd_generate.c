@@ -112,6 +112,7 @@ static sgn_status generate(generation *g, sgn_error *err) {
     if (v->tokens < 1) return SGN_OK;
     SGN_TRY(read_tokens(g, g->ids.id, (int64_t)g->given, &hidden, err));
     const double begin = now();
+    g->decoder.begun = true;                       /* the prompt has begun the text */
     for (int64_t i = 0; i < v->tokens; i++) {
         sgn_runtime_logits(g->runtime, hidden, g->logits);
         const int32_t id = sgn_sample(&s, g->logits, (uint64_t)i, g->candidates);

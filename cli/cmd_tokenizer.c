@@ -18,7 +18,7 @@ enum { SAMPLE = 4 << 20 };     /* bytes of text on which a new vocabulary is tri
 typedef struct {
     const char *tokenizer, *out, *field;
     int64_t     vocab, limit, min_count, threads;
-    bool        json, specials;
+    bool        json, specials, texts;
 } values;
 
 static const sgn_option options[] = {
@@ -28,8 +28,9 @@ static const sgn_option options[] = {
     { "min-count", SGN_OPTION_INT, offsetof(values, min_count), "N", "train: merge no pair that is rarer (default 2)" },
     { "field", SGN_OPTION_WORD, offsetof(values, field), "NAME", "train: the text of a jsonl object (default text)" },
     { "tokenizer", SGN_OPTION_WORD, offsetof(values, tokenizer), "T",
-      "encode, decode: a tokenizer.json, a directory that holds one, or byte" },
-    { "specials", SGN_OPTION_FLAG, offsetof(values, specials), NULL, "decode: special tokens by their names" },
+      "encode, decode: a tokenizer.json, tokenizer.model, tokenizer.bin, .gguf, a directory that holds one, or byte" },
+    { "texts", SGN_OPTION_FLAG, offsetof(values, texts), NULL, "encode: WORDS are files as for tokenize; a line of ids for each document" },
+    { "specials", SGN_OPTION_FLAG, offsetof(values, specials), NULL, "encode, decode: special tokens by their names" },
     { "threads", SGN_OPTION_INT, offsetof(values, threads), "N", "0: as many as the process may use (default)" },
     { "json", SGN_OPTION_FLAG, offsetof(values, json), NULL, "print JSON" },
     { 0 },
@@ -62,7 +63,7 @@ static sgn_status try_out(const sgn_tokenizer *t, const char *const *files, int 
     while (s == SGN_OK && bytes < SAMPLE && (s = sgn_text_next(text, &part, &more, err)) == SGN_OK && more) {
         if (!part.text) continue;
         ids.count = 0;
-        s = sgn_tokenizer_encode(t, part.text, part.size, &ids, err);
+        s = sgn_tokenizer_encode_as(t, part.text, part.size, part.first ? 0 : SGN_ENCODE_CONTINUES, &ids, err);
         bytes += part.size;
         tokens += ids.count;
     }
@@ -126,21 +127,52 @@ static sgn_status words_or_input(int count, char **words, char **out, size_t *si
     SGN_FAIL(err, SGN_IO, "standard input could not be read");
 }
 
+static void print_ids(const sgn_ids *ids, bool last) {
+    for (size_t i = 0; i < ids->count; i++) printf("%s%d", i ? " " : "", ids->id[i]);
+    if (last) putchar('\n');
+    else if (ids->count) putchar(' ');
+}
+
+/* A line for each document of the files. */
+static sgn_status encode_texts(const values *v, const sgn_tokenizer *t, int count, char **files, sgn_error *err) {
+    sgn_text *text;
+    sgn_ids ids = { 0 };
+    bool more = true;
+    SGN_TRY(sgn_text_open(&text, (const char *const *)files, count, &(sgn_text_options){ .field = v->field }, err));
+    sgn_status s = SGN_OK;
+    while (s == SGN_OK) {
+        sgn_text_part part;
+        s = sgn_text_next(text, &part, &more, err);
+        if (s != SGN_OK || !more) break;
+        const unsigned flags = (part.first ? 0 : SGN_ENCODE_CONTINUES) | (v->specials ? SGN_ENCODE_SPECIALS : 0);
+        ids.count = 0;
+        if (part.text) s = sgn_tokenizer_encode_as(t, part.text, part.size, flags, &ids, err);
+        if (s == SGN_OK) print_ids(&ids, part.last);
+    }
+    sgn_ids_free(&ids);
+    sgn_text_close(text);
+    return s;
+}
+
 static sgn_status encode(const values *v, int count, char **words, sgn_error *err) {
     sgn_tokenizer *t;
     sgn_ids ids = { 0 };
     char *text = NULL;
     size_t size;
     SGN_TRY(sgn_tokenizer_open(&t, v->tokenizer, err));
+    if (v->texts) {
+        const sgn_status s = encode_texts(v, t, count, words, err);
+        sgn_tokenizer_close(t);
+        return s;
+    }
     sgn_status s = words_or_input(count, words, &text, &size, err);
-    if (s == SGN_OK) s = sgn_tokenizer_encode(t, text, size, &ids, err);
+    if (s == SGN_OK) s = sgn_tokenizer_encode_as(t, text, size, v->specials ? SGN_ENCODE_SPECIALS : 0, &ids, err);
     if (s == SGN_OK && v->json) {
         sgn_json *j = sgn_json_new_array();
         for (size_t i = 0; i < ids.count; i++) sgn_json_append(j, sgn_json_new_int(ids.id[i]));
         s = sgn_print_json(j, 0, err);
     } else if (s == SGN_OK) {
-        for (size_t i = 0; i < ids.count; i++) printf("%s%d", i ? " " : "", ids.id[i]);
-        putchar('\n');
+        print_ids(&ids, true);
     }
     free(text);
     sgn_ids_free(&ids);

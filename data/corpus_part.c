@@ -143,7 +143,7 @@ static sgn_status encode_part(const worker *w, slab *s, const sgn_text_part *p, 
         bytes = t ? sgn_tokenizer_text_bytes(t, s->ids.id + before, p->count) : 0;
     } else {
         if (!t) SGN_FAIL(err, SGN_CONFIG, "%s: holds text, and no tokenizer was given", p->file);
-        SGN_TRY(sgn_tokenizer_encode(t, p->text, p->size, &s->ids, err));
+        SGN_TRY(sgn_tokenizer_encode_as(t, p->text, p->size, p->first ? 0 : SGN_ENCODE_CONTINUES, &s->ids, err));
         s->invalid += sgn_utf8_invalid(p->text, p->size);
         SGN_TRY(sgn_ids_reserve(&s->ids, 1, err));
         if (p->last && w->plan->eot >= 0) s->ids.id[s->ids.count++] = w->plan->eot;
