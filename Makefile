@@ -97,7 +97,7 @@ $(B)/tests/fuzz/%_fuzz: $(B)/tests/fuzz/%_fuzz.o $(FUZZ_OBJ) $(LIB)
 PACKAGES      := make clang libomp-dev libopenblas-pthread-dev libhdf5-dev libzstd-dev zlib1g-dev \
                  libyaml-dev libjansson-dev libxxhash-dev libpcre2-dev libutf8proc-dev
 PACKAGES_demo  := $(PACKAGES) bible-kjv
-PACKAGES_check := $(PACKAGES) gcc libcmocka-dev zstd hdf5-tools python3 python3-numpy python3-h5py
+PACKAGES_check := $(PACKAGES) gcc libcmocka-dev zstd hdf5-tools python3 python3-numpy python3-h5py python3-sentencepiece
 PACKAGES_check-long := $(PACKAGES_check) libclang-rt-dev python3-torch
 PACKAGES_fuzz  := $(PACKAGES) libclang-rt-dev
 

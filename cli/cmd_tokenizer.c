@@ -12,6 +12,8 @@
 #include "core/file.h"
 #include "core/parallel.h"
 #include "data/bpe_train.h"
+#include "data/spm.h"
+#include "data/tokenizer_kind.h"
 
 enum { SAMPLE = 4 << 20 };     /* bytes of text on which a new vocabulary is tried */
 
@@ -23,7 +25,7 @@ typedef struct {
 
 static const sgn_option options[] = {
     { "vocab", SGN_OPTION_INT, offsetof(values, vocab), "N", "train: ids wanted, 256 bytes and <|endoftext|> included" },
-    { "out", SGN_OPTION_WORD, offsetof(values, out), "FILE", "train: the tokenizer.json to write" },
+    { "out", SGN_OPTION_WORD, offsetof(values, out), "FILE", "train, convert: the tokenizer.json to write, or convert: a .model" },
     { "limit", SGN_OPTION_INT, offsetof(values, limit), "BYTES", "train: learn from so much text; 0: all (default)" },
     { "min-count", SGN_OPTION_INT, offsetof(values, min_count), "N", "train: merge no pair that is rarer (default 2)" },
     { "field", SGN_OPTION_WORD, offsetof(values, field), "NAME", "train: the text of a jsonl object (default text)" },
@@ -218,6 +220,23 @@ static sgn_status decode(const values *v, int count, char **words, sgn_error *er
     return s;
 }
 
+static sgn_status convert(const values *v, int count, char **words, sgn_error *err) {
+    sgn_tokenizer *t;
+    SGN_TRY(sgn_words_expect(count, words, 0, 0, err));
+    if (!v->out) SGN_FAIL(err, SGN_CONFIG, "--out is missing; name the tokenizer.json or .model to write");
+    SGN_TRY(sgn_tokenizer_open(&t, v->tokenizer, err));
+    const sgn_status s = sgn_tokenizer_save(t, v->out, err);
+    sgn_tokenizer_close(t);
+    return s;
+}
+
+/* "BPE, byte fallback, identity, a space before the text": what a SentencePiece model says beside its pieces. */
+static void describe_spm(const sgn_spm *m, char *out, size_t size) {
+    snprintf(out, size, "%s, %s, normalization %s%s%s%s", m->unigram ? "Unigram" : "BPE", m->byte_fallback ? "byte fallback" : "unknown piece",
+             m->normalizer, m->charsmap ? "" : " (text stays as it is)", m->dummy_prefix ? ", a space before the text" : "",
+             m->squeeze ? ", runs of spaces become one" : "");
+}
+
 static sgn_status info(const values *v, int count, char **words, sgn_error *err) {
     sgn_tokenizer *t;
     SGN_TRY(sgn_words_expect(count, words, 0, 1, err));
@@ -232,6 +251,9 @@ static sgn_status info(const values *v, int count, char **words, sgn_error *err)
         specials += special;
         if (!special && n > longest) longest = n;
     }
+    const sgn_spm *spm = sgn_tokenizer_vocabulary(t)->spm;
+    char how[160] = "";
+    if (spm) describe_spm(spm, how, sizeof how);
     sgn_status s = SGN_OK;
     if (v->json) {
         sgn_json *j = sgn_json_new_object();
@@ -239,12 +261,21 @@ static sgn_status info(const values *v, int count, char **words, sgn_error *err)
         sgn_json_set(j, "vocab", sgn_json_new_int(vocab));
         sgn_json_set(j, "specials", sgn_json_new_int(specials));
         sgn_json_set(j, "endoftext", sgn_json_new_int(sgn_tokenizer_eot(t)));
+        sgn_json_set(j, "bos", sgn_json_new_int(sgn_tokenizer_bos(t)));
+        sgn_json_set(j, "eos", sgn_json_new_int(sgn_tokenizer_eos(t)));
+        if (spm) sgn_json_set(j, "sentencepiece", sgn_json_new_string(how));
         sgn_json_set(j, "longest_piece", sgn_json_new_int((int64_t)longest));
         sgn_json_set(j, "hash", sgn_json_new_string(sgn_tokenizer_hash(t)));
         s = sgn_print_json(j, 2, err);
     } else {
         printf("%s: a %s tokenizer\n  %d ids, %d of them special; end of text: %d\n  longest piece: %zu bytes\n  hash %s\n", where,
                sgn_tokenizer_kind_name(t), vocab, specials, sgn_tokenizer_eot(t), longest, sgn_tokenizer_hash(t));
+        if (spm) printf("  SentencePiece %s\n", how);
+        for (int32_t i = 0, shown = 0; i < vocab && shown < 16; i++)
+            if (sgn_tokenizer_is_special(t, i)) {
+                const char *piece = sgn_tokenizer_piece(t, i, &n);
+                printf("  %d %.*s%s\n", i, (int)n, piece, ++shown == 16 && specials > 16 ? " ..." : "");
+            }
     }
     sgn_tokenizer_close(t);
     return s;
@@ -258,15 +289,17 @@ static sgn_status run(int argc, char **argv, sgn_error *err) {
     const char *what = argv[0];
     if (strcmp(what, "train") == 0) return train(&v, argc - 1, argv + 1, err);
     if (strcmp(what, "info") == 0 && (argc > 1 || v.tokenizer)) return info(&v, argc - 1, argv + 1, err);
-    const bool known = strcmp(what, "encode") == 0 || strcmp(what, "decode") == 0 || strcmp(what, "info") == 0;
-    if (!known) SGN_FAIL(err, SGN_CONFIG, "'%.40s' is not train, encode, decode or info", what);
+    const bool known = strcmp(what, "encode") == 0 || strcmp(what, "decode") == 0 || strcmp(what, "info") == 0
+                       || strcmp(what, "convert") == 0;
+    if (!known) SGN_FAIL(err, SGN_CONFIG, "'%.40s' is not train, encode, decode, convert or info", what);
     if (!v.tokenizer) SGN_FAIL(err, SGN_CONFIG, "--tokenizer is missing; name a tokenizer.json, a directory that holds one, or byte");
+    if (what[0] == 'c') return convert(&v, argc - 1, argv + 1, err);
     return what[0] == 'e' ? encode(&v, argc - 1, argv + 1, err) : decode(&v, argc - 1, argv + 1, err);
 }
 
 const sgn_command sgn_command_tokenizer = {
     .name = "tokenizer", .summary = "learn a byte-level BPE vocabulary from text, or use one",
-    .usage = "train FILES --vocab N --out FILE | encode|decode --tokenizer T [WORDS] | info T", .options = options, .run = run,
+    .usage = "train FILES --vocab N --out FILE | encode|decode --tokenizer T [WORDS] | convert --tokenizer T --out FILE | info T", .options = options, .run = run,
     .example = "signum tokenizer train books/ --vocab 4096 --out tokenizer.json\n"
                "signum tokenizer encode --tokenizer tokenizer.json In the beginning",
 };

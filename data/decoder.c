@@ -26,8 +26,9 @@ sgn_status sgn_decoder_put(sgn_decoder *d, const sgn_tokenizer *t, int32_t id,
         SGN_FAIL(err, SGN_FORMAT, "token id %d: the vocabulary ends at %d", id, sgn_tokenizer_vocab(t) - 1);
     if (sgn_tokenizer_is_special(t, id) && !d->specials) more = 0;
     if (more && !d->begun) {
-        for (int32_t k = sgn_tokenizer_leading_spaces(t); k > 0 && more && *piece == ' '; k--) piece++, more--;
-        d->begun = true;
+        const int32_t spaces = sgn_tokenizer_leading_spaces(t, id);
+        for (int32_t k = spaces; k > 0 && more && *piece == ' '; k--) piece++, more--;
+        d->begun = more > 0 || spaces < INT32_MAX;
     }
     if (d->size + more > d->room) {
         const size_t room = 2 * (d->size + more) + 64;

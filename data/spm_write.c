@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <stdlib.h>
 #include <string.h>
+#include "core/file.h"
 #include "data/protobuf.h"
 #include "data/spm.h"
 
@@ -60,4 +61,14 @@ sgn_status sgn_spm_write(const sgn_vocabulary *v, uint8_t **out, size_t *size, s
     free(w.data);
     *out = NULL;
     SGN_FAIL(err, SGN_NOMEM, "no memory to write a model of %d pieces", v->count);
+}
+
+sgn_status sgn_vocabulary_save_model(const sgn_vocabulary *v, const char *path, sgn_error *err) {
+    if (!v->spm) SGN_FAIL(err, SGN_UNSUPPORTED, "%s: only a SentencePiece tokenizer can be written as a model; write a tokenizer.json", path);
+    uint8_t *data;
+    size_t size;
+    SGN_TRY(sgn_spm_write(v, &data, &size, err));
+    const sgn_status s = sgn_file_write(path, data, size, err);
+    free(data);
+    return s;
 }

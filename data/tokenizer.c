@@ -114,7 +114,9 @@ void sgn_tokenizer_close(sgn_tokenizer *t) {
 }
 
 sgn_status sgn_tokenizer_save(const sgn_tokenizer *t, const char *path, sgn_error *err) {
-    return sgn_vocabulary_save(&t->vocabulary, path, err);
+    const size_t n = strlen(path);
+    const bool model = n >= 6 && strcmp(path + n - 6, ".model") == 0;
+    return model ? sgn_vocabulary_save_model(&t->vocabulary, path, err) : sgn_vocabulary_save(&t->vocabulary, path, err);
 }
 
 /* --- encode: an encoder is taken from the idle ones and given back ------------------------------ */
@@ -171,7 +173,9 @@ int32_t sgn_tokenizer_vocab(const sgn_tokenizer *t) { return t->vocabulary.count
 int32_t sgn_tokenizer_eot(const sgn_tokenizer *t) { return t->eot; }
 int32_t sgn_tokenizer_bos(const sgn_tokenizer *t) { return t->vocabulary.bos - 1; }
 int32_t sgn_tokenizer_eos(const sgn_tokenizer *t) { return t->vocabulary.eos - 1; }
-int32_t sgn_tokenizer_leading_spaces(const sgn_tokenizer *t) { return t->decoding.spaces; }
+int32_t sgn_tokenizer_leading_spaces(const sgn_tokenizer *t, int32_t id) {
+    return id == t->decoding.keeps - 1 ? 0 : t->decoding.spaces;
+}
 const char *sgn_tokenizer_hash(const sgn_tokenizer *t) { return t->hash.hex; }
 const sgn_vocabulary *sgn_tokenizer_vocabulary(const sgn_tokenizer *t) { return &t->vocabulary; }
 

@@ -27,7 +27,7 @@ void       sgn_ids_free(sgn_ids *ids);
  * tokenizer.model, llama2.c's tokenizer.bin, a GGUF file, or a directory that holds one (in this order). */
 sgn_status  sgn_tokenizer_open(sgn_tokenizer **t, const char *where, sgn_error *err);
 void        sgn_tokenizer_close(sgn_tokenizer *t);
-sgn_status  sgn_tokenizer_save(const sgn_tokenizer *t, const char *path, sgn_error *err);  /* a tokenizer.json */
+sgn_status  sgn_tokenizer_save(const sgn_tokenizer *t, const char *path, sgn_error *err);  /* a tokenizer.json; *.model: SentencePiece's format */
 
 const char *sgn_tokenizer_kind_name(const sgn_tokenizer *t);       /* "byte", "bpe", "spm" */
 int32_t     sgn_tokenizer_vocab(const sgn_tokenizer *t);           /* number of ids, specials included */

@@ -14,7 +14,8 @@ enum { SGN_ENCODE_LATER = 4 };
 typedef struct {
     const char     *bytes;     /* id decodes to bytes[start[id] .. start[id+1]), perhaps none */
     const uint32_t *start;     /* (count + 1); NULL: to its piece */
-    int32_t         spaces;    /* so many spaces, where there are, fall off the beginning of a text */
+    int32_t         spaces;    /* so many spaces, where there are, fall off the beginning of a text; INT32_MAX: all */
+    int32_t         keeps;     /* id + 1 of a piece from which none fall; 0: there is none */
 } sgn_decoding;
 
 typedef struct {
@@ -37,6 +38,6 @@ const sgn_tokenizer_kind *sgn_tokenizer_kind_at(int i);        /* NULL past the 
 /* A tokenizer of a vocabulary, which it takes over, also where it fails. */
 sgn_status sgn_tokenizer_from(sgn_tokenizer **t, sgn_vocabulary *v, const char *where, sgn_error *err);
 const sgn_vocabulary *sgn_tokenizer_vocabulary(const sgn_tokenizer *t);
-int32_t sgn_tokenizer_leading_spaces(const sgn_tokenizer *t);      /* sgn_decoding's */
+int32_t sgn_tokenizer_leading_spaces(const sgn_tokenizer *t, int32_t id);  /* that fall off a text that begins with this id */
 
 #endif

@@ -62,5 +62,7 @@ sgn_status sgn_vocabulary_open(sgn_vocabulary *v, const char *path, sgn_error *e
 /* As a Hugging Face tokenizer.json: byte-level BPE. */
 sgn_status sgn_vocabulary_load(sgn_vocabulary *v, const char *path, sgn_error *err);
 sgn_status sgn_vocabulary_save(const sgn_vocabulary *v, const char *path, sgn_error *err);
+/* As a tokenizer.model, which only a SentencePiece model can be. */
+sgn_status sgn_vocabulary_save_model(const sgn_vocabulary *v, const char *path, sgn_error *err);
 
 #endif

@@ -127,7 +127,7 @@ def main():
         print(f"SKIPPED: {llama} is not there")
     if "train" in sys.argv[3:]:
         models += trained(scratch)
-    wrong = sum(check(signum, m, docs, path) for m in models)
+    wrong = sum(check(signum, m, docs, path) + saved(signum, m, scratch) for m in models)
     sys.exit(wrong > 0)
 
 
