@@ -6,7 +6,8 @@
 #include "data/loader.h"
 #include "distill/cache.h"
 
-enum { OPEN_SLICES = 16 };
+/* zstd: a frame and its entry in the seek table take 21 bytes at least, a block of 128 KiB takes 4. */
+enum { OPEN_SLICES = 16, FRAME_LEAST = 21, ZSTD_RATIO = 1 << 15 };
 
 typedef struct {
     sgn_frames frames;
@@ -68,10 +69,14 @@ static sgn_status open_cache(sgn_cache *c, const char *directory, sgn_error *err
         SGN_FAIL(err, SGN_CONFIG, "%s: is not finished: %" PRIu64 " of %" PRIu64 " slices are there; run the 'signum teacher-cache' that "
                  "began it again", directory, count_slices(directory), sgn_cache_slices(&c->info.job));
     SGN_TRY(check_sizes(c, err));
-    for (uint64_t i = 0; i < OPEN_SLICES && i < sgn_cache_slices(&c->info.job); i++)
-        SGN_TRY(sgn_frames_reserve(&c->open[i].frames, (uint32_t)c->info.job.slice_windows + 1, directory, err));
     c->most = sgn_cache_record_most(&c->info.job);
     if (c->most < SGN_CACHE_SUMMARY) c->most = SGN_CACHE_SUMMARY;
+    const uint64_t windows = sgn_cache_slice_windows(&c->info.job, 0), bytes = c->info.slice[0].bytes;
+    if (windows > bytes / FRAME_LEAST || c->most / ZSTD_RATIO > bytes)
+        SGN_FAIL(err, SGN_FORMAT, "%s/" SGN_CACHE_JSON ": slices[0]: %" PRIu64 " records of up to %zu bytes cannot be in %" PRIu64 " bytes",
+                 directory, windows, c->most, bytes);
+    for (uint64_t i = 0; i < OPEN_SLICES && i < sgn_cache_slices(&c->info.job); i++)
+        SGN_TRY(sgn_frames_reserve(&c->open[i].frames, (uint32_t)windows + 1, directory, err));
     c->packed_room = sgn_frame_bound(c->most);
     c->packed = malloc(c->packed_room);
     c->record = malloc(c->most);

@@ -137,8 +137,8 @@ static sgn_status unpack_samples(const sgn_cache_job *j, const uint8_t *in, size
         SGN_FAIL(err, SGN_FORMAT, "%s: has %zu bytes for %" PRIu64 " ids", where, size, all);
     for (int64_t t = 0; t < j->seq; t++) {
         const int64_t n = get16(in + 2 * t);
-        int64_t drawn = 0, before = j->count;
-        for (int64_t i = 0; i < n && i < j->count; i++, id += width, times += each) {
+        int64_t drawn = 0, before = j->count, i = 0;
+        for (; i < n && i < j->count; i++, id += width, times += each) {
             const int64_t count = each == 2 ? get16(times) : *times;
             SGN_TRY(check_id(j, get_id(id, width), t, where, err));
             if (count < 1 || count > before) break;
@@ -147,9 +147,10 @@ static sgn_status unpack_samples(const sgn_cache_job *j, const uint8_t *in, size
             r->weight[t * j->count + i] = (float)count / (float)j->count;
             drawn += count;
         }
-        if (drawn != j->count)
-            SGN_FAIL(err, SGN_FORMAT, "%s: position %" PRId64 ": samples are %" PRId64 ", %" PRId64 " were drawn", where, t, drawn, j->count);
-        for (int64_t i = n; i < j->count; i++) r->id[t * j->count + i] = 0, r->weight[t * j->count + i] = 0;
+        if (i < n || drawn != j->count)
+            SGN_FAIL(err, SGN_FORMAT, "%s: position %" PRId64 ": %" PRId64 " ids were drawn %" PRId64 " times in falling order, not %" PRId64,
+                     where, t, n, drawn, j->count);
+        for (; i < j->count; i++) r->id[t * j->count + i] = 0, r->weight[t * j->count + i] = 0;
         r->entropy[t] = (float)mean;
     }
     return SGN_OK;
