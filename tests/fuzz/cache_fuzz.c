@@ -70,7 +70,8 @@ static void list_slice(const sgn_cache_job *j, const char *directory, const uint
     sgn_cache_info i = { .job = *j, .complete = slices <= SGN_CACHE_SLICES, .entropy = 1 };
     const uint64_t table = SGN_SEEK_HEAD + (sgn_cache_slice_windows(j, 0) + 1) * SGN_SEEK_ENTRY + SGN_SEEK_FOOT, n = table < size ? table : size;
     i.slice = i.complete ? calloc((size_t)slices + 1, sizeof *i.slice) : NULL;
-    for (uint64_t k = 0; i.slice && k < slices; k++) i.slice[k] = (sgn_cache_slice){ size, sgn_digest_bytes(slice + size - n, n) };
+    const sgn_digest file = sgn_digest_bytes(slice, size);
+    for (uint64_t k = 0; i.slice && k < slices; k++) i.slice[k] = (sgn_cache_slice){ .bytes = size, .file = file, .table = sgn_digest_bytes(slice + size - n, n) };
     fuzz_ok(sgn_cache_info_save(&i, directory, &err), &err);
     sgn_cache_info_free(&i);
 }
