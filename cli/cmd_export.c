@@ -17,17 +17,19 @@
 
 enum { WINDOWS = 4, WINDOW = 128 };
 #define TOLERANCE 1e-3         /* of the largest logit, and at least of 1: what float rounding cannot explain is a bug */
+#define HALF_TOLERANCE 2e-2    /* of weights rounded to 11 bits as well */
 
 typedef struct {
-    const char *format, *out, *verify_data;
+    const char *format, *out, *verify_data, *type;
     int64_t     threads;
     bool        latent, replace, json;
 } values;
 
 static const sgn_option options[] = {
-    { "format", SGN_OPTION_WORD, offsetof(values, format), "F", "packed: sign planes, run in place (default); hf: for Hugging Face" },
+    { "format", SGN_OPTION_WORD, offsetof(values, format), "F", "packed: sign planes, run in place (default); gguf: for llama.cpp; hf: for Hugging Face" },
     { "out", SGN_OPTION_WORD, offsetof(values, out), "DIR", "the directory to make" },
     { "latent", SGN_OPTION_FLAG, offsetof(values, latent), NULL, "hf: latent weights and scales as FBI-LLM names them, not their product" },
+    { "type", SGN_OPTION_WORD, offsetof(values, type), "T", "gguf: f32 (default) or f16 matrices" },
     { "replace", SGN_OPTION_FLAG, offsetof(values, replace), NULL, "an existing DIR" },
     { "verify-data", SGN_OPTION_WORD, offsetof(values, verify_data), "SHARDS",
       "text for the check (default: the run's data.valid, else random tokens)" },
@@ -121,6 +123,8 @@ static sgn_status file_logits(const exporter *e, sgn_runtime *r, const sgn_lower
     return SGN_OK;
 }
 
+static bool is_half(const exporter *e) { return e->v->type && strcmp(e->v->type, "f16") == 0; }
+
 static sgn_status compare(exporter *e, sgn_runtime *r, const sgn_lowered_model *lm, sgn_tape *t, sgn_error *err) {
     for (int64_t w = 0; w < e->windows; w++) {
         SGN_TRY(train_logits(e, t, e->ids + w * e->seq, err));
@@ -131,7 +135,7 @@ static sgn_status compare(exporter *e, sgn_runtime *r, const sgn_lowered_model *
             if (fabs((double)e->want[i]) > e->largest) e->largest = fabs((double)e->want[i]);
         }
     }
-    if (!(e->difference <= TOLERANCE * fmax(1, e->largest)))
+    if (!(e->difference <= (is_half(e) ? HALF_TOLERANCE : TOLERANCE) * fmax(1, e->largest)))
         SGN_FAIL(err, SGN_NUMERIC, "the exported file's logits differ from the model's by %g (largest logit %g), which rounding does "
                  "not explain; nothing was written", e->difference, e->largest);
     return SGN_OK;
@@ -171,7 +175,7 @@ static double  file_bits(const exporter *e) { return 8 * (double)e->bytes / (dou
 static double  binary_bits(const exporter *e) { return 8 * (double)e->count.binary_bytes / (double)e->count.binary_weights; }
 
 /* Are the binarized matrices bits in this file? */
-static bool has_planes(const exporter *e) { return e->count.binary_weights && strcmp(e->v->format, "hf") != 0; }
+static bool has_planes(const exporter *e) { return e->count.binary_weights && strcmp(e->v->format, "packed") == 0; }
 
 typedef struct { char s[160]; } left_text;
 
@@ -180,7 +184,7 @@ static left_text left_out(const exporter *e) {
     sgn_path shard;
     const bool moments = sgn_path_set(&shard, NULL, "%s/shard-0000.h5", e->from.s) == SGN_OK && sgn_file_exists(shard.s);
     const char *weights = !e->model.params.latent.count || e->v->latent ? ""
-                        : strcmp(e->v->format, "hf") == 0 ? "latent weights, signs and scales by themselves (their product is here)"
+                        : !has_planes(e) ? "latent weights, signs and scales by themselves (their product is here)"
                         : "latent weights (their signs are here)";
     left_text out;
     snprintf(out.s, sizeof out.s, "%s%s%s", weights, *weights && moments ? ", " : "", moments ? "the optimizer's moments" : "");
@@ -225,7 +229,10 @@ static sgn_status print_json(const exporter *e, sgn_error *err) {
 static sgn_status check_words(const values *v, sgn_error *err) {
     if (!v->out) SGN_FAIL(err, SGN_CONFIG, "--out is missing; name the directory to make: --out packed/NAME");
     if (v->latent && strcmp(v->format, "hf") != 0)
-        SGN_FAIL(err, SGN_CONFIG, "--latent goes with --format hf; a %s file has only the signs of the latents", v->format);
+        SGN_FAIL(err, SGN_CONFIG, "--latent goes with --format hf; a %s file has %s", v->format,
+                 strcmp(v->format, "gguf") == 0 ? "no place for latents" : "only the signs of the latents");
+    if (v->type && (strcmp(v->format, "gguf") != 0 || (strcmp(v->type, "f16") != 0 && strcmp(v->type, "f32") != 0)))
+        SGN_FAIL(err, SGN_CONFIG, "--type is f32 or f16, and goes with --format gguf; here it is '%s' with --format %s", v->type, v->format);
     return SGN_OK;
 }
 
@@ -255,7 +262,7 @@ static sgn_status export_model(exporter *e, const char *where, sgn_error *err) {
     SGN_TRY(sgn_model_load(&e->model, e->from.s, false, err));
     SGN_TRY(choose_tokens(e, err));
     SGN_TRY(sgn_path_set(&tokenizer, err, "%s/tokenizer.json", e->from.s));
-    const sgn_export_options o = { .tokenizer = sgn_file_exists(tokenizer.s) ? tokenizer.s : NULL, .latent = e->v->latent,
+    const sgn_export_options o = { .tokenizer = sgn_file_exists(tokenizer.s) ? tokenizer.s : NULL, .latent = e->v->latent, .half = is_half(e),
                                    .check = check, .ctx = e };
     SGN_TRY(sgn_export(e->v->format, e->v->out, &e->model, &o, e->v->replace, err));
     if (e->v->json) return print_json(e, err);
@@ -279,9 +286,10 @@ static sgn_status run(int argc, char **argv, sgn_error *err) {
 }
 
 const sgn_command sgn_command_export = {
-    .name = "export", .summary = "write a model as packed bits, or for Hugging Face, and check it",
-    .usage = "MODEL --format packed|hf [--latent] --out DIR [--replace] [--verify-data SHARDS] [--json]",
+    .name = "export", .summary = "write a model as packed bits, for llama.cpp or for Hugging Face, and check it",
+    .usage = "MODEL --format packed|gguf|hf [--latent] [--type f16] --out DIR [--replace] [--verify-data SHARDS] [--json]",
     .options = options, .run = run,
     .example = "signum export runs/student --format packed --out packed/student\n"
+               "signum export runs/student --format gguf --type f16 --out gguf/student\n"
                "signum export runs/student --format hf --latent --out hf/student",
 };

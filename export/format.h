@@ -9,6 +9,7 @@
 typedef struct {
     const char *tokenizer;         /* path of a tokenizer.json to put beside it, NULL: none */
     bool        latent;            /* hf: latents under FBI-LLM's names instead of dequantized weights */
+    bool        half;              /* gguf: matrices as F16 */
     uint64_t    shard_bytes;       /* hf: most bytes of one file; 0: 4 GiB */
     /* May be NULL. Looks at the finished directory before it gets its name; a failure undoes the export. */
     sgn_status (*check)(void *ctx, const char *directory, sgn_error *err);
@@ -41,7 +42,7 @@ void       sgn_model_file_close(sgn_model_file *f);
 const sgn_lowered_model *sgn_model_file_lowered(const sgn_model_file *f);
 const char *sgn_model_file_directory(const sgn_model_file *f);     /* the one that holds the arrays */
 const char *sgn_model_file_tokenizer(const sgn_model_file *f);     /* path of its tokenizer.json, NULL: none */
-const char *sgn_model_file_kind(const sgn_model_file *f);          /* "packed", "checkpoint", "hf" */
+const char *sgn_model_file_kind(const sgn_model_file *f);          /* "packed", "checkpoint", "hf", "gguf", "llama2c" */
 uint64_t    sgn_model_file_bytes(const sgn_model_file *f);         /* of its array files on disk */
 
 #endif

@@ -7,87 +7,19 @@
 #include <stdlib.h>
 #include <string.h>
 #include "core/file.h"
-#include "export/parts.h"
-#include "export/stages.h"
+#include "export/dense.h"
 
-enum { UNITS = 64 };                                   /* unit vectors per pass */
 #define SHARD_BYTES ((uint64_t)4 << 30)
-
-/* --- the matrix of a layer ------------------------------------------------------------------------ */
-
-static void unit_vectors(float *x, int64_t first, int64_t m, int64_t in) {
-    memset(x, 0, (size_t)(m * in) * sizeof *x);
-    for (int64_t t = 0; t < m; t++) x[t * in + first + t] = 1;
-}
-
-static sgn_status prepare(sgn_stages *s, const sgn_lowered *l, int64_t out, int64_t in, const char *layer, sgn_arena *a,
-                          float **x, float **y, float **work, sgn_error *err) {
-    SGN_TRY(sgn_stages_init(s, l, in, out, 0, layer, a, err));
-    *x = sgn_arena_alloc(a, (size_t)(UNITS * in) * sizeof **x);
-    *y = sgn_arena_alloc(a, (size_t)(UNITS * out) * sizeof **y);
-    *work = sgn_arena_alloc(a, (size_t)sgn_stages_work(s, UNITS) * sizeof **work);
-    return SGN_OK;
-}
-
-/* w (out, in); exact but for the one rounding of each alpha s + beta: the other summands are zeros. */
-static sgn_status dequantize(float *w, const sgn_lowered *l, int64_t out, int64_t in, const char *layer, sgn_error *err) {
-    sgn_arena a;
-    sgn_stages s;
-    float *x, *y, *work;
-    sgn_lowered without = *l;
-    without.bias = NULL;
-    sgn_arena_measure(&a);
-    SGN_TRY(prepare(&s, &without, out, in, layer, &a, &x, &y, &work, err));
-    SGN_TRY(sgn_arena_init(&a, a.peak, err));
-    const sgn_status status = prepare(&s, &without, out, in, layer, &a, &x, &y, &work, err);
-    for (int64_t j = 0; status == SGN_OK && j < in; j += UNITS) {
-        const int64_t m = in - j < UNITS ? in - j : UNITS;
-        unit_vectors(x, j, m, in);
-        sgn_stages_run(&s, x, m, y, work);
-        for (int64_t i = 0; i < out; i++)
-            for (int64_t t = 0; t < m; t++) w[i * in + j + t] = y[t * out + i];
-    }
-    sgn_arena_free(&a);
-    return status;
-}
 
 /* --- files ------------------------------------------------------------------------------------------ */
 
-/* What is written as it is; a layer without data is dequantized when its turn comes. */
 static sgn_status list_arrays(sgn_parts *parts, const sgn_transformer *m, const sgn_lowered_model *lm, bool latent, sgn_error *err) {
-    if (latent) {
-        for (int i = 0; i < m->params.count; i++) {
-            const sgn_tensor *t = &m->params.at[i].tensor;
-            sgn_parts_add(parts, SGN_DTYPE_F32, t->shape.dim[0], t->shape.rank > 1 ? t->shape.dim[1] : 0, t->data, "%s",
-                          m->params.at[i].name);
-        }
-        return sgn_parts_end(parts, err);
+    if (!latent) return sgn_dense_list(parts, lm, err);
+    for (int i = 0; i < m->params.count; i++) {
+        const sgn_tensor *t = &m->params.at[i].tensor;
+        sgn_parts_add(parts, SGN_DTYPE_F32, t->shape.dim[0], t->shape.rank > 1 ? t->shape.dim[1] : 0, t->data, "%s", m->params.at[i].name);
     }
-    sgn_parts_add_plain(parts, lm);
-    for (int64_t n = 0; n < lm->config.layers; n++)
-        for (int k = 0; k < SGN_LINEARS; k++) {
-            const sgn_linear_name name = sgn_linear_name_of(n, (sgn_block_linear)k);
-            const sgn_lowered *l = &lm->blocks[n].linear[k];
-            if (!l->count) continue;
-            if (!sgn_lowered_is_linear(l))
-                SGN_FAIL(err, SGN_UNSUPPORTED, "%s: it normalises or rounds its input, which no plain matrix does; "
-                         "--format packed holds it", name.s);
-            int64_t out, in;
-            sgn_linear_shape(&lm->config, (sgn_block_linear)k, &out, &in);
-            const bool dense = l->count == 1 && l->chain[0].count == 1 && l->chain[0].stage[0].kind == SGN_STAGE_DENSE;
-            sgn_parts_add(parts, SGN_DTYPE_F32, out, in, dense ? l->chain[0].stage[0].v : NULL, "%s.weight", name.s);
-        }
     return sgn_parts_end(parts, err);
-}
-
-static const sgn_lowered *layer_of(const sgn_lowered_model *lm, const char *array) {
-    for (int64_t n = 0; n < lm->config.layers; n++)
-        for (int k = 0; k < SGN_LINEARS; k++) {
-            const sgn_linear_name name = sgn_linear_name_of(n, (sgn_block_linear)k);
-            const size_t length = strlen(name.s);
-            if (strncmp(array, name.s, length) == 0 && strcmp(array + length, ".weight") == 0) return &lm->blocks[n].linear[k];
-        }
-    return NULL;
 }
 
 /* Arrays [begin, end) into one file. */
@@ -104,7 +36,7 @@ static sgn_status write_shard(const char *path, const sgn_parts *parts, int begi
         if (!(data[i] = made[i] = malloc((size_t)a->bytes)))
             s = SGN_ERROR(err, SGN_NOMEM, "no memory for the dequantized '%s'", a->name);
         else
-            s = dequantize(made[i], layer_of(lm, a->name), a->dim[0], a->dim[1], a->name, err);
+            s = sgn_dense_matrix(lm, a, made[i], err);
     }
     if (s == SGN_OK) s = sgn_archive_write("safetensors", path, parts->at + begin, data, count, notes, err);
     for (int i = 0; made && i < count; i++) free(made[i]);

@@ -41,9 +41,10 @@ static void check_planes_lie_even(const char *directory) {
 }
 
 /* The same model by a reader that shares nothing with us: numpy, from the documents. */
-static void check_foreign_reader(const char *directory) {
+static void check_foreign_reader(const char *directory, bool gguf) {
     char command[1024];
-    snprintf(command, sizeof command, "/usr/bin/python3 tests/clients/llama_numpy.py '%s' %d %d %d %d %d >'%s'", directory,
+    snprintf(command, sizeof command, "/usr/bin/python3 tests/clients/%s '%s%s' %d %d %d %d %d >'%s'",
+             gguf ? "gguf_numpy.py" : "llama_numpy.py", directory, gguf ? "/model.gguf" : "",
              tokens[0], tokens[1], tokens[2], tokens[3], tokens[4], check_path("foreign"));
     assert_int_equal(system(command), 0);
     sgn_error err;
@@ -80,7 +81,7 @@ static void every_format_keeps_the_logits(void **state) {
             check_format(sgn_format_at(k)->name, &m, &(sgn_export_options){ 0 });
             assert_non_null(sgn_format_at(k)->summary);
             if (strcmp(sgn_format_at(k)->name, "packed") == 0) check_planes_lie_even(check_path("exported"));
-            if (numpy) check_foreign_reader(check_path("exported"));
+            if (numpy) check_foreign_reader(check_path("exported"), strcmp(sgn_format_at(k)->name, "gguf") == 0);
         }
         check_format("hf", &m, &(sgn_export_options){ .latent = true });
         check_format("hf", &m, &(sgn_export_options){ .shard_bytes = 200000 });
@@ -106,7 +107,8 @@ static void kinds_bytes_and_tokenizer(void **state) {
         check_ok(sgn_export(sgn_format_at(k)->name, to, &m, &o, true, &err), &err);
         check_ok(sgn_model_file_open(&f, to, &err), &err);
         assert_string_equal(sgn_model_file_kind(f), sgn_format_at(k)->name);
-        assert_int_equal(stat(check_path("with-tokenizer/model.safetensors"), &st), 0);
+        const bool gguf = strcmp(sgn_format_at(k)->name, "gguf") == 0;
+        assert_int_equal(stat(check_path(gguf ? "with-tokenizer/model.gguf" : "with-tokenizer/model.safetensors"), &st), 0);
         assert_int_equal(sgn_model_file_bytes(f), st.st_size);
         const sgn_bit_count n = sgn_lowered_model_count(sgn_model_file_lowered(f));
         if (n.binary_weights) {                    /* what is counted is what is there, up to the header */
@@ -117,6 +119,7 @@ static void kinds_bytes_and_tokenizer(void **state) {
         assert_string_equal(sgn_tokenizer_hash(again), sgn_tokenizer_hash(t));
         sgn_tokenizer_close(again);
         sgn_model_file_close(f);
+        if (gguf) continue;                        /* its values are a test of their own */
         sgn_json *config;
         check_ok(sgn_json_load(&config, check_path("with-tokenizer/config.json"), 1 << 20, &err), &err);
         assert_int_equal(sgn_json_int(sgn_json_get(config, "eos_token_id"), -1), 256);     /* <|endoftext|> of the byte tokenizer */
@@ -125,6 +128,102 @@ static void kinds_bytes_and_tokenizer(void **state) {
     }
     assert_true(sgn_file_exists(check_path("with-tokenizer/tokenizer_config.json")));      /* hf is the last row */
     sgn_tokenizer_close(t);
+    sgn_transformer_free(&m);
+}
+
+/* Halves are what rounds each weight, nothing else; Qwen's and scaled angles come back as they were. */
+static void gguf_keeps_shapes_and_halves(void **state) {
+    (void)state;
+    sgn_error err;
+    sgn_transformer m;
+    sgn_model_config c;
+    small_tokens(tokens, N, 5);
+    small_model(&m, &small_cases[1], 3);
+    small_logits(&m, tokens, N, want);
+    check_ok(sgn_export("gguf", check_path("half"), &m, &(sgn_export_options){ .half = true }, true, &err), &err);
+    file_logits(check_path("half"), got);
+    check_array_close(got, want, N * SMALL_VOCAB, 2e-2, 0);
+    sgn_archive a;
+    check_ok(sgn_archive_open(&a, check_path("half/model.gguf"), &err), &err);
+    for (int i = 0; i < a.count; i++) assert_int_equal(a.at[i].dtype, a.at[i].rank == 2 ? SGN_DTYPE_F16 : SGN_DTYPE_F32);
+    sgn_archive_close(&a);
+    sgn_transformer_free(&m);
+    static const struct { bool qkv_bias, qk_norm; const char *rope_type; double scaling; int64_t original; const char *arch; } other[] = {
+        { true, false, "", 1, 0, "qwen2" }, { false, true, "", 1, 0, "qwen3" }, { false, false, "linear", 3, 0, "llama" },
+        { false, false, "yarn", 4, 12, "llama" }, { false, false, "llama3", 8, 8192, "llama" } };
+    for (size_t i = 0; i < sizeof other / sizeof *other; i++) {
+        c = small_config(&small_cases[0]);
+        c.qkv_bias = other[i].qkv_bias;
+        c.qk_norm = other[i].qk_norm;
+        c.rope_scaling = other[i].scaling;
+        c.rope_original = other[i].original;
+        small_text(c.rope_type, other[i].rope_type, "");
+        check_ok(sgn_transformer_init(&m, &c, false, &err), &err);
+        check_ok(sgn_transformer_commit(&m, &err), &err);
+        sgn_transformer_randomize(&m, 4);
+        small_logits(&m, tokens, N, want);
+        check_format("gguf", &m, &(sgn_export_options){ 0 });
+        check_ok(sgn_archive_open(&a, check_path("exported/model.gguf"), &err), &err);
+        assert_string_equal(a.kind->note(&a, "general.architecture"), other[i].arch);
+        sgn_archive_close(&a);
+        check_ok(sgn_model_load_config(check_path("exported"), NULL, &c, &err), &err);
+        assert_true(c.qkv_bias == other[i].qkv_bias && c.qk_norm == other[i].qk_norm && fabs(c.rope_scaling - other[i].scaling) < 1e-4);
+        sgn_transformer_free(&m);
+    }
+    c = small_config(&small_cases[0]);
+    c.qkv_bias = c.mlp_bias = true;
+    check_ok(sgn_transformer_init(&m, &c, false, &err), &err);
+    check_ok(sgn_transformer_commit(&m, &err), &err);
+    sgn_transformer_randomize(&m, 4);
+    check_fails(sgn_export("gguf", check_path("none"), &m, &(sgn_export_options){ 0 }, true, &err), SGN_UNSUPPORTED, &err, "biases");
+    assert_false(sgn_file_exists(check_path("none")));
+    sgn_transformer_free(&m);
+}
+
+/* The vocabulary in the lists that llama.cpp reads, for byte-level BPE and for SentencePiece's; else left out. */
+static void gguf_says_the_tokenizer(void **state) {
+    (void)state;
+    static const char level[] = "{\"added_tokens\": [{\"id\": 3, \"content\": \"<|endoftext|>\", \"special\": true}],"
+        "\"pre_tokenizer\": {\"type\": \"ByteLevel\", \"use_regex\": true}, \"model\": {\"type\": \"BPE\","
+        "\"vocab\": {\"a\": 0, \"b\": 1, \"ab\": 2}, \"merges\": [\"a b\"]}}";
+    static const char spm[] = "{\"added_tokens\": [{\"id\": 0, \"content\": \"<unk>\", \"special\": true}, {\"id\": 1, \"content\": \"<s>\", \"special\": true},"
+        "{\"id\": 2, \"content\": \"</s>\", \"special\": true}], \"model\": {\"type\": \"BPE\", \"byte_fallback\": true, \"unk_token\": \"<unk>\","
+        "\"vocab\": {\"<unk>\": 0, \"<s>\": 1, \"</s>\": 2, \"<0x41>\": 3, \"a\": 4}, \"merges\": []}}";
+    static const char other[] = "{\"model\": {\"type\": \"Unigram\", \"vocab\": []}}";
+    static const char *const files[] = { level, spm, other };
+    sgn_error err;
+    sgn_transformer m;
+    sgn_archive a;
+    int64_t n;
+    bool is;
+    small_model(&m, &small_cases[0], 1);
+    for (int i = 0; i < 3; i++) {
+        check_ok(sgn_file_write(check_path("t.json"), files[i], strlen(files[i]), &err), &err);
+        check_ok(sgn_export("gguf", check_path("told"), &m, &(sgn_export_options){ .tokenizer = check_path("t.json") }, true, &err), &err);
+        assert_true(sgn_file_exists(check_path("told/tokenizer.json")));
+        check_ok(sgn_archive_open(&a, check_path("told/model.gguf"), &err), &err);
+        const sgn_meta *tokens_ = sgn_archive_meta(&a, "tokenizer.ggml.tokens"), *type = sgn_archive_meta(&a, "tokenizer.ggml.token_type");
+        if (i == 2) assert_null(tokens_);
+        else assert_true(tokens_->count == SMALL_VOCAB && type->count == SMALL_VOCAB);
+        if (i == 0) {
+            assert_string_equal(a.kind->note(&a, "tokenizer.ggml.model"), "gpt2");
+            assert_string_equal(a.kind->note(&a, "tokenizer.ggml.pre"), "gpt-2");
+            assert_string_equal(sgn_meta_text(tokens_, 2), "ab");
+            assert_string_equal(sgn_meta_text(tokens_, 3), "<|endoftext|>");
+            assert_string_equal(sgn_meta_text(tokens_, 96), "[PAD96]");
+            assert_string_equal(sgn_meta_text(sgn_archive_meta(&a, "tokenizer.ggml.merges"), 0), "a b");
+            assert_true(sgn_meta_int(type, 2, &n) && n == 1 && sgn_meta_int(type, 3, &n) && n == 3 && sgn_meta_int(type, 96, &n) && n == 5);
+            assert_true(sgn_meta_int(sgn_archive_meta(&a, "tokenizer.ggml.eos_token_id"), 0, &n) && n == 3);
+            assert_true(sgn_meta_bool(sgn_archive_meta(&a, "tokenizer.ggml.add_bos_token"), 0, &is) && !is);
+        } else if (i == 1) {
+            assert_string_equal(a.kind->note(&a, "tokenizer.ggml.model"), "llama");
+            assert_true(sgn_meta_int(type, 0, &n) && n == 2 && sgn_meta_int(type, 1, &n) && n == 3 && sgn_meta_int(type, 3, &n) && n == 6);
+            assert_true(sgn_archive_meta(&a, "tokenizer.ggml.scores")->count == SMALL_VOCAB);
+            assert_true(sgn_meta_int(sgn_archive_meta(&a, "tokenizer.ggml.bos_token_id"), 0, &n) && n == 1);
+            assert_true(sgn_meta_bool(sgn_archive_meta(&a, "tokenizer.ggml.add_bos_token"), 0, &is) && is);
+        }
+        sgn_archive_close(&a);
+    }
     sgn_transformer_free(&m);
 }
 
@@ -394,6 +493,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_format_keeps_the_logits),
         cmocka_unit_test(kinds_bytes_and_tokenizer),
+        cmocka_unit_test(gguf_keeps_shapes_and_halves),
+        cmocka_unit_test(gguf_says_the_tokenizer),
         cmocka_unit_test(loads_back_as_a_model),
         cmocka_unit_test(dequantized_weights_are_exact),
         cmocka_unit_test(export_is_whole_or_absent),
