@@ -184,14 +184,22 @@ static sgn_status write_file(const char *path, const sgn_lowered_model *lm, valu
     return s;
 }
 
+/* llama.cpp then takes ids only. */
+static const char *const no_vocab = "no_vocab";
+static const sgn_meta no_vocabulary = { "tokenizer.ggml.model", SGN_META_TEXT, false, 1, &no_vocab };
+
 static sgn_status add_tokenizer(values *v, sgn_gguf_tokenizer *t, const char *directory, const sgn_export_options *o, int64_t vocab,
                                 sgn_error *err) {
-    if (!o->tokenizer) return SGN_OK;
+    if (!o->tokenizer) {
+        v->meta[v->count++] = no_vocabulary;
+        return SGN_OK;
+    }
     sgn_path to;
     SGN_TRY(sgn_path_set(&to, err, "%s/tokenizer.json", directory));
     SGN_TRY(sgn_file_copy(o->tokenizer, to.s, err));
     SGN_TRY(sgn_gguf_tokenizer_open(t, o->tokenizer, vocab, err));
     if (t->left_out) sgn_warn("%s is left out of model.gguf: %s; it lies beside it", o->tokenizer, t->left_out);
+    if (!t->metas) v->meta[v->count++] = no_vocabulary;
     for (int i = 0; i < t->metas; i++) v->meta[v->count + i] = t->meta[i];
     v->count += t->metas;
     return SGN_OK;

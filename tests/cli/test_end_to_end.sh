@@ -121,8 +121,9 @@ near() { $PY -c "import sys; a, b = map(float, sys.argv[1:]); sys.exit(not abs(a
 quiet $S export "$D/student" --format packed --out "$D/packed"
 quiet $S export "$D/student" --format hf --out "$D/hf"
 quiet $S export "$D/student" --format hf --latent --out "$D/latent"
+quiet $S export "$D/student" --format gguf --out "$D/gguf"
 run=$(nats "$D/student")
-for form in packed hf latent; do near "$(nats "$D/$form")" "$run" "nats per token of $form and of the run"; done
+for form in packed hf latent gguf gguf/model.gguf; do near "$(nats "$D/$form")" "$run" "nats per token of $form and of the run"; done
 checkpoint=$(ls -d "$D"/student/checkpoints/step-* | tail -n 1)
 near "$(nats "$checkpoint")" "$run" "nats per token of a checkpoint and of its run"
 valid=$(tail -n 1 "$D/student/metrics.jsonl" | json 'v["valid"]')
@@ -135,7 +136,7 @@ planes = {n: a for n, a in header.items() if n.endswith('.sign')}
 assert len(planes) == 2 * 7 and all(a['dtype'] == 'U8' for a in planes.values()), sorted(header)
 assert header['model.layers.0.mlp.up_proj.sign']['shape'] == [96, 8], header['model.layers.0.mlp.up_proj.sign']
 PY
-ok "packed, hf and latent hold the model: $run nats per token"
+ok "packed, hf, latent and gguf hold the model: $run nats per token"
 
 generate() { $S generate "$D/packed" --prompt "laven mute" --tokens 20 --temperature 0.8 --seed "$1" --json; }
 generate 7 >"$D/g1"

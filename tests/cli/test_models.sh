@@ -84,6 +84,9 @@ grep -q "$D/data/valid" "$D/log" || fail "--verify-data was not used: $(cat "$D/
 quiet $S export "$D/run" --format hf --latent --out "$D/latent"
 refuse 2 'no latent' $S export "$D/packed" --format hf --latent --out "$D/none"
 refuse 2 '--format hf' $S export "$D/run" --format packed --latent --out "$D/none"
+refuse 2 '--format hf' $S export "$D/run" --format gguf --latent --out "$D/none"
+refuse 2 '--type is f32 or f16' $S export "$D/run" --format gguf --type q8 --out "$D/none"
+refuse 2 'goes with --format gguf' $S export "$D/run" --format hf --type f16 --out "$D/none"
 [ ! -e "$D/none" ] || fail "a refused export was left"
 ok "export"
 
