@@ -95,7 +95,7 @@ sgn_status sgn_form_normalizer(sgn_form *f, const sgn_json *j, const char *at, c
         SGN_TRY(sgn_form_keys(j, "type|normalizers", at, where, err));
         return sgn_form_each(f, j, "normalizers", sgn_form_normalizer, at, where, err);
     }
-    sgn_norm_step *s;
+    sgn_norm_step *s = NULL;
     SGN_TRY(norm_step(f, &s, at, where, err));
     for (int i = 0; i < 5; i++)
         if (strcmp(type, forms[i]) == 0) {
