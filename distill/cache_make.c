@@ -15,7 +15,6 @@
 #include "data/documents.h"
 #include "data/frames.h"
 #include "data/shard.h"
-#include "data/tokenizer.h"
 #include "distill/pick.h"
 #include "distill/teacher.h"
 #include "model/model_load.h"
@@ -94,17 +93,9 @@ static sgn_status check_counts(const sgn_cache_options *o, int64_t vocab, sgn_er
 }
 
 static sgn_status find_eot(maker *m, sgn_error *err) {
-    sgn_path path;
-    sgn_tokenizer *t;
-    m->job.eot = m->o->mask_documents ? m->o->eot : -1;
-    if (!m->o->mask_documents || m->job.eot >= 0) return SGN_OK;
-    SGN_TRY(sgn_path_set(&path, err, "%s/tokenizer.json", sgn_shards_directory(m->shards)));
-    if (!sgn_file_exists(path.s))
-        SGN_FAIL(err, SGN_CONFIG, "--mask-documents: %s has no tokenizer.json to say which id ends a document; set --eot", sgn_shards_directory(m->shards));
-    SGN_TRY(sgn_tokenizer_open(&t, path.s, err));
-    m->job.eot = sgn_tokenizer_eot(t);
-    sgn_tokenizer_close(t);
-    if (m->job.eot < 0) SGN_FAIL(err, SGN_CONFIG, "--mask-documents: the tokenizer %s has no <|endoftext|>; set --eot", path.s);
+    int32_t eot = -1;
+    if (m->o->mask_documents) SGN_TRY(sgn_documents_eot(m->shards, m->o->eot, "--mask-documents", "--eot", &eot, err));
+    m->job.eot = eot;
     return SGN_OK;
 }
 

@@ -12,6 +12,7 @@
 #include "core/log.h"
 #include "core/parallel.h"
 #include "core/products.h"
+#include "data/documents.h"
 #include "data/tokenizer.h"
 #include "model/model_load.h"
 
@@ -58,29 +59,6 @@ static sgn_status check_windows(const sgn_shards *s, const char *key, int64_t se
     return SGN_OK;
 }
 
-/* What ends a document. All sets of a mix have one tokenizer. */
-static sgn_status find_eot(sgn_trainer *t, sgn_error *err) {
-    const char *directory = sgn_shards_directory(t->train);
-    const uint32_t vocab = sgn_shards_info(t->train)->vocab;
-    t->mix.eot = (int32_t)t->config.data.eot;
-    if (t->mix.eot < 0) {
-        sgn_path path;
-        sgn_tokenizer *k;
-        SGN_TRY(sgn_path_set(&path, err, "%s/tokenizer.json", directory));
-        if (!sgn_file_exists(path.s))
-            SGN_FAIL(err, SGN_CONFIG, "data.mask_documents: %s has no tokenizer.json to say which id ends a document; set data.eot", directory);
-        SGN_TRY(sgn_tokenizer_open(&k, path.s, err));
-        t->mix.eot = sgn_tokenizer_eot(k);
-        sgn_tokenizer_close(k);
-        if (t->mix.eot < 0)
-            SGN_FAIL(err, SGN_CONFIG, "data.mask_documents: the tokenizer %s has no <|endoftext|>; set data.eot to the id that ends a document",
-                     path.s);
-    }
-    if ((uint32_t)t->mix.eot >= vocab)
-        SGN_FAIL(err, SGN_CONFIG, "data.eot = %d is outside the vocabulary of %u of %s", t->mix.eot, vocab, directory);
-    return SGN_OK;
-}
-
 sgn_status sgn_trainer_setup_data(sgn_trainer *t, sgn_error *err) {
     sgn_run_config *c = &t->config;
     if (!*c->data.train && !*c->data.mix)
@@ -100,7 +78,8 @@ sgn_status sgn_trainer_setup_data(sgn_trainer *t, sgn_error *err) {
         t->eval_tokens = calloc(size, sizeof *t->eval_tokens);
         if (!t->eval_tokens) SGN_FAIL(err, SGN_NOMEM, "no memory for a validation batch; lower train.batch or train.seq");
     }
-    if (c->data.mask_documents) SGN_TRY(find_eot(t, err));
+    if (c->data.mask_documents)        /* all sets have one tokenizer */
+        SGN_TRY(sgn_documents_eot(t->train, c->data.eot, "data.mask_documents", "data.eot", &t->mix.eot, err));
     return sgn_mix_order(&t->mix, &(sgn_sampler){
         .seq = (int)c->train.seq, .batch = (int)c->train.batch, .seed = (uint64_t)c->data.seed,
         .order = strcmp(c->data.order, "sequential") == 0 ? SGN_ORDER_SEQUENTIAL : SGN_ORDER_SHUFFLED }, err);
