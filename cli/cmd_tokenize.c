@@ -66,6 +66,7 @@ static void print_report(const sgn_corpus_report *r, const char *out) {
     if (r->duplicates)
         printf("  %llu documents were there before and left out, %s of text\n", (unsigned long long)r->duplicates,
                sgn_size_print(r->duplicate_bytes, &size));
+    if (r->unknown_ids) printf("  %llu ids are the unknown one: text that this tokenizer cannot say\n", (unsigned long long)r->unknown_ids);
     if (r->invalid_bytes) printf("  %llu bytes are not UTF-8; they were kept as they are\n", (unsigned long long)r->invalid_bytes);
 }
 

@@ -19,6 +19,7 @@ typedef struct {
     uint64_t files, parts, documents, bytes;   /* bytes of text */
     uint64_t duplicates, duplicate_bytes;  /* documents left out, not counted otherwise */
     uint64_t invalid_bytes;                /* that are not UTF-8; kept */
+    uint64_t unknown_ids;                  /* of the unknown piece: text that the tokenizer cannot say; duplicates too */
     uint64_t tokens, train_tokens, valid_tokens;
     double   seconds;                      /* of this call */
     double   work_seconds;                 /* of tokenizing, summed over processes and calls */

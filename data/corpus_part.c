@@ -42,7 +42,7 @@ typedef struct {
     run       *runs;
     size_t     run_count, run_room;
     sgn_jsonl  jsonl;
-    uint64_t   invalid;
+    uint64_t   invalid, unknown;           /* bytes; ids */
     sgn_status status;
     sgn_error  error;
 } slab;
@@ -145,6 +145,7 @@ static sgn_status encode_part(const worker *w, slab *s, const sgn_text_part *p, 
         if (!t) SGN_FAIL(err, SGN_CONFIG, "%s: holds text, and no tokenizer was given", p->file);
         SGN_TRY(sgn_tokenizer_encode_as(t, p->text, p->size, p->first ? 0 : SGN_ENCODE_CONTINUES, &s->ids, err));
         s->invalid += sgn_utf8_invalid(p->text, p->size);
+        for (size_t i = before; w->plan->unknown >= 0 && i < s->ids.count; i++) s->unknown += s->ids.id[i] == w->plan->unknown;
         SGN_TRY(sgn_ids_reserve(&s->ids, 1, err));
         if (p->last && w->plan->eot >= 0) s->ids.id[s->ids.count++] = w->plan->eot;
     }
@@ -164,7 +165,7 @@ static sgn_status encode_lines(const worker *w, slab *s, const char *text, size_
 
 static sgn_status encode_slab(const worker *w, slab *s, sgn_error *err) {
     size_t text = 0, given = 0;
-    s->invalid = 0;
+    s->invalid = s->unknown = 0;
     s->ids.count = s->run_count = 0;
     for (int i = 0; i < s->count; i++) {
         const piece *p = &s->pieces[i];
@@ -240,6 +241,7 @@ static sgn_status write_round(worker *w, const round *now, sgn_error *err) {
         for (size_t i = 0, ids = 0; i < s->run_count; ids = s->runs[i++].ids_end)
             SGN_TRY(write_run(w, &s->runs[i], s->ids.id + ids, s->runs[i].ids_end - ids, err));
         w->report->invalid_bytes += s->invalid;
+        w->report->unknown_ids += s->unknown;
         w->report->tokens += s->ids.count;
     }
     return SGN_OK;

@@ -8,12 +8,36 @@
 #include <sys/stat.h>
 #include "core/file.h"
 #include "core/json.h"
+#include "data/form.h"
+#include "data/spm.h"
+#include "data/tokenizer_kind.h"
 
 enum { PLAN_LIMIT = 1 << 30, PARTS_MAX = 100000 };
 #define PART_BYTES (UINT64_C(256) << 20)
 #define FORMAT_NAME "signum-corpus-plan"
 
 /* --- settings ------------------------------------------------------------------------------------------- */
+
+static int32_t find_piece(const sgn_tokenizer *t, const char *name) {
+    for (int32_t id = 0; name && id < sgn_tokenizer_vocab(t); id++) {
+        size_t n;
+        const char *piece = sgn_tokenizer_piece(t, id, &n);
+        if (n == strlen(name) && memcmp(piece, name, n) == 0) return id;
+    }
+    return -1;
+}
+
+static sgn_status find_unknown(sgn_corpus_plan *p, sgn_error *err) {
+    const sgn_tokenizer *t = p->options->tokenizer;
+    const sgn_vocabulary *v = t ? sgn_tokenizer_vocabulary(t) : NULL;
+    p->unknown = v && v->spm ? v->spm->unk : -1;
+    if (!v || v->spm || !v->form) return SGN_OK;
+    sgn_form f;
+    SGN_TRY(sgn_form_parse(&f, v->form, "tokenizer", err));
+    p->unknown = f.unk_id >= 0 && f.unk_id < sgn_tokenizer_vocab(t) ? (int32_t)f.unk_id : find_piece(t, f.unk);
+    sgn_form_free(&f);
+    return SGN_OK;
+}
 
 static sgn_status settle(sgn_corpus_plan *p, sgn_error *err) {
     const sgn_corpus_options *o = p->options;
@@ -34,7 +58,7 @@ static sgn_status settle(sgn_corpus_plan *p, sgn_error *err) {
         .vocab = p->vocab, .tokenizer = o->tokenizer ? sgn_tokenizer_kind_name(o->tokenizer) : NULL,
         .tokenizer_hash = o->tokenizer ? sgn_tokenizer_hash(o->tokenizer) : NULL, .shard_tokens = o->shard_tokens, .level = o->level,
     };
-    return SGN_OK;
+    return find_unknown(p, err);
 }
 
 /* --- files and parts ------------------------------------------------------------------------------------ */

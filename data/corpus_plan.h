@@ -20,6 +20,7 @@ typedef struct {                           /* start zeroed */
     sgn_shard_options shards;
     uint32_t          vocab;
     int32_t           eot;                 /* -1: none is written */
+    int32_t           unknown;             /* id of the unknown piece; -1: none */
     sgn_inputs        inputs;
     sgn_corpus_file  *file;                /* (inputs.count) */
     sgn_corpus_slice *slice;               /* (parts) */

@@ -10,7 +10,7 @@ enum { FILE_LIMIT = 1 << 20 };
 static const struct { const char *key; size_t offset; } counts[] = {
 #define COUNT(name) { #name, offsetof(sgn_corpus_report, name) }
     COUNT(files), COUNT(parts), COUNT(documents), COUNT(duplicates), COUNT(duplicate_bytes), COUNT(bytes), COUNT(invalid_bytes),
-    COUNT(tokens), COUNT(train_tokens), COUNT(valid_tokens), COUNT(read_bytes),
+    COUNT(unknown_ids), COUNT(tokens), COUNT(train_tokens), COUNT(valid_tokens), COUNT(read_bytes),
 #undef COUNT
 };
 enum { COUNTS = sizeof counts / sizeof *counts };

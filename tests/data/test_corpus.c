@@ -198,6 +198,46 @@ static void threads_do_not_matter_for_lines(void **state) {
     sgn_tokenizer_close(t);
 }
 
+static void unknown_ids_are_counted(void **state) {
+    (void)state;
+    sgn_error err;
+    sgn_corpus_report r;
+    sgn_tokenizer *t;
+    char name[512];
+    strcpy(name, put_text("unigram.json", "{\"model\": {\"type\": \"Unigram\", \"unk_id\": 0, \"vocab\": [[\"<unk>\", 0], [\"a\", -1], [\"b\", -1]]}}"));
+    check_ok(sgn_tokenizer_open(&t, name, &err), &err);
+    check_ok(build(put_text("ab.txt", "abxba"), (sgn_corpus_options){ .tokenizer = t, .no_eot = true, .replace = true }, &r, &err), &err);
+    assert_int_equal(r.tokens, 5);
+    assert_int_equal(r.unknown_ids, 1);
+    sgn_tokenizer_close(t);
+}
+
+/* A real SentencePiece model, which puts a space before a text: not before the parts of a long one. */
+static void long_documents_are_whole(void **state) {
+    (void)state;
+    sgn_error err;
+    sgn_corpus_report r;
+    sgn_tokenizer *t;
+    sgn_ids whole = { 0 };
+    char *text;
+    size_t size, n;
+    sgn_shard_info info;
+    const char *model = check_shared("data/tokenizers/llama/tokenizer.model"), *path = check_shared("data/text/tinyshakespeare.txt");
+    if (!model || !path) return;
+    check_ok(sgn_tokenizer_open(&t, model, &err), &err);
+    check_ok(sgn_file_read(path, 1 << 24, &text, &size, &err), &err);
+    check_ok(sgn_tokenizer_encode(t, text, size, &whole, &err), &err);
+    check_ok(build(path, (sgn_corpus_options){ .tokenizer = t, .no_eot = true, .replace = true }, &r, &err), &err);
+    int32_t *ids = get_ids(check_path("out"), "train", &n, &info);
+    assert_int_equal(n, whole.count);
+    assert_memory_equal(ids, whole.id, n * sizeof *ids);
+    assert_int_equal(r.unknown_ids, 0);
+    sgn_ids_free(&whole);
+    sgn_tokenizer_close(t);
+    free(text);
+    free(ids);
+}
+
 static void given_ids(void **state) {
     (void)state;
     sgn_error err;
@@ -299,7 +339,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_document), cmocka_unit_test(every_fourth_document), cmocka_unit_test(uneven_documents),
         cmocka_unit_test(threads_do_not_matter), cmocka_unit_test(threads_do_not_matter_for_lines),
-        cmocka_unit_test(given_ids), cmocka_unit_test(refusals),
+        cmocka_unit_test(unknown_ids_are_counted),
+        cmocka_unit_test(long_documents_are_whole), cmocka_unit_test(given_ids), cmocka_unit_test(refusals),
         cmocka_unit_test(full_disk),
     };
     return check_run(tests);
