@@ -83,12 +83,21 @@ void sgn_stream_close(sgn_stream *s) {
     free(s);
 }
 
+/* Says where in the file the bytes lie that could not be used. */
+static sgn_status place(const sgn_stream *s, sgn_status status, sgn_error *err) {
+    sgn_path by;
+    if (sgn_path_set(&by, NULL, "%s: after byte %" PRIu64, s->path.s, s->position - (s->size - s->at)) == SGN_OK)
+        sgn_error_replace(err, s->path.s, by.s);
+    return status;
+}
+
 /* Some bytes into io->out, or none at the end. */
 static sgn_status step(sgn_stream *s, sgn_codec_io *io, sgn_error *err) {
     io->in = s->stored + s->at;
     io->in_size = s->size - s->at;
     if (s->codec) {
-        SGN_TRY(s->codec->step(s->state, io, &s->whole, s->path.s, err));
+        const sgn_status status = s->codec->step(s->state, io, &s->whole, s->path.s, err);
+        if (status != SGN_OK) return place(s, status, err);
     } else {
         const size_t n = io->in_size < io->out_size ? io->in_size : io->out_size;
         memcpy(io->out, io->in, n);

@@ -261,6 +261,100 @@ static void compressed_jsonl(void **state) {
     check_fails(read_all(&r, &path, 1, (sgn_text_options){ 0 }, &err), SGN_FORMAT, &err, "does not begin like a .zst file");
 }
 
+/* --- damaged ------------------------------------------------------------------------------------------ */
+
+static const char lines_text[] = "{\"text\": \"one\"}\n{\"text\": \"two\"}\n";
+
+typedef struct { const char *name; size_t at; unsigned char xor; long grow; const char *more, *mention; } damage;
+
+/* Each changes one byte (from the end where `at` is 1000 or more), or cuts or appends. */
+static void damaged_archives_are_refused(void **state) {
+    (void)state;
+    static const damage cases[] = {
+        { "x.gz", 0, 1, 0, "", "does not begin like a .gz file" },
+        { "x.gz", 2, 1, 0, "", "after byte 0: damaged gzip data: unknown compression method" },
+        { "x.gz", 3, 0xE0, 0, "", "unknown header flags" },
+        { "x.gz", 1005, 1, 0, "", "incorrect data check" },
+        { "x.gz", 1001, 1, 0, "", "incorrect length check" },
+        { "x.gz", 0, 0, -1, "", "cut off or damaged before byte" },
+        { "x.gz", 0, 0, -9, "", "cut off or damaged before byte" },
+        { "x.gz", 0, 0, 0, "more", "incorrect header check" },
+        { "x.zst", 0, 1, 0, "", "does not begin like a .zst file" },
+        { "x.zst", 4, 8, 0, "", "after byte 0: damaged zstd data: Unsupported frame parameter" },       /* reserved bit */
+        { "x.zst", 1001, 1, 0, "", "after byte 0: damaged zstd data" },
+        { "x.zst", 0, 0, -1, "", "cut off or damaged before byte" },
+        { "x.zst", 0, 0, -5, "", "cut off or damaged before byte" },
+        { "x.zst", 0, 0, 0, "more", "Unknown frame descriptor" },
+        { "x.zst", 0, 0, 0, "\x50\x2A\x4D\x18\xFF\xFF\xFF\x0F""abc", "cut off or damaged before byte" }, /* skippable: 256 MiB claimed */
+        { "x.zst", 0, 0, 0, "\x28\xB5\x2F\xFD\x01\x58\x07\x01\x01\x01", "Dictionary mismatch" },
+        { "x.zst", 0, 0, 0, "\x28\xB5\x2F\xFD\x04\xA8\x01\x01\x01\x01", "Frame requires too much memory" }, /* window of 2 GiB */
+    };
+    unsigned char whole[2][200];
+    const size_t size[2] = { gzip_bytes(lines_text, strlen(lines_text), whole[0], 200), zstd_bytes(lines_text, strlen(lines_text), whole[1], 200) };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const damage *c = &cases[i];
+        const int z = c->name[2] == 'z';
+        unsigned char file[300];
+        size_t more = strlen(c->more);
+        if (more && c->more[more - 1] == '\x01') more = 10;        /* of those with a NUL */
+        memcpy(file, whole[z], size[z]);
+        file[c->at >= 1000 ? size[z] - (c->at - 1000) : c->at] ^= c->xor;
+        memcpy(file + size[z], c->more, more);
+        const char *path = put_bytes(c->name, file, (size_t)((long)(size[z] + more) + c->grow));
+        sgn_error err = { 0 };
+        reading r;
+        const sgn_status s = read_all(&r, &path, 1, (sgn_text_options){ .format = SGN_TEXT_JSONL }, &err);
+        free(r.text);
+        if (s != SGN_FORMAT || !strstr(err.text, c->mention) || !strstr(err.text, c->name))
+            fail_msg("case %zu: status %d, \"%s\" does not mention \"%s\"", i, s, err.text, c->mention);
+    }
+}
+
+static void empty_frames_are_nothing(void **state) {
+    (void)state;
+    sgn_error err;
+    reading r;
+    unsigned char *file = malloc(20000 * 20), one[100];
+    size_t n = 0;
+    for (int i = 0; i < 20000; i++) n += zstd_bytes("", 0, file + n, 20);
+    const size_t last = zstd_bytes(lines_text, strlen(lines_text), one, sizeof one);
+    memcpy(file + n, one, last);
+    const char *path = put_bytes("many.jsonl.zst", file, n + last);
+    check_ok(read_all(&r, &path, 1, (sgn_text_options){ 0 }, &err), &err);
+    assert_string_equal(r.text, "onetwo");
+    free(r.text);
+    free(file);
+}
+
+static void strange_json_is_refused(void **state) {
+    (void)state;
+    static const char *const cases[][2] = {
+        { "{\"text\": \"b\", \"text\": \"c\"}", "duplicate object key" },
+        { "{\"text\": NaN}", "line 2" },
+        { "{\"text\": \"\\ud800\"}", "invalid Unicode" },
+        { "{\"text\": \"\\u0000\"}", "\\u0000" },
+        { "\xEF\xBB\xBF{\"text\": \"b\"}", "byte order mark" },
+        { "\xFF\xFE{", "unable to decode byte 0xff" },
+        { "{\"text\": \"\xED\xA0\x80\"}", "unable to decode" },
+        { "{\"text\": \"b\"} {}", "end of file expected" },
+        { "{\"text\": \"b\",}", "string" },
+        { "\"text\"", "no text in field" },
+        { "null", "no text in field" },
+        { "{\"n\": 99999999999999999999999, \"text\": \"b\"}", "too big integer" },
+    };
+    char line[400];
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        snprintf(line, sizeof line, "{\"text\": \"a\"}\n%s\n", cases[i][0]);
+        check_jsonl_refused(line, cases[i][1]);
+    }
+    char *deep = malloc(200100);
+    strcpy(deep, "{\"text\": \"a\"}\n{\"x\": ");
+    memset(deep + strlen(deep), '[', 200000 - strlen(deep));
+    deep[200000] = '\0';
+    check_jsonl_refused(deep, "nested deeper than 64");
+    free(deep);
+}
+
 /* --- where from ------------------------------------------------------------------------------------ */
 
 static void many_inputs(void **state) {
@@ -328,6 +422,8 @@ int main(void) {
         cmocka_unit_test(separators), cmocka_unit_test(separators_across_windows), cmocka_unit_test(cuts_between_words),
         cmocka_unit_test(cuts_between_characters), cmocka_unit_test(jsonl), cmocka_unit_test(long_json_lines),
         cmocka_unit_test(bad_jsonl_is_refused), cmocka_unit_test(compressed_text), cmocka_unit_test(compressed_jsonl),
+        cmocka_unit_test(damaged_archives_are_refused), cmocka_unit_test(empty_frames_are_nothing), cmocka_unit_test(strange_json_is_refused),
+       
         cmocka_unit_test(many_inputs), cmocka_unit_test(standard_input), cmocka_unit_test(bad_inputs_are_refused),
     };
     return check_run(tests);
