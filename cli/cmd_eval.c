@@ -6,6 +6,7 @@
 #include "cli/output.h"
 #include "cli/terminal.h"
 #include "core/parallel.h"
+#include "data/vocabulary.h"
 #include "eval/perplexity.h"
 
 typedef struct {
@@ -45,8 +46,9 @@ static sgn_status open_shards(sgn_shards **s, const char *where, sgn_error *err)
 
 static sgn_status check_fit(const sgn_model_file *f, const sgn_shards *shards, const char *model, sgn_error *err) {
     sgn_tokenizer *t = NULL;                   /* one that we cannot read says nothing */
-    const char *path = sgn_model_file_tokenizer(f);
-    if (path && sgn_tokenizer_open(&t, path, NULL) != SGN_OK) t = NULL;
+    sgn_path path;
+    const bool found = sgn_vocabulary_find_beside(sgn_model_file_directory(f), &path, NULL) == SGN_OK;
+    if (found && sgn_tokenizer_open(&t, path.s, NULL) != SGN_OK) t = NULL;
     const uint32_t vocab = t ? (uint32_t)sgn_tokenizer_vocab(t) : (uint32_t)sgn_model_file_lowered(f)->config.vocab;
     const sgn_status s = sgn_shards_fit(shards, vocab, t ? sgn_tokenizer_hash(t) : NULL, model, err);
     sgn_tokenizer_close(t);

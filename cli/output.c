@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include "data/utf8.h"
+#include "data/vocabulary.h"
 
 sgn_status sgn_print_json(sgn_json *j, int indent, sgn_error *err) {
     char *text = NULL;
@@ -47,9 +48,10 @@ void sgn_interrupt_catch(void) {
 bool sgn_interrupted(void) { return interrupted; }
 
 sgn_status sgn_model_tokenizer(const sgn_model_file *f, const char *given, sgn_tokenizer **t, sgn_error *err) {
-    const char *path = given ? given : sgn_model_file_tokenizer(f);
+    sgn_path beside;
+    const char *path = given ? given : beside.s;
     *t = NULL;
-    if (!path)
+    if (!given && sgn_vocabulary_find_beside(sgn_model_file_directory(f), &beside, NULL) != SGN_OK)
         SGN_FAIL(err, SGN_IO, "%s has no tokenizer.json; name one with --tokenizer", sgn_model_file_directory(f));
     SGN_TRY(sgn_tokenizer_open(t, path, err));
     const int64_t vocab = sgn_model_file_lowered(f)->config.vocab;

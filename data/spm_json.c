@@ -6,7 +6,7 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include "data/base64.h"
+#include "core/base64.h"
 
 static const char type[] = "SentencePiece", member[] = "tokenizer.model";
 

@@ -57,6 +57,8 @@ static inline const char *sgn_vocabulary_piece(const sgn_vocabulary *v, int32_t 
 
 /* The file of a tokenizer: `where` itself, or what a directory holds. */
 sgn_status sgn_vocabulary_find_file(const char *where, sgn_path *path, sgn_error *err);
+/* That of a model: in its directory, beside its file, or inside it. */
+sgn_status sgn_vocabulary_find_beside(const char *model, sgn_path *path, sgn_error *err);
 /* Whatever format it has: tokenizer.json, tokenizer.model, llama2.c's tokenizer.bin, GGUF. */
 sgn_status sgn_vocabulary_open(sgn_vocabulary *v, const char *path, sgn_error *err);
 /* As a Hugging Face tokenizer.json: byte-level BPE. */

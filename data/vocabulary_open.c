@@ -26,6 +26,12 @@ static sgn_status only_one(const char *directory, sgn_path *path, sgn_error *err
              "%d .gguf files", directory, counts[0], counts[1]);
 }
 
+static bool one_of_names(const char *directory, sgn_path *path) {
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (sgn_path_set(path, NULL, "%s/%s", directory, names[i]) == SGN_OK && sgn_file_exists(path->s)) return true;
+    return false;
+}
+
 sgn_status sgn_vocabulary_find_file(const char *where, sgn_path *path, sgn_error *err) {
     if (!sgn_is_directory(where)) {
         if (!sgn_file_exists(where))
@@ -33,16 +39,22 @@ sgn_status sgn_vocabulary_find_file(const char *where, sgn_path *path, sgn_error
                      "tokenizer.model, tokenizer.bin or .gguf, a directory that holds one, or \"byte\"", where);
         return sgn_path_set(path, err, "%s", where);
     }
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        SGN_TRY(sgn_path_set(path, err, "%s/%s", where, names[i]));
-        if (sgn_file_exists(path->s)) return SGN_OK;
-    }
-    return only_one(where, path, err);
+    return one_of_names(where, path) ? SGN_OK : only_one(where, path, err);
 }
 
 static bool ends_with(const char *text, const char *end) {
     const size_t n = strlen(text), m = strlen(end);
     return n >= m && strcmp(text + n - m, end) == 0;
+}
+
+sgn_status sgn_vocabulary_find_beside(const char *model, sgn_path *path, sgn_error *err) {
+    if (sgn_is_directory(model)) return sgn_vocabulary_find_file(model, path, err);
+    const char *slash = strrchr(model, '/');
+    sgn_path directory;
+    SGN_TRY(sgn_path_set(&directory, err, "%.*s", slash ? (int)(slash - model) : 1, slash ? model : "."));
+    if (one_of_names(directory.s, path)) return SGN_OK;
+    if (ends_with(model, ".gguf")) return sgn_path_set(path, err, "%s", model);
+    SGN_FAIL(err, SGN_IO, "%s: no tokenizer lies beside it; name one with --tokenizer", model);
 }
 
 sgn_status sgn_vocabulary_open(sgn_vocabulary *v, const char *path, sgn_error *err) {

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "core/file.h"
-#include "data/base64.h"
+#include "core/base64.h"
 #include "data/form_write.h"
 #include "data/vocabulary_files.h"
 

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "core/base64.h"
 #include "core/file.h"
 
 enum { TOKENIZER_LIMIT = 256 << 20 };
@@ -172,14 +173,34 @@ sgn_status sgn_export_config(const char *directory, sgn_json *config, const sgn_
     return sgn_file_copy(o->tokenizer, to.s, err);
 }
 
+/* A SentencePiece model goes as the tokenizer.model that other programs know, not as our tokenizer.json. */
+static sgn_status put_model(const char *directory, const sgn_json *model, sgn_error *err) {
+    sgn_path json, to;
+    const char *text = sgn_json_string(sgn_json_get(model, "tokenizer.model"), "");
+    size_t size = strlen(text);
+    SGN_TRY(sgn_path_set(&json, err, "%s/tokenizer.json", directory));
+    SGN_TRY(sgn_path_set(&to, err, "%s/tokenizer.model", directory));
+    uint8_t *data = malloc(size / 4 * 3 + 1);
+    if (!data) SGN_FAIL(err, SGN_NOMEM, "%s: no memory for a tokenizer", to.s);
+    sgn_status s = sgn_base64_read(text, size, data, &size) ? sgn_file_write(to.s, data, size, err)
+                   : SGN_ERROR(err, SGN_FORMAT, "%s: model[\"tokenizer.model\"] is not base64", json.s);
+    free(data);
+    return s == SGN_OK ? sgn_remove_tree(json.s, err) : s;
+}
+
 sgn_status sgn_export_tokenizer_config(const char *directory, int64_t context, const sgn_export_options *o, sgn_error *err) {
     if (!o->tokenizer) return SGN_OK;
     bool found;
     SGN_TRY(copy_beside(directory, o->tokenizer, "tokenizer_config.json", &found, err));
     if (found) return SGN_OK;
     sgn_json *tokenizer, *j = sgn_json_new_object();
-    const sgn_status s = load_tokenizer(o, &tokenizer, err);
-    sgn_json_set(j, "tokenizer_class", sgn_json_new_string("PreTrainedTokenizerFast"));
+    sgn_status s = load_tokenizer(o, &tokenizer, err);
+    const sgn_json *model = sgn_json_get(tokenizer, "model");
+    const bool spm = strcmp(sgn_json_string(sgn_json_get(model, "type"), ""), "SentencePiece") == 0;
+    if (s == SGN_OK && spm) s = put_model(directory, model, err);
+    sgn_json_set(j, "tokenizer_class", sgn_json_new_string(spm ? "LlamaTokenizer" : "PreTrainedTokenizerFast"));
+    if (spm) sgn_json_set(j, "add_bos_token", sgn_json_new_bool(false));
+    if (spm) sgn_json_set(j, "legacy", sgn_json_new_bool(true));
     sgn_json_set(j, "model_max_length", sgn_json_new_int(context));
     sgn_json_set(j, "clean_up_tokenization_spaces", sgn_json_new_bool(false));
     for (int i = 0; i < ROLES; i++) {

@@ -9,6 +9,7 @@
 #include <string.h>
 #include "core/kernels/kernels.h"
 #include "data/tokenizer.h"
+#include "data/vocabulary.h"
 #include "model/model_load.h"
 
 typedef struct {
@@ -18,8 +19,8 @@ typedef struct {
 
 static sgn_status check_tokenizer(const char *directory, const sgn_teacher_need *need, sgn_error *err) {
     sgn_path path;
-    SGN_TRY(sgn_path_set(&path, err, "%s/tokenizer.json", directory));
-    if (!need->tokenizer_hash || !*need->tokenizer_hash || !sgn_file_exists(path.s)) return SGN_OK;
+    if (!need->tokenizer_hash || !*need->tokenizer_hash) return SGN_OK;
+    if (sgn_vocabulary_find_beside(directory, &path, NULL) != SGN_OK) return SGN_OK;
     sgn_tokenizer *t;
     SGN_TRY(sgn_tokenizer_open(&t, path.s, err));
     const bool same = strcmp(sgn_tokenizer_hash(t), need->tokenizer_hash) == 0;

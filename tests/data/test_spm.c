@@ -3,7 +3,7 @@
  * SPDX-License-Identifier: MIT */
 #include "tests/check.h"
 #include "core/archive.h"
-#include "data/base64.h"
+#include "core/base64.h"
 #include "data/protobuf.h"
 #include "data/spm.h"
 #include "data/tokenizer.h"

@@ -1,8 +1,8 @@
 /* base64.h - bytes as text and back (RFC 4648, section 4).
  *
  * SPDX-License-Identifier: MIT */
-#ifndef SGN_DATA_BASE64_H
-#define SGN_DATA_BASE64_H
+#ifndef SGN_CORE_BASE64_H
+#define SGN_CORE_BASE64_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "data/base64.h"
+#include "core/base64.h"
 
 #include <stdlib.h>
 #include <string.h>
