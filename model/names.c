@@ -32,9 +32,18 @@ const sgn_array *sgn_names_find(const sgn_array_set *set, const sgn_model_config
     return a;
 }
 
-void sgn_foreign_copy(const sgn_foreign_name *how, const float *from, int64_t rows, int64_t cols, sgn_real *out) {
+/* Where number (i, j) of ours lies in the whole array. */
+static int64_t place(const sgn_foreign_name *how, int64_t i, int64_t j, int64_t rows, int64_t cols) {
     const int64_t outputs = how->fused ? how->fused : rows;
+    return how->transposed ? j * outputs + how->first + i : (how->first + i) * cols + j;
+}
+
+void sgn_foreign_copy(const sgn_foreign_name *how, const float *from, int64_t rows, int64_t cols, sgn_real *out) {
     for (int64_t i = 0; i < rows; i++)
-        for (int64_t j = 0; j < cols; j++)
-            out[i * cols + j] = (sgn_real)(how->transposed ? from[j * outputs + how->first + i] : from[(how->first + i) * cols + j]);
+        for (int64_t j = 0; j < cols; j++) out[i * cols + j] = (sgn_real)from[place(how, i, j, rows, cols)];
+}
+
+void sgn_foreign_paste(const sgn_foreign_name *how, const sgn_real *from, int64_t rows, int64_t cols, float *out) {
+    for (int64_t i = 0; i < rows; i++)
+        for (int64_t j = 0; j < cols; j++) out[place(how, i, j, rows, cols)] = (float)from[i * cols + j];
 }

@@ -26,5 +26,7 @@ const sgn_array *sgn_names_find(const sgn_array_set *set, const sgn_model_config
 static inline bool sgn_lies_as_ours(const sgn_foreign_name *how) { return !how->transposed && !how->fused; }
 /* out (rows, cols) from the whole array `from`; cols 1 for a vector. */
 void sgn_foreign_copy(const sgn_foreign_name *how, const float *from, int64_t rows, int64_t cols, sgn_real *out);
+/* The other way: what (rows, cols) is of the whole array `out`. */
+void sgn_foreign_paste(const sgn_foreign_name *how, const sgn_real *from, int64_t rows, int64_t cols, float *out);
 
 #endif

@@ -1,4 +1,4 @@
-/* hf: a directory that LlamaForCausalLM loads: F32 safetensors under Hugging Face's names, in shards where large.
+/* hf: a directory that the model class in its config.json loads: F32 safetensors under Hugging Face's names, in shards where large.
  * A binary layer is written as the matrix it computes, column j = y(e_j) of the unit vector e_j; with `latent`
  * as what trained, X.weight, X.wscale, X.wbias as the released FBI-LLM code calls them.
  *
@@ -8,23 +8,79 @@
 #include <string.h>
 #include "core/file.h"
 #include "export/dense.h"
+#include "model/names.h"
 
 #define SHARD_BYTES ((uint64_t)4 << 30)
 
-/* --- files ------------------------------------------------------------------------------------------ */
+/* --- names and layouts ------------------------------------------------------------------------------ */
 
-static sgn_status list_arrays(sgn_parts *parts, const sgn_transformer *m, const sgn_lowered_model *lm, bool latent, sgn_error *err) {
-    if (!latent) return sgn_dense_list(parts, lm, err);
-    for (int i = 0; i < m->params.count; i++) {
-        const sgn_tensor *t = &m->params.at[i].tensor;
-        sgn_parts_add(parts, SGN_DTYPE_F32, t->shape.dim[0], t->shape.rank > 1 ? t->shape.dim[1] : 0, t->data, "%s", m->params.at[i].name);
-    }
-    return sgn_parts_end(parts, err);
+typedef struct {
+    const sgn_lowered_model *lm;
+    sgn_parts ours, out;               /* as matrices, or as they train; as the file has them */
+} writing;
+
+static sgn_foreign_name theirs(const sgn_model_config *c, const char *ours) {
+    sgn_foreign_name how;
+    if (sgn_foreign_name_at(c, ours, 0, &how)) return how;
+    how = (sgn_foreign_name){ .first = 0 };
+    snprintf(how.name, sizeof how.name, "%s", ours);
+    return how;
 }
 
+static int64_t columns(const sgn_array *a) { return a->rank > 1 ? a->dim[1] : 0; }
+
+/* What lies there in another way has no data until its turn comes. */
+static void rename_part(writing *w, int i) {
+    const sgn_array *a = &w->ours.at[i];
+    const sgn_foreign_name how = theirs(&w->lm->config, a->name);
+    if (how.first) return;                             /* it comes with the first of those that are one array */
+    const int64_t outputs = how.fused ? how.fused : a->dim[0];
+    sgn_parts_add(&w->out, SGN_DTYPE_F32, how.transposed ? columns(a) : outputs, how.transposed ? outputs : columns(a),
+                  sgn_lies_as_ours(&how) ? w->ours.data[i] : NULL, "%s", how.name);
+}
+
+static sgn_status list_arrays(writing *w, const sgn_transformer *m, bool latent, sgn_error *err) {
+    if (!latent) {
+        SGN_TRY(sgn_dense_list(&w->ours, w->lm, err));
+        for (int i = 0; i < w->ours.count; i++) rename_part(w, i);
+    }
+    for (int i = 0; latent && i < m->params.count; i++) {
+        const sgn_tensor *t = &m->params.at[i].tensor;
+        sgn_parts_add(&w->out, SGN_DTYPE_F32, t->shape.dim[0], t->shape.rank > 1 ? t->shape.dim[1] : 0, t->data, "%s", m->params.at[i].name);
+    }
+    return sgn_parts_end(&w->out, err);
+}
+
+/* Part i of ours to its place in array `a` of theirs. */
+static sgn_status place_part(const writing *w, int i, const sgn_foreign_name *how, float *to, sgn_error *err) {
+    const sgn_array *a = &w->ours.at[i];
+    const int64_t cols = columns(a) ? columns(a) : 1;
+    if (sgn_lies_as_ours(how)) return sgn_dense_matrix(w->lm, a, to, err);
+    if (w->ours.data[i]) {
+        sgn_foreign_paste(how, w->ours.data[i], a->dim[0], cols, to);
+        return SGN_OK;
+    }
+    float *x = malloc((size_t)a->bytes);
+    if (!x) SGN_FAIL(err, SGN_NOMEM, "no memory for the dequantized '%s'", a->name);
+    const sgn_status s = sgn_dense_matrix(w->lm, a, x, err);
+    if (s == SGN_OK) sgn_foreign_paste(how, x, a->dim[0], cols, to);
+    free(x);
+    return s;
+}
+
+static sgn_status make_array(const writing *w, const sgn_array *a, float *to, sgn_error *err) {
+    for (int i = 0; i < w->ours.count; i++) {
+        const sgn_foreign_name how = theirs(&w->lm->config, w->ours.at[i].name);
+        if (strcmp(how.name, a->name) == 0) SGN_TRY(place_part(w, i, &how, to, err));
+    }
+    return SGN_OK;
+}
+
+/* --- files ------------------------------------------------------------------------------------------ */
+
 /* Arrays [begin, end) into one file. */
-static sgn_status write_shard(const char *path, const sgn_parts *parts, int begin, int end, const sgn_lowered_model *lm,
-                              sgn_error *err) {
+static sgn_status write_shard(const char *path, const writing *w, int begin, int end, sgn_error *err) {
+    const sgn_parts *parts = &w->out;
     const char *const notes[] = { "format", "pt", NULL };
     const int count = end - begin;
     const void **data = calloc((size_t)count + 1, sizeof *data);
@@ -36,7 +92,7 @@ static sgn_status write_shard(const char *path, const sgn_parts *parts, int begi
         if (!(data[i] = made[i] = malloc((size_t)a->bytes)))
             s = SGN_ERROR(err, SGN_NOMEM, "no memory for the dequantized '%s'", a->name);
         else
-            s = sgn_dense_matrix(lm, a, made[i], err);
+            s = make_array(w, a, made[i], err);
     }
     if (s == SGN_OK) s = sgn_archive_write("safetensors", path, parts->at + begin, data, count, notes, err);
     for (int i = 0; made && i < count; i++) free(made[i]);
@@ -52,14 +108,14 @@ static int next_cut(const sgn_parts *parts, int begin, uint64_t limit) {
     return end;
 }
 
-static sgn_status write_shards(const char *directory, const sgn_parts *parts, uint64_t limit, const sgn_lowered_model *lm,
-                               sgn_error *err) {
+static sgn_status write_shards(const char *directory, const writing *w, uint64_t limit, sgn_error *err) {
+    const sgn_parts *parts = &w->out;
     sgn_path path;
     int shards = 0, k = 0;
     for (int begin = 0; begin < parts->count; begin = next_cut(parts, begin, limit)) shards++;
     if (shards == 1) {
         SGN_TRY(sgn_path_set(&path, err, "%s/model.safetensors", directory));
-        return write_shard(path.s, parts, 0, parts->count, lm, err);
+        return write_shard(path.s, w, 0, parts->count, err);
     }
     uint64_t total = 0;
     sgn_json *index = sgn_json_new_object(), *about = sgn_json_new_object(), *map = sgn_json_new_object();
@@ -75,7 +131,7 @@ static sgn_status write_shards(const char *directory, const sgn_parts *parts, ui
             total += parts->at[i].bytes;
         }
         s = sgn_path_set(&path, err, "%s/%s", directory, name);
-        if (s == SGN_OK) s = write_shard(path.s, parts, begin, end, lm, err);
+        if (s == SGN_OK) s = write_shard(path.s, w, begin, end, err);
     }
     sgn_json_set(about, "total_size", sgn_json_new_int((int64_t)total));
     if (s == SGN_OK) s = sgn_path_set(&path, err, "%s/model.safetensors.index.json", directory);
@@ -86,16 +142,15 @@ static sgn_status write_shards(const char *directory, const sgn_parts *parts, ui
 
 static sgn_status write_directory(const char *directory, const sgn_transformer *m, const sgn_lowered_model *lm,
                                   const sgn_export_options *o, sgn_error *err) {
-    sgn_parts parts = { 0 };
-    if (sgn_model_config_arch(&lm->config)->positions)
-        SGN_FAIL(err, SGN_UNSUPPORTED, "a model with model.arch = gpt2 cannot be written for Hugging Face yet; --format packed holds it");
-    SGN_TRY(sgn_model_config_check_foreign(&lm->config, err));
-    sgn_status s = list_arrays(&parts, m, lm, o->latent, err);
-    if (s == SGN_OK) s = write_shards(directory, &parts, o->shard_bytes ? o->shard_bytes : SHARD_BYTES, lm, err);
-    sgn_parts_free(&parts);
+    writing w = { .lm = lm };
+    if (!o->latent) SGN_TRY(sgn_model_config_check_foreign(&lm->config, err));
+    sgn_status s = list_arrays(&w, m, o->latent, err);
+    if (s == SGN_OK) s = write_shards(directory, &w, o->shard_bytes ? o->shard_bytes : SHARD_BYTES, err);
+    sgn_parts_free(&w.ours);
+    sgn_parts_free(&w.out);
     SGN_TRY(s);
     sgn_model_config c = lm->config;
-    if (!o->latent) c.binary[0] = '\0';                /* to everyone else it is a LLaMA like any other */
+    if (!o->latent) c.binary[0] = '\0';                /* to everyone else it is a model like any other */
     SGN_TRY(sgn_export_config(directory, sgn_model_config_to_json(&c), o, err));
     return sgn_export_tokenizer_config(directory, c.context, o, err);
 }

@@ -2,6 +2,7 @@
 """families.py - LLaMA, Mistral, Qwen2, Qwen3, GPT-2 and FBI-LLM in PyTorch, from their published formulas, by their own names.
 
     /usr/bin/python3 tests/golden/families.py            writes families.json
+    /usr/bin/python3 tests/golden/families.py --check    families.json still is what these formulas say
     /usr/bin/python3 tests/golden/families.py --live     `signum eval` beside this forward pass, on written directories
 
 families.json has for each case its config.json, its arrays as [name, shape, exponent, offset] (numbers by formula, see
@@ -17,7 +18,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from llama_fbi import formula, formula_tokens, write_safetensors
+from llama_fbi import formula, formula_tokens, read_safetensors, write_safetensors
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 BATCH, SEQ, POSITIONS = 2, 12, ((0, 11), (1, 7))
@@ -225,13 +226,36 @@ def live():
             signum('tokenize', at('ids.bin'), '--ids', 'u16', '--vocab', str(vocab), '--valid', '0', '--out', at('data'))
             rows = torch.from_numpy(np.stack([ids[k * SEQ:(k + 1) * SEQ + 1] for k in range(20)]))
             want = F.cross_entropy(forward(p, c, rows[:, :-1]).reshape(-1, vocab), rows[:, 1:].reshape(-1)).item()
-            signum('export', at('model'), '--format', 'packed', '--out', at('packed'))
-            for where in ('model', 'packed'):
+            for form in ('packed', 'hf'):
+                signum('export', at('model'), '--format', form, '--out', at(form))
+            if name != 'fbi':                        # what is written is what was read
+                back, trunk = read_safetensors(at('hf/model.safetensors')), name == 'gpt2_trunk'
+                named = lambda n: 'transformer.' + n if trunk and not n.startswith('lm_head') else n
+                assert sorted(back) == sorted(map(named, p)), name
+                assert all((back[named(n)] == t.float().numpy()).all() for n, t in p.items()), name
+            for where in ('model', 'packed', 'hf'):
                 got = json.loads(signum('eval', at(where), '--data', at('data'), '--seq', str(SEQ), '--json'))['nats_per_token']
                 print(f'{name} ({where}): {got:.7f} nats per token, PyTorch {want:.7f}', flush=True)
                 if not abs(got - want) <= 1e-5 * want:
                     sys.exit(f'{name}: signum eval and PyTorch differ by {abs(got / want - 1):.1e}')
 
 
+def check():
+    with open(os.path.join(HERE, 'families.json'), encoding='utf-8') as f:
+        stored, now = json.load(f)['cases'], json.loads(json.dumps(golden()))['cases']
+    assert list(stored) == list(now), 'other cases'
+    for name, c in now.items():
+        assert (stored[name]['config'], stored[name]['arrays']) == (c['config'], c['arrays']), name
+        off = np.abs(np.array(stored[name]['logits']) - np.array(c['logits'])).max()
+        if not off < 1e-7:
+            sys.exit(f'{name}: the stored logits are {off:.1e} off')
+    print(f'families.json: {len(now)} cases as PyTorch has them')
+
+
 if __name__ == '__main__':
-    live() if '--live' in sys.argv else write_json(os.path.join(HERE, 'families.json'), golden())
+    if '--live' in sys.argv:
+        live()
+    elif '--check' in sys.argv:
+        check()
+    else:
+        write_json(os.path.join(HERE, 'families.json'), golden())
