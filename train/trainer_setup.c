@@ -103,22 +103,30 @@ static sgn_status check_tokenizer(const sgn_trainer *t, const char *directory, s
 }
 
 /* What shapes cannot tell: the settings decide, but not in silence. */
-static void check_init_config(const sgn_model_config *mine, const char *directory) {
+static sgn_status check_init_config(const sgn_model_config *mine, const char *directory, sgn_error *err) {
     sgn_model_config c;
-    if (!sgn_model_has_config(directory)) return;
+    if (!sgn_model_has_config(directory)) return SGN_OK;
     sgn_error unread = { 0 };
-    if (sgn_model_load_config(directory, mine, &c, &unread) != SGN_OK) {
+    const sgn_status s = sgn_model_load_config(directory, mine, &c, &unread);
+    if (s == SGN_UNSUPPORTED) SGN_FAIL(err, s, "init: %s", unread.text);
+    if (s != SGN_OK) {
         sgn_warn("init: the settings of this run decide the shape, for %s", unread.text);
-        return;
+        return SGN_OK;
     }
     const struct { const char *name; double mine, its; } pair[] = {
         { "heads", (double)mine->heads, (double)c.heads }, { "kv_heads", (double)mine->kv_heads, (double)c.kv_heads },
         { "rms_eps", mine->rms_eps, c.rms_eps }, { "rope_theta", mine->rope_theta, c.rope_theta },
-        { "rope_scaling", mine->rope_scaling, c.rope_scaling } };
+        { "rope_scaling", mine->rope_scaling, c.rope_scaling }, { "rope_low", mine->rope_low, c.rope_low },
+        { "rope_high", mine->rope_high, c.rope_high }, { "rope_original", (double)mine->rope_original, (double)c.rope_original },
+        { "rope_magnitude", mine->rope_magnitude, c.rope_magnitude } };
+    if (strcmp(mine->rope_type, c.rope_type) != 0)
+        sgn_warn("init: %s was made with model.rope_type = %s, this run has %s; set it to go on as it was", directory, c.rope_type,
+                 mine->rope_type);
     for (size_t i = 0; i < sizeof pair / sizeof *pair; i++)
         if (fabs(pair[i].mine - pair[i].its) > 1e-9 * fabs(pair[i].its))
             sgn_warn("init: %s was made with model.%s = %g, this run has %g; set it to go on as it was", directory, pair[i].name,
                      pair[i].its, pair[i].mine);
+    return SGN_OK;
 }
 
 static sgn_status load_init(sgn_trainer *t, sgn_error *err) {
@@ -126,7 +134,7 @@ static sgn_status load_init(sgn_trainer *t, sgn_error *err) {
     sgn_path directory;
     SGN_TRY(sgn_model_resolve(init, "init", &directory, err));
     SGN_TRY(check_tokenizer(t, directory.s, err));
-    check_init_config(&t->model.config, directory.s);
+    SGN_TRY(check_init_config(&t->model.config, directory.s, err));
     return sgn_model_load_weights(&t->model, directory.s, err);
 }
 

@@ -112,6 +112,42 @@ static void hugging_face(void **state) {
     assert_false(c.shift);
 }
 
+#define GPT2 "\"model_type\": \"gpt2\", \"n_embd\": 64, \"n_layer\": 3, \"n_head\": 4, \"vocab_size\": 100"
+
+static void families(void **state) {
+    (void)state;
+    sgn_error err;
+    sgn_model_config c;
+    check_ok(parse(&c, "{" SHAPE ", \"model_type\": \"qwen2\", \"num_key_value_heads\": 4, \"use_sliding_window\": false, \"sliding_window\": 8}", &err), &err);
+    assert_true(sgn_model_config_bias(&c, "q") && sgn_model_config_bias(&c, "v") && !sgn_model_config_bias(&c, "o") && !sgn_model_config_bias(&c, "up"));
+    assert_int_equal(c.context, 32768);
+    check_ok(parse(&c, "{" SHAPE ", \"model_type\": \"qwen3\", \"num_key_value_heads\": 4}", &err), &err);
+    assert_true(c.qk_norm && !c.qkv_bias);
+    assert_int_equal(c.head_dim, 128);
+    /* A window is the longest sequence for which it changes nothing. */
+    check_ok(parse(&c, "{" SHAPE ", \"model_type\": \"mistral\", \"max_position_embeddings\": 8192}", &err), &err);
+    assert_int_equal(c.context, 4096);
+    assert_int_equal(c.kv_heads, 8);
+    check_ok(parse(&c, "{" SHAPE ", \"model_type\": \"mistral\", \"max_position_embeddings\": 8192, \"sliding_window\": null}", &err), &err);
+    assert_int_equal(c.context, 8192);
+    check_ok(parse(&c, "{" SHAPE ", \"model_type\": \"qwen3\", \"num_key_value_heads\": 8, \"sliding_window\": 16, \"layer_types\":"
+                   "[\"full_attention\", \"sliding_attention\"]}", &err), &err);
+    assert_int_equal(c.context, 16);
+    check_ok(parse(&c, "{" SHAPE ", \"rope_scaling\": {\"rope_type\": \"llama3\", \"factor\": 8.0, \"low_freq_factor\": 1.5,"
+                   "\"high_freq_factor\": 4.5, \"original_max_position_embeddings\": 1024}}", &err), &err);
+    assert_string_equal(c.rope_type, "llama3");
+    assert_int_equal(c.rope_original, 1024);
+    check_close(c.rope_low + 10 * c.rope_high, 46.5, 0, 1e-15);
+    check_ok(parse(&c, "{" SHAPE ", \"rope_scaling\": {\"type\": \"yarn\", \"factor\": 4}}", &err), &err);
+    check_close(c.rope_low + c.rope_high, 33, 0, 0);
+    assert_int_equal(c.rope_original, c.context);
+    check_ok(parse(&c, "{" GPT2 "}", &err), &err);
+    assert_string_equal(c.arch, "gpt2");
+    assert_true(c.tied_head && c.attention_bias && c.mlp_bias && !sgn_model_config_has(&c, "gate"));
+    assert_int_equal(c.ffn, 256);
+    assert_int_equal(c.context, 1024);
+}
+
 static void refused(void **state) {
     (void)state;
     static const struct { const char *text, *says; sgn_status status; } rows[] = {
@@ -124,6 +160,23 @@ static void refused(void **state) {
         { "{" SHAPE ", \"architectures\": [\"LlamaModel\"]}", "LlamaModel", SGN_UNSUPPORTED },
         { "{" SHAPE ", \"hidden_act\": \"gelu\"}", "gelu", SGN_UNSUPPORTED },
         { "{" SHAPE ", \"rope_scaling\": {\"rope_type\": \"longrope\", \"factor\": 8}}", "longrope", SGN_UNSUPPORTED },
+        { "{" SHAPE ", \"architectures\": [\"MixtralForCausalLM\"]}", "MixtralForCausalLM", SGN_UNSUPPORTED },
+        { "{" SHAPE ", \"model_type\": \"mistral\", \"architectures\": [\"LlamaForCausalLM\"]}", "only 'MistralForCausalLM'", SGN_UNSUPPORTED },
+        { "{" SHAPE ", \"quantization_config\": {\"quant_method\": \"gptq\"}}", "quantization_config is {", SGN_UNSUPPORTED },
+        { "{" SHAPE ", \"num_local_experts\": 8}", "num_local_experts is 8", SGN_UNSUPPORTED },
+        { "{" SHAPE ", \"attention_multiplier\": 0.5}", "attention_multiplier is 0.5", SGN_UNSUPPORTED },
+        { "{" SHAPE ", \"partial_rotary_factor\": 0.5}", "partial_rotary_factor is 0.5", SGN_UNSUPPORTED },
+        { "{" SHAPE ", \"final_logit_softcapping\": 30.0}", "final_logit_softcapping is 30.0", SGN_UNSUPPORTED },
+        { "{" SHAPE ", \"auto_map\": {\"AutoModelForCausalLM\": \"m.M\"}}", "auto_map", SGN_UNSUPPORTED },
+        { "{" SHAPE ", \"use_mup\": true}", "use_mup is true", SGN_UNSUPPORTED },
+        { "{" SHAPE ", \"rope_scaling\": {\"rope_type\": \"yarn\", \"factor\": 4, \"mscale\": 0.5}}", "rope_scaling.mscale is 0.5", SGN_UNSUPPORTED },
+        { "{" SHAPE ", \"rope_scaling\": {\"rope_type\": \"llama3\", \"factor\": 8}}", "original_max_position_embeddings is missing", SGN_FORMAT },
+        { "{" SHAPE ", \"rope_scaling\": 2}", "rope_scaling is 2", SGN_UNSUPPORTED },
+        { "{" SHAPE ", \"layer_types\": [\"linear_attention\"]}", "linear_attention", SGN_UNSUPPORTED },
+        { "{" GPT2 ", \"activation_function\": \"gelu\"}", "activation_function is \"gelu\"", SGN_UNSUPPORTED },
+        { "{" GPT2 ", \"scale_attn_by_inverse_layer_idx\": true}", "scale_attn_by_inverse_layer_idx is true", SGN_UNSUPPORTED },
+        { "{" GPT2 ", \"scale_attn_weights\": false}", "scale_attn_weights is false", SGN_UNSUPPORTED },
+        { "{" GPT2 ", \"hidden_size\": 64}", "hidden_size is 64", SGN_UNSUPPORTED },
         { "{" SHAPE ", \"num_key_value_heads\": 3}", "m/config.json: model.kv_heads 3", SGN_CONFIG },
         { "{" SHAPE ", \"max_position_embeddings\": 99999999999}", "model.context", SGN_CONFIG },
         { "{" SHAPE ", \"signum\": {\"binary\": [\"everything\"]}}", "everything", SGN_CONFIG },
@@ -164,10 +217,48 @@ static void round_trip(void **state) {
     }
 }
 
+/* Every combination of what architectures differ in comes back as it was, setting by setting. */
+static void round_trip_of_families(void **state) {
+    (void)state;
+    sgn_error err;
+    int foreign = 0;
+    for (int i = 0; i < 3 << 6; i++) {
+        static const char *const type[] = { "linear", "llama3", "yarn" };
+        sgn_model_config c = defaults(), back;
+        const bool gpt2 = i & 1;
+        snprintf(c.arch, SGN_TEXT, "%s", gpt2 ? "gpt2" : "llama");
+        snprintf(c.rope_type, SGN_TEXT, "%s", gpt2 ? "linear" : type[i >> 6]);
+        c.rope_scaling = gpt2 ? 1 : 4;
+        if (i >> 6 == 2 && !gpt2) c.rope_magnitude = 1.25;
+        c.qk_norm = !gpt2 && i >> 1 & 1;
+        c.qkv_bias = i >> 2 & 1;
+        c.attention_bias = i >> 3 & 1;
+        c.mlp_bias = i >> 4 & 1;
+        if (i >> 5 & 1) c.kv_heads = 2, c.head_dim = 16;
+        check_ok(sgn_model_config_resolve(&c, &err), &err);
+        if (c.attention_bias) c.qkv_bias = false;                      /* says nothing more */
+        sgn_json *j = sgn_model_config_to_json(&c);
+        check_ok(sgn_model_config_from_json(&back, j, "memory", &err), &err);
+        sgn_json_free(j);
+        back.qkv_bias = back.qkv_bias && !back.attention_bias;
+        char *want, *got;
+        check_ok(sgn_config_dump(&c, sections, false, &want, &err), &err);
+        check_ok(sgn_config_dump(&back, sections, false, &got, &err), &err);
+        assert_string_equal(got, want);
+        free(want);
+        free(got);
+        foreign += sgn_model_config_check_foreign(&c, NULL) != SGN_OK;
+    }
+    /* gpt2: all but 4 + 4 of its 32 with both biases and as many heads, 3 times; else of 8 sets of biases without qk_norm the one
+     * of q, k, v and mlp, with it all but two, 2 shapes and 3 rotations. */
+    assert_int_equal(foreign, 3 * (32 - 4) + 3 * 2 * (1 + 5));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(defaults_resolve), cmocka_unit_test(impossible_shapes), cmocka_unit_test(binary_modules),
-        cmocka_unit_test(hugging_face), cmocka_unit_test(refused), cmocka_unit_test(round_trip),
+        cmocka_unit_test(hugging_face), cmocka_unit_test(families), cmocka_unit_test(refused), cmocka_unit_test(round_trip),
+        cmocka_unit_test(round_trip_of_families),
     };
     return check_run(tests);
 }
