@@ -96,7 +96,7 @@ save('llama', MARKS, sequence('normalizers', dict(type='Prepend', prepend=MARK),
      None, TEMPLATE, FALLBACK, bpe(vocab, merges, **MODEL))
 META = dict(type='Metaspace', replacement=MARK, prepend_scheme='first', split=False)
 save('metaspace', MARKS, None, META, TEMPLATE, FALLBACK, bpe(vocab, merges, **MODEL))
-common = [(p, s / 1000) for p, s in pieces if not p.startswith('<0x')][3:9000]
+common = [(MARK, -9.0)] + [(p, s / 1000) for p, s in pieces[3:] if not p.startswith('<0x') and p != MARK][:9000]
 save('unigram', MARKS[:1], None, sequence('pretokenizers', dict(type='WhitespaceSplit'),
      dict(type='Metaspace', replacement=MARK, prepend_scheme='always', split=True)), None,
      dict(type='Metaspace', replacement=MARK, prepend_scheme='always', split=True),
