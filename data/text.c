@@ -143,11 +143,21 @@ static bool visible_before(const char *text, size_t i) {
     return true;
 }
 
-/* Where to cut text[0 .. size) of a longer document: after `size`/2, as late as possible. No word
- * of the GPT-2 pattern crosses from something visible into white space, so the ids stay the same. */
+static bool is_letter(char c) { return (c | 0x20) >= 'a' && (c | 0x20) <= 'z'; }
+
+/* A letter, or a character beyond ASCII that is no white space. */
+static bool word_at(const char *text, size_t size) {
+    uint32_t c;
+    return is_letter(*text) || (sgn_utf8_char(text, size, &c) > 1 && !is_space(c));
+}
+
+/* Where to cut text[0 .. size) of a longer document: after `size`/2, as late as possible. A space before a letter,
+ * or the letter after a single newline, begins a word in every known split pattern, so the ids stay the same. */
 static size_t cut(const char *text, size_t size) {
-    for (size_t i = size - 1; i > size / 2; i--)
-        if ((text[i] == ' ' || text[i] == '\n') && visible_before(text, i)) return i;
+    for (size_t i = size - 2; i > size / 2; i--) {
+        if (text[i] == ' ' && is_letter(text[i + 1]) && visible_before(text, i)) return i;
+        if (text[i - 1] == '\n' && word_at(text + i, size - i) && visible_before(text, i - 1)) return i;
+    }
     size_t i = size - 4;               /* nothing but one word: between two characters */
     while (i > size - 8 && ((unsigned char)text[i] & 0xC0) == 0x80) i--;
     return i;

@@ -24,8 +24,8 @@ typedef struct {
                                 * in "token_ids" where the field is missing, holds ids. */
 } sgn_text_options;
 
-/* A document, or a part of a long one: cut so that byte-level BPE gives the same ids, between
- * a visible character and white space (after 256 KiB without such a place, between any characters). */
+/* A document, or a part of a long one: cut so that known split patterns give the same ids, between
+ * words at a space or newline (after 256 KiB without such a place, between any characters). */
 typedef struct {
     const char    *text;       /* size bytes */
     size_t         size;
