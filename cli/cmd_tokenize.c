@@ -54,7 +54,8 @@ static bool progress(void *ctx, const sgn_corpus_report *r) {
 
 static void print_report(const sgn_corpus_report *r, const char *out) {
     sgn_size_text size;
-    printf("%s: %llu tokens of %llu documents, %s of text", out, (unsigned long long)r->tokens, (unsigned long long)r->documents,
+    printf("%s: %llu tokens of %llu document%s, %s of text", out, (unsigned long long)r->tokens, (unsigned long long)r->documents,
+           r->documents == 1 ? "" : "s",
            sgn_size_print(r->bytes, &size));
     if (r->bytes && r->tokens) printf(" (%.2f bytes per token)", (double)r->bytes / (double)r->tokens);
     if (r->unchanged) printf("; it was there already, made from the same\n  train %llu tokens", (unsigned long long)r->train_tokens);

@@ -18,7 +18,7 @@
 enum { SAMPLE = 4 << 20 };     /* bytes of text on which a new vocabulary is tried */
 
 typedef struct {
-    const char *tokenizer, *out, *field;
+    const char *tokenizer, *out, *field, *split;
     int64_t     vocab, limit, min_count, threads;
     bool        json, specials, texts;
 } values;
@@ -26,6 +26,7 @@ typedef struct {
 static const sgn_option options[] = {
     { "vocab", SGN_OPTION_INT, offsetof(values, vocab), "N", "train: ids wanted, 256 bytes and <|endoftext|> included" },
     { "out", SGN_OPTION_WORD, offsetof(values, out), "FILE", "train, convert: the tokenizer.json to write, or convert: a .model" },
+    { "split", SGN_OPTION_WORD, offsetof(values, split), "NAME", "train: the split pattern: gpt2 (default), llama3, cl100k, qwen2 or o200k" },
     { "limit", SGN_OPTION_INT, offsetof(values, limit), "BYTES", "train: learn from so much text; 0: all (default)" },
     { "min-count", SGN_OPTION_INT, offsetof(values, min_count), "N", "train: merge no pair that is rarer (default 2)" },
     { "field", SGN_OPTION_WORD, offsetof(values, field), "NAME", "train: the text of a jsonl object (default text)" },
@@ -42,6 +43,19 @@ static double now(void) {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* FILE, or tokenizer.json in it where it is a directory or ends with a slash; its directories are made. */
+static sgn_status make_way(const char *out, sgn_path *path, sgn_error *err) {
+    size_t n = strlen(out);
+    const bool inside = sgn_is_directory(out) || (n && out[n - 1] == '/');
+    while (inside && n > 1 && out[n - 1] == '/') n--;
+    SGN_TRY(sgn_path_set(path, err, "%.*s%s", (int)n, out, inside ? "/tokenizer.json" : ""));
+    sgn_path parent = *path;
+    char *slash = strrchr(parent.s, '/');
+    if (!slash || slash == parent.s) return SGN_OK;
+    *slash = '\0';
+    return sgn_make_directories(parent.s, err);
 }
 
 /* --- train ------------------------------------------------------------------------------------------ */
@@ -80,8 +94,10 @@ static sgn_status train(const values *v, int count, char **files, sgn_error *err
     if (!v->out) SGN_FAIL(err, SGN_CONFIG, "--out is missing; name the tokenizer.json to write");
     if (v->vocab < 1 || v->vocab > INT32_MAX) SGN_FAIL(err, SGN_CONFIG, "--vocab is missing; say how many ids are wanted: --vocab 4096");
     if (v->limit < 0 || v->min_count < 0) SGN_FAIL(err, SGN_CONFIG, "--limit and --min-count are 0 or more");
+    sgn_path path;
+    SGN_TRY(make_way(v->out, &path, err));
     const sgn_text_options how = { .field = v->field };
-    const sgn_bpe_options o = { (int32_t)v->vocab, (uint64_t)v->min_count, (uint64_t)v->limit, progress, NULL };
+    const sgn_bpe_options o = { (int32_t)v->vocab, (uint64_t)v->min_count, (uint64_t)v->limit, v->split, progress, NULL };
     const double begin = now();
     const bool stream = count == 1 && strcmp(files[0], "-") == 0;
     double rate = 0;
@@ -93,7 +109,7 @@ static sgn_status train(const values *v, int count, char **files, sgn_error *err
     const uint64_t read = sgn_text_read_bytes(text);
     sgn_text_close(text);
     sgn_terminal_end(false);
-    if (s == SGN_OK) s = sgn_tokenizer_save(t, v->out, err);
+    if (s == SGN_OK) s = sgn_tokenizer_save(t, path.s, err);
     if (s == SGN_OK && !stream) s = try_out(t, (const char *const *)files, count, &how, &rate, err);
     if (s == SGN_OK && v->json) {
         sgn_json *j = sgn_json_new_object();
@@ -105,7 +121,7 @@ static sgn_status train(const values *v, int count, char **files, sgn_error *err
         s = sgn_print_json(j, 2, err);
     } else if (s == SGN_OK) {
         sgn_size_text size;
-        printf("%s: %d ids from %s, %.1f s", v->out, sgn_tokenizer_vocab(t), sgn_size_print(read, &size), now() - begin);
+        printf("%s: %d ids from %s, %.1f s", path.s, sgn_tokenizer_vocab(t), sgn_size_print(read, &size), now() - begin);
         if (rate > 0) printf(", %.2f bytes per token", rate);
         putchar('\n');
     }
@@ -224,8 +240,10 @@ static sgn_status convert(const values *v, int count, char **words, sgn_error *e
     sgn_tokenizer *t;
     SGN_TRY(sgn_words_expect(count, words, 0, 0, err));
     if (!v->out) SGN_FAIL(err, SGN_CONFIG, "--out is missing; name the tokenizer.json or .model to write");
+    sgn_path path;
+    SGN_TRY(make_way(v->out, &path, err));
     SGN_TRY(sgn_tokenizer_open(&t, v->tokenizer, err));
-    const sgn_status s = sgn_tokenizer_save(t, v->out, err);
+    const sgn_status s = sgn_tokenizer_save(t, path.s, err);
     sgn_tokenizer_close(t);
     return s;
 }

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "core/log.h"
+#include "data/form_write.h"
 #include "data/pretokenize.h"
 #include "data/tokenizer_kind.h"
 #include "data/word_count.h"
@@ -276,15 +277,18 @@ sgn_status sgn_bpe_train(sgn_tokenizer **out, sgn_text *text, const sgn_bpe_opti
     *out = NULL;
     if (o->vocab < 257 || o->vocab > SGN_VOCAB_MAX)
         SGN_FAIL(err, SGN_CONFIG, "vocabulary of %d: 257 (256 bytes and " SGN_EOT ") to %d are possible", o->vocab, SGN_VOCAB_MAX);
+    const sgn_known_split *split = sgn_known_split_named(o->split ? o->split : "gpt2");
+    if (!split) SGN_FAIL(err, SGN_CONFIG, "split '%.40s' is not gpt2, llama3, cl100k, qwen2 or o200k", o->split);
     trainer t = { .o = o };
     sgn_splitter *splitter;
-    SGN_TRY(sgn_splitter_open(&splitter, NULL, err));
+    SGN_TRY(sgn_splitter_open(&splitter, split->pattern, err));
     sgn_status s = count_words(&t, text, splitter, err);
     sgn_splitter_close(splitter);
     if (s == SGN_OK && t.words.count == 0)
         s = SGN_ERROR(err, SGN_FORMAT, "%s%s: no text to learn a vocabulary from; give a file that holds some",
                       sgn_text_file(text, 0), sgn_text_files(text) > 1 ? " and others" : "");
     if (s == SGN_OK) s = learn(&t, err);
+    if (s == SGN_OK && split != sgn_known_split_at(0)) s = sgn_form_write(&t.vocabulary.form, &t.vocabulary, split, false, err);
     if (s == SGN_OK) s = sgn_tokenizer_from(out, &t.vocabulary, "the vocabulary", err);
     trainer_free(&t);
     return s;

@@ -1,8 +1,8 @@
 /* bpe_train.h - learns a byte-level BPE vocabulary from text, the same from the same text always.
  *
  * Ids: byte b is id b, merges follow in the order they were learnt, <|endoftext|> is last.
- * Each merge joins the adjacent pair that is most frequent inside the words of the GPT-2
- * split; of equally frequent pairs the one with the smaller (left id, right id).
+ * Each merge joins the adjacent pair that is most frequent inside the words of the split
+ * pattern; of equally frequent pairs the one with the smaller (left id, right id).
  *
  * SPDX-License-Identifier: MIT */
 #ifndef SGN_DATA_BPE_TRAIN_H
@@ -18,6 +18,7 @@ typedef struct {
     int32_t  vocab;            /* ids wanted, bytes and <|endoftext|> included: >= 257 */
     uint64_t min_count;        /* a pair seen less often is not merged; 0: 2 */
     uint64_t limit;            /* bytes of text to learn from; 0: all */
+    const char *split;         /* gpt2, llama3, cl100k, qwen2 or o200k; NULL: gpt2 */
     /* May be NULL; false stops with SGN_INTERRUPTED. */
     bool   (*progress)(void *ctx, const char *stage, double fraction);
     void    *ctx;

@@ -66,14 +66,14 @@ sgn_json *sgn_form_new(const sgn_known_split *split, bool whole_words, sgn_json 
     return root;
 }
 
-sgn_status sgn_form_write(char **text, const sgn_vocabulary *v, const sgn_known_split *split, sgn_error *err) {
+sgn_status sgn_form_write(char **text, const sgn_vocabulary *v, const sgn_known_split *split, bool whole_words, sgn_error *err) {
     sgn_json *added = sgn_json_new_array();
     for (int32_t id = 0; id < v->count; id++) {
         size_t n;
         const char *bytes = sgn_vocabulary_piece(v, id, &n);
         if (v->token[id]) sgn_json_append(added, added_token(id, bytes, n, v->special[id]));
     }
-    sgn_json *root = sgn_form_new(split ? split : sgn_known_split_at(0), split != NULL, added);
+    sgn_json *root = sgn_form_new(split, whole_words, added);
     const sgn_status s = sgn_json_dump(root, 0, text, err);
     sgn_json_free(root);
     return s;
