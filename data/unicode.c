@@ -31,19 +31,43 @@ unsigned sgn_unicode_class(uint32_t cp) {
     return c & SGN_SEPARATOR || (cp >= '\t' && cp <= '\r') || cp == 0x85 ? c | SGN_SPACE : c;
 }
 
-/* A run of UTF-8, appended. */
-static sgn_status append(utf8proc_option_t o, const char *text, size_t size, char **out, size_t *n, sgn_error *err) {
+typedef struct { char *text; size_t n, room; } buffer;
+
+static sgn_status put(buffer *b, const char *text, size_t n, sgn_error *err) {
+    if (n >= b->room - b->n) {
+        const size_t room = 2 * (b->n + n) + 64;
+        char *grown = realloc(b->text, room);
+        if (!grown) SGN_FAIL(err, SGN_NOMEM, "no memory to normalize %zu bytes of text", room);
+        b->text = grown;
+        b->room = room;
+    }
+    if (n) memcpy(b->text + b->n, text, n);
+    b->n += n;
+    b->text[b->n] = '\0';
+    return SGN_OK;
+}
+
+static sgn_status put_form(buffer *b, utf8proc_option_t o, const char *text, size_t size, sgn_error *err) {
     utf8proc_uint8_t *form = NULL;
     const utf8proc_ssize_t got = utf8proc_map((const utf8proc_uint8_t *)text, (utf8proc_ssize_t)size, &form, o);
-    char *grown = got >= 0 ? realloc(*out, *n + (size_t)got + 1) : NULL;
-    if (grown) {
-        memcpy(grown + *n, form, (size_t)got);
-        *out = grown;
-        *n += (size_t)got;
-        grown[*n] = '\0';
-    }
+    const sgn_status s = got >= 0 ? put(b, (const char *)form, (size_t)got, err)
+                                  : SGN_ERROR(err, SGN_NOMEM, "no memory to normalize %zu bytes of text", size);
     free(form);
-    if (!grown) SGN_FAIL(err, SGN_NOMEM, "no memory to normalize %zu bytes of text", size);
+    return s;
+}
+
+/* No form changes ASCII, and none joins it to what stands before it: only what is beyond ASCII is brought to the form,
+ * with the character before it. */
+static sgn_status put_valid(buffer *b, utf8proc_option_t o, const char *text, size_t size, sgn_error *err) {
+    for (size_t i = 0; i < size;) {
+        size_t ascii = i, end;
+        while (ascii < size && (unsigned char)text[ascii] < 0x80) ascii++;
+        if (ascii < size && ascii > i) ascii--;
+        SGN_TRY(put(b, text + i, ascii - i, err));
+        for (end = ascii + (ascii < size); end < size && (unsigned char)text[end] >= 0x80;) end++;
+        if (end > ascii) SGN_TRY(put_form(b, o, text + ascii, end - ascii, err));
+        i = end;
+    }
     return SGN_OK;
 }
 
@@ -70,21 +94,16 @@ sgn_status sgn_unicode_normalize(sgn_normal_form form, const char *text, size_t 
         [SGN_NFKD] = UTF8PROC_STABLE | UTF8PROC_DECOMPOSE | UTF8PROC_COMPAT,
     };
     if (form == SGN_LOWERCASE) return lower(text, size, out, n, err);
-    *n = 0;
-    *out = calloc(1, 1);
-    sgn_status s = *out ? SGN_OK : SGN_ERROR(err, SGN_NOMEM, "no memory to normalize %zu bytes of text", size);
+    buffer b = { 0 };
+    sgn_status s = put(&b, "", 0, err);
     for (size_t i = 0; i < size && s == SGN_OK;) {
         const size_t good = sgn_utf8_prefix(text + i, size - i);
-        if (good) s = append((utf8proc_option_t)options[form], text + i, good, out, n, err);
+        s = put_valid(&b, (utf8proc_option_t)options[form], text + i, good, err);
         i += good;
-        if (s == SGN_OK && i < size) {             /* a stray byte */
-            char *grown = realloc(*out, *n + 2);
-            if (!grown) s = SGN_ERROR(err, SGN_NOMEM, "no memory to normalize %zu bytes of text", size);
-            else *out = grown, grown[(*n)++] = text[i++], grown[*n] = '\0';
-        }
+        if (s == SGN_OK && i < size) s = put(&b, text + i++, 1, err);          /* a stray byte */
     }
-    if (s == SGN_OK) return SGN_OK;
-    free(*out);
-    *out = NULL;
+    if (s != SGN_OK) free(b.text);
+    *out = s == SGN_OK ? b.text : NULL;
+    *n = b.n;
     return s;
 }

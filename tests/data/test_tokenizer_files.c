@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "gpt2_json.h"
 #include "core/rng.h"
-#include "data/base64.h"
+#include "core/base64.h"
 #include "data/tokenizer.h"
 #include "data/vocabulary_files.h"
 
