@@ -17,11 +17,11 @@ static void use(const sgn_tokenizer *t, const char *text, size_t size) {
     for (size_t i = 0; i < ids.count; i++) {
         fuzz_check(ids.id[i] >= 0 && ids.id[i] < sgn_tokenizer_vocab(t));
         fuzz_ok(sgn_decoder_put(&d, t, ids.id[i], &part, &more, &err), &err);
-        if (n + more <= 2 * size + 64) memcpy(back + n, part, more);
+        if (more && n + more <= 2 * size + 64) memcpy(back + n, part, more);
         n += more;
     }
     sgn_decoder_end(&d, &part, &more);
-    if (n + more <= 2 * size + 64) memcpy(back + n, part, more);
+    if (more && n + more <= 2 * size + 64) memcpy(back + n, part, more);
     const sgn_vocabulary *v = sgn_tokenizer_vocabulary(t);
     if (!v->form && !v->spm) fuzz_check(n + more == size && memcmp(back, text, size) == 0);     /* nothing is normalized */
     free(back);

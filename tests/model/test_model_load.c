@@ -334,7 +334,7 @@ static void not_mapped(void **state) {
 
 /* --- refused ------------------------------------------------------------------------------------------------------ */
 
-typedef enum { DROP, RESHAPE, POISON } damage_kind;
+typedef enum { DROP, RESHAPE, POISON, FLATTEN, EMPTY } damage_kind;
 static const struct { damage_kind kind; const char *name; sgn_status status; const char *says; } damages[] = {
     { DROP, "model.norm.weight", SGN_FORMAT, "no tensor 'model.norm.weight' (24)" },
     { DROP, "lm_head.weight", SGN_FORMAT, "set model.tied_head: true" },
@@ -345,6 +345,9 @@ static const struct { damage_kind kind; const char *name; sgn_status status; con
     { RESHAPE, "model.layers.0.self_attn.k_proj.weight", SGN_SHAPE, "is (24, 12), but the model needs (12, 24)" },
     { POISON, "model.layers.1.self_attn.o_proj.weight", SGN_NUMERIC, "'model.layers.1.self_attn.o_proj.weight' has nan at index 5" },
     { POISON, "model.layers.1.input_layernorm.weight", SGN_NUMERIC, "input_layernorm.weight' has nan" },
+    { POISON, "model.layers.1.mlp.up_proj.wscale", SGN_NUMERIC, "up_proj.wscale' has nan at index 5" },             /* rule 31 */
+    { FLATTEN, "model.layers.0.mlp.up_proj.weight", SGN_SHAPE, "up_proj.weight' is (1680)" },                     /* rule 20 */
+    { EMPTY, "model.layers.0.mlp.up_proj.weight", SGN_SHAPE, "up_proj.weight' is (0, 24)" },                      /* rule 21 */
 };
 
 static void damaged(void **state) {
@@ -362,6 +365,8 @@ static void damaged(void **state) {
         const sgn_real kept = *value;
         if (damages[i].kind == DROP) drop(&a, damages[i].name);
         if (damages[i].kind == RESHAPE) a.at[k] = sgn_array_make(a.at[k].name, SGN_DTYPE_F32, 2, (int64_t[]){ a.at[k].dim[1], a.at[k].dim[0] });
+        if (damages[i].kind == FLATTEN) a.at[k] = sgn_array_make(a.at[k].name, SGN_DTYPE_F32, 1, (int64_t[]){ a.at[k].dim[0] * a.at[k].dim[1] });
+        if (damages[i].kind == EMPTY) a.at[k] = sgn_array_make(a.at[k].name, SGN_DTYPE_F32, 2, (int64_t[]){ 0, a.at[k].dim[1] });
         if (damages[i].kind == POISON) *value = (sgn_real)NAN;
         write_arrays(&a, "safetensors", in(where, "model.safetensors"));
         *value = kept;
