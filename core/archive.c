@@ -153,9 +153,21 @@ sgn_status sgn_archive_read_f32(const sgn_archive *a, int index, float *out, int
 
 /* --- writing ---------------------------------------------------------------------------------- */
 
+/* The Unicode standard, table 3-7. */
+static bool is_utf8(const char *text) {
+    for (const uint8_t *s = (const uint8_t *)text; *s;) {
+        const uint8_t c = *s++, least = c == 0xE0 ? 0xA0 : c == 0xF0 ? 0x90 : 0x80, most = c == 0xED ? 0x9F : c == 0xF4 ? 0x8F : 0xBF;
+        if (c < 0x80) continue;
+        if (c < 0xC2 || c > 0xF4 || *s < least || *s > most) return false;
+        for (int more = c < 0xE0 ? 1 : c < 0xF0 ? 2 : 3; more; more--)
+            if ((*s++ & 0xC0) != 0x80) return false;
+    }
+    return true;
+}
+
 /* Parts between slashes become groups in formats that have them. */
 static bool name_is_sound(const char *name) {
-    if (!memchr(name, '\0', SGN_ARRAY_NAME)) return false;
+    if (!memchr(name, '\0', SGN_ARRAY_NAME) || !is_utf8(name)) return false;
     for (const char *part = name;; part++) {
         const size_t n = strcspn(part, "/");
         if (n == 0 || (n == 1 && part[0] == '.') || (n == 2 && memcmp(part, "..", 2) == 0)) return false;
@@ -198,7 +210,7 @@ static sgn_status check_arrays(const sgn_archive_kind *k, const char *path, cons
     for (int i = 0; i < count; i++) {
         uint64_t bytes;
         if (!name_is_sound(at[i].name))
-            SGN_FAIL(err, SGN_FORMAT, "%s: \"%.80s\" cannot name an array; the parts between slashes need names", path, at[i].name);
+            SGN_FAIL(err, SGN_FORMAT, "%s: \"%.80s\" cannot name an array; it must be UTF-8 whose parts between slashes are names", path, at[i].name);
         if (!sgn_array_size(&at[i], &bytes) || bytes != at[i].bytes)
             SGN_FAIL(err, SGN_FORMAT, "%s: %s: its dimensions and its %" PRIu64 " bytes do not fit together", path, at[i].name, at[i].bytes);
         if (!sgn_archive_holds(k, &at[i]))

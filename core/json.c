@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE            /* memmem */
 #include "core/json.h"
 
 #include <jansson.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "core/file.h"
@@ -55,6 +57,18 @@ sgn_status sgn_json_load(sgn_json **out, const char *path, size_t limit, sgn_err
 }
 
 void sgn_json_free(sgn_json *j) { json_decref(j); }
+
+void sgn_json_locate(sgn_error *err, const char *text, size_t size, uint64_t base, const char *where) {
+    const size_t skip = strlen(where) + 2;
+    if (!err || strncmp(err->text, where, skip - 2) != 0 || strncmp(err->text + skip - 2, ": ", 2) != 0) return;
+    const char *field = err->text + skip, *end = strstr(field, ": "), *at;
+    char what[sizeof err->text + 2], by[2 * sizeof err->text];
+    const int n = snprintf(what, sizeof what, "\"%.*s\"", end ? (int)(end - field) : 0, field);
+    if (n <= 2 || !(at = memmem(text, size, what, (size_t)n))) return;
+    snprintf(what, sizeof what, "%s: %.*s", where, n - 2, field);
+    snprintf(by, sizeof by, "%s: offset %llu: %.*s", where, (unsigned long long)(base + (uint64_t)(at - text)), n - 2, field);
+    sgn_error_replace(err, what, by);
+}
 
 /* --- reading ---------------------------------------------------------------------------------- */
 

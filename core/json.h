@@ -16,6 +16,9 @@ typedef struct json_t sgn_json;        /* a borrowed or owned value; see each fu
 sgn_status sgn_json_parse(sgn_json **out, const char *text, size_t size, const char *where, sgn_error *err);
 sgn_status sgn_json_load(sgn_json **out, const char *path, size_t limit, sgn_error *err);
 void       sgn_json_free(sgn_json *j);
+/* Makes "WHERE: KEY: ..." of a message "WHERE: offset N: KEY: ...", N being where the text has "KEY"; it stands at `base` of
+ * its file. Nothing where it does not. */
+void       sgn_json_locate(sgn_error *err, const char *text, size_t size, uint64_t base, const char *where);
 
 /* Reading. Borrowed values; NULL in, NULL/false/default out. */
 typedef enum { SGN_JSON_NULL, SGN_JSON_BOOL, SGN_JSON_INT, SGN_JSON_REAL, SGN_JSON_STRING, SGN_JSON_ARRAY, SGN_JSON_OBJECT } sgn_json_type;

@@ -19,6 +19,7 @@ enum { PREFIX = 8, ALIGN = 64, MAX_HEADER = 100000000, MAX_INDEX = 64 << 20, MAX
 typedef struct {
     sgn_reader reader;
     sgn_map    map;
+    char      *text;           /* of the header, until its arrays are listed */
     sgn_json  *header;
     uint64_t   data;           /* file offset of the data */
 } shard;
@@ -90,12 +91,10 @@ static sgn_status read_header(shard *f, sgn_error *err) {
     if (n > f->reader.size - PREFIX)
         REFUSE("%s: offset 0: header length %" PRIu64 ", but only %" PRIu64 " bytes follow", path, n, f->reader.size - PREFIX);
     f->data = PREFIX + n;
-    char *text = malloc((size_t)n);
-    if (!text) SGN_FAIL(err, SGN_NOMEM, "%s: no memory for its header of %" PRIu64 " bytes", path, n);
-    sgn_status s = sgn_reader_get(&f->reader, PREFIX, text, (size_t)n, err);
-    if (s == SGN_OK) s = parse_header(f, text, (size_t)n, err);
-    free(text);
-    return s;
+    f->text = malloc((size_t)n);
+    if (!f->text) SGN_FAIL(err, SGN_NOMEM, "%s: no memory for its header of %" PRIu64 " bytes", path, n);
+    SGN_TRY(sgn_reader_get(&f->reader, PREFIX, f->text, (size_t)n, err));
+    return parse_header(f, f->text, (size_t)n, err);
 }
 
 /* --- arrays ----------------------------------------------------------------------------------- */
@@ -127,8 +126,7 @@ static sgn_status parse_entry(const shard *f, const char *name, const sgn_json *
     SGN_TRY(parse_shape(path, sgn_json_get(j, "shape"), &e->array, err));
     if (sgn_json_size(offsets) != 2 || begin < 0 || end < begin)
         REFUSE("%s: %s: data_offsets are not [begin, end] with 0 <= begin <= end", path, name);
-    e->begin = (uint64_t)begin;
-    e->end = (uint64_t)end;
+    e->begin = (uint64_t)begin, e->end = (uint64_t)end;
     if (e->end > f->reader.size - f->data)
         REFUSE("%s: %s: data_offsets end at %" PRIu64 ", but the data has %" PRIu64 " bytes", path, name, e->end, f->reader.size - f->data);
     if (e->end - e->begin != e->array.bytes)
@@ -139,8 +137,7 @@ static sgn_status parse_entry(const shard *f, const char *name, const sgn_json *
 
 static int by_begin(const void *a, const void *b) {
     const entry *x = a, *y = b;
-    if (x->begin != y->begin) return x->begin < y->begin ? -1 : 1;
-    return (x->end > y->end) - (x->end < y->end);
+    return x->begin != y->begin ? (x->begin < y->begin ? -1 : 1) : (x->end > y->end) - (x->end < y->end);
 }
 
 /* Every byte of the data belongs to exactly one array. */
@@ -156,8 +153,7 @@ static sgn_status check_tiling(const shard *f, entry *e, int count, sgn_error *e
     return SGN_OK;
 }
 
-static sgn_status add_shard(files *fs, const char *path, sgn_error *err) {
-    shard *f = &fs->shards[fs->shard_count++];
+static sgn_status list_shard(files *fs, shard *f, const char *path, sgn_error *err) {
     SGN_TRY(sgn_reader_open(&f->reader, path, err));
     SGN_TRY(read_header(f, err));
     SGN_TRY(sgn_map_open(&f->map, path, err));
@@ -175,6 +171,15 @@ static sgn_status add_shard(files *fs, const char *path, sgn_error *err) {
         fs->count++;
     }
     return check_tiling(f, fs->entries + first, fs->count - first, err);
+}
+
+static sgn_status add_shard(files *fs, const char *path, sgn_error *err) {
+    shard *f = &fs->shards[fs->shard_count++];
+    const sgn_status s = list_shard(fs, f, path, err);
+    if (s != SGN_OK && f->text) sgn_json_locate(err, f->text, (size_t)(f->data - PREFIX), PREFIX, path);
+    free(f->text);
+    f->text = NULL;
+    return s;
 }
 
 /* --- index.json ------------------------------------------------------------------------------- */
@@ -320,8 +325,7 @@ typedef struct {
 
 /* The largest power of two, up to ALIGN, that divides an array's bytes. */
 static uint64_t evenness(const sgn_array *a) {
-    const uint64_t bits = a->bytes | ALIGN;
-    return bits & (~bits + 1);
+    return (a->bytes | ALIGN) & (~(a->bytes | ALIGN) + 1);
 }
 
 /* Even sizes first: then each array starts at a multiple of its evenness, hence of its element, and rows of

@@ -156,11 +156,12 @@ static void writing_refuses_what_does_not_fit(void **state) {
     char longer[300];
     memset(longer, 'x', sizeof longer);
     longer[sizeof longer - 1] = '\0';
-    const char *bad[] = { "", "/a", "a/", "a//b", ".", "..", "a/../b", longer };
+    const char *bad[] = { "", "/a", "a/", "a//b", ".", "..", "a/../b", longer,
+                          "\xFF", "a\xC3", "\xC0\xAF", "\xE0\x9F\xBF", "\xED\xA0\x80", "\xF4\x90\x80\x80", "\xE2\x96" };      /* not UTF-8 */
     EACH_KIND(k) {
         if (!k->write) continue;
         const char *path = check_path("refused");
-        for (int i = 0; i < 8; i++) {
+        for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
             const sgn_array a = sgn_array_make(bad[i], SGN_DTYPE_F32, 1, (int64_t[]){ 4 });
             check_fails(sgn_archive_write(k->name, path, &a, data, 1, NULL, &err), SGN_FORMAT, &err, "cannot name an array");
         }
@@ -274,7 +275,9 @@ static void safetensors_refuses_by_rule(void **state) {
     for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
         check_fails(open_header(refused[i].header, refused[i].data, &err), SGN_FORMAT, &err, refused[i].says);
         assert_non_null(strstr(err.text, "hand.safetensors"));
+        if (!strstr(err.text, "offset ")) fail_msg("\"%s\" does not say where", err.text);
     }
+    check_fails(open_header("{" T("b", "[1]", 0, 4) ",  " T("a", "[2]", 0, 4) "}", 4, &err), SGN_FORMAT, &err, "offset 64: a: data_offsets span");
     check_ok(open_header("{" T("z", "[0]", 0, 0) "," T("b", "[1]", 4, 8) "," T("a", "[1]", 0, 4) "}   ", 8, &err), &err);
     static const struct { uint64_t length; const char *says; } lengths[] = {
         { 100000001, "not within 1 to 100000000" },   /* rule 3 */
