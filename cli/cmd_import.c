@@ -13,7 +13,7 @@
 #include "train/run_config.h"
 
 typedef struct {
-    const char *out;
+    const char *out, *tokenizer;
     int64_t     threads;
     bool        set, replace, json;
 } values;
@@ -21,6 +21,7 @@ typedef struct {
 static const sgn_option options[] = {
     { "out", SGN_OPTION_WORD, offsetof(values, out), "RUN", "the run's directory to make" },
     { "set", SGN_OPTION_FLAG, offsetof(values, set), NULL, "before KEY=VALUE ...: settings of the run; model.linear=fbi binarizes" },
+    { "tokenizer", SGN_OPTION_WORD, offsetof(values, tokenizer), "FILE", "its tokenizer (default: what the model brings, if anything)" },
     { "replace", SGN_OPTION_FLAG, offsetof(values, replace), NULL, "an existing RUN" },
     { "threads", SGN_OPTION_INT, offsetof(values, threads), "N", "0: as many as the process may use (default)" },
     { "json", SGN_OPTION_FLAG, offsetof(values, json), NULL, "print one object" },
@@ -29,7 +30,8 @@ static const sgn_option options[] = {
 
 typedef struct {
     const values   *v;
-    sgn_path        from, tokenizer;   /* what holds the arrays; tokenizer "": none */
+    sgn_path        from;              /* what holds the arrays */
+    sgn_tokenizer  *tokenizer;         /* NULL: none */
     sgn_run_config  config;
     sgn_transformer model;
 } importer;
@@ -78,11 +80,27 @@ static sgn_status settle_config(importer *im, int count, char **set, sgn_error *
     return check_linears(im, &source, err);
 }
 
+/* One that is named must do; one that lies there may be of a kind that is not known. */
+static sgn_status find_tokenizer(importer *im, sgn_error *err) {
+    const char *where = im->v->tokenizer ? im->v->tokenizer : im->from.s;
+    sgn_error why = { 0 };
+    sgn_status s = sgn_tokenizer_open(&im->tokenizer, where, &why);
+    if (s != SGN_OK) im->tokenizer = NULL;
+    else if (sgn_tokenizer_vocab(im->tokenizer) > im->config.model.vocab) {
+        s = SGN_ERROR(&why, SGN_CONFIG, "%s: it has %d ids, the model %lld", where, sgn_tokenizer_vocab(im->tokenizer),
+                      (long long)im->config.model.vocab);
+        sgn_tokenizer_close(im->tokenizer);
+        im->tokenizer = NULL;
+    }
+    if (s != SGN_OK && im->v->tokenizer) SGN_FAIL(err, s, "--tokenizer: %s", why.text);
+    if (s != SGN_OK) sgn_warn("no tokenizer comes along (%s); --tokenizer names one", why.text);
+    return SGN_OK;
+}
+
 static sgn_status load(importer *im, const char *where, int count, char **set, sgn_error *err) {
     SGN_TRY(sgn_model_resolve(where, "import", &im->from, err));
     SGN_TRY(settle_config(im, count, set, err));
-    SGN_TRY(sgn_path_set(&im->tokenizer, err, "%s/tokenizer.json", im->from.s));
-    if (!sgn_file_exists(im->tokenizer.s)) *im->tokenizer.s = '\0';
+    SGN_TRY(find_tokenizer(im, err));
     SGN_TRY(sgn_gemm_init(err));
     SGN_TRY(sgn_transformer_init(&im->model, &im->config.model, false, err));
     im->config.model = im->model.config;
@@ -102,8 +120,8 @@ static sgn_status write_run(const importer *im, const char *run, sgn_error *err)
     const sgn_status s = sgn_file_write(settings.s, text, strlen(text), err);
     free(text);
     SGN_TRY(s);
-    const bool has = *im->tokenizer.s;
-    if (has) SGN_TRY(sgn_file_copy(im->tokenizer.s, tokenizer.s, err));
+    const bool has = im->tokenizer != NULL;
+    if (has) SGN_TRY(sgn_tokenizer_save(im->tokenizer, tokenizer.s, err));
     SGN_TRY(sgn_make_directories(checkpoints.s, err));
     const char *files[] = { settings.s, "run.yaml", has ? tokenizer.s : NULL, "tokenizer.json", NULL };
     return sgn_checkpoint_save(run, &(sgn_position){ .step = 0 }, &im->model, NULL, files, 0, err);
@@ -128,10 +146,10 @@ static sgn_status report(const importer *im, const char *where, sgn_error *err) 
     for (int i = 0; i < p->count; i++)
         if (p->at[i].class == SGN_PARAM_LATENT) binary += sgn_numel(p->at[i].tensor.shape);
     if (!im->v->json) {
-        printf("%s -> %s\n  %s, %lld layers of %lld, context %lld: %lld parameters, %lld of them binary\n"
+        printf("%s -> %s\n  %s, %lld layers of %lld, context %lld: %lld parameters, %lld of them binary; %s tokenizer\n"
                "  continue with: signum train %s data.train=SHARDS --out %s --resume auto\n", where, im->v->out, c->arch,
                (long long)c->layers, (long long)c->dim, (long long)c->context, (long long)sgn_params_numel(p), (long long)binary,
-               im->v->out, im->v->out);
+               im->tokenizer ? sgn_tokenizer_kind_name(im->tokenizer) : "no", im->v->out, im->v->out);
         return SGN_OK;
     }
     sgn_json *j = sgn_json_new_object();
@@ -141,7 +159,7 @@ static sgn_status report(const importer *im, const char *where, sgn_error *err) 
     sgn_json_set(j, "parameters", sgn_json_new_int(sgn_params_numel(p)));
     sgn_json_set(j, "binary_weights", sgn_json_new_int(binary));
     sgn_json_set(j, "linear", sgn_json_new_string(any_binary(c) ? c->linear : "full"));
-    sgn_json_set(j, "tokenizer", sgn_json_new_bool(*im->tokenizer.s));
+    sgn_json_set(j, "tokenizer", im->tokenizer ? sgn_json_new_string(sgn_tokenizer_kind_name(im->tokenizer)) : sgn_json_new_null());
     return sgn_print_json(j, 2, err);
 }
 
@@ -159,6 +177,7 @@ static sgn_status run(int argc, char **argv, sgn_error *err) {
     sgn_status s = load(im, argv[0], argc - 1, argv + 1, err);
     if (s == SGN_OK) s = stage_run(im, err);
     if (s == SGN_OK) s = report(im, argv[0], err);
+    sgn_tokenizer_close(im->tokenizer);
     sgn_transformer_free(&im->model);
     free(im);
     return s;
@@ -166,7 +185,7 @@ static sgn_status run(int argc, char **argv, sgn_error *err) {
 
 const sgn_command sgn_command_import = {
     .name = "import", .summary = "make a run of a model from elsewhere, to train it further or to binarize it",
-    .usage = "MODEL --out RUN [--set KEY=VALUE ...] [--replace] [--json]", .options = options, .run = run,
+    .usage = "MODEL --out RUN [--set KEY=VALUE ...] [--tokenizer FILE] [--replace] [--json]", .options = options, .run = run,
     .example = "signum import hf/tinyllama --out runs/tinyllama\n"
                "signum import hf/tinyllama --out runs/binary --set model.linear=fbi model.scales=column\n"
                "signum train runs/binary data.train=data distill.teacher=hf/tinyllama --out runs/binary --resume auto",

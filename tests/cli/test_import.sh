@@ -41,7 +41,8 @@ for arch in llama gpt2; do
     before=$(nats "$D/$arch")
 
     $S import "$D/hf-$arch" --out "$D/run-$arch" --json >"$D/report"
-    check "$D/report" "v['arch'] == '$arch' and v['binary_weights'] == 0 and v['tokenizer']"
+    check "$D/report" "v['arch'] == '$arch' and v['binary_weights'] == 0 and v['tokenizer'] == 'bpe'"
+    cmp -s "$D/tok.json" "$D/run-$arch/tokenizer.json" || fail "the tokenizer is not the same"
     [ "$(nats "$D/run-$arch")" = "$before" ] || fail "the imported $arch is another model: $(nats "$D/run-$arch"), not $before"
     quiet $S train "$D/run-$arch" data.train="$D/data" train.steps=5 train.batch=4 optim.warmup=1 --out "$D/run-$arch" --resume auto
     grep -q 'continuing .* from step 0' "$D/log" || fail "the imported run is not continued: $(cat "$D/log")"
