@@ -54,6 +54,16 @@ static int32_t end_of_text(const sgn_vocabulary *v) {
     return id >= 0 && v->special[id] ? id : -1;
 }
 
+/* The first encoder compiles the patterns of a file, which are refused now rather than with the first text. */
+static sgn_status first_encoder(sgn_tokenizer *t, const char *where, sgn_error *err) {
+    sgn_error why = { 0 };
+    if (!t->kind->encoder_open) return SGN_OK;
+    const sgn_status s = t->kind->encoder_open(&t->idle[0], t->tables, &why);
+    if (s != SGN_OK) SGN_FAIL(err, s, "%s: %s", where, why.text);
+    t->idle_count = 1;
+    return SGN_OK;
+}
+
 static sgn_status build(sgn_tokenizer *t, const char *where, sgn_error *err) {
     const sgn_vocabulary *v = &t->vocabulary;
     for (int i = 0; (t->kind = sgn_tokenizer_kind_at(i)) != NULL; i++)
@@ -63,6 +73,7 @@ static sgn_status build(sgn_tokenizer *t, const char *where, sgn_error *err) {
     if (!t->hash.hex[0]) SGN_FAIL(err, SGN_NOMEM, "%s: no memory for the digest of its vocabulary", where);
     t->eot = end_of_text(v);
     if (t->kind->tables_open) SGN_TRY(t->kind->tables_open(&t->tables, v, where, err));
+    SGN_TRY(first_encoder(t, where, err));
     SGN_TRY(sgn_added_fill(&t->added, v, where, err));
     const sgn_decoding *d = t->kind->decoding ? t->kind->decoding(t->tables) : NULL;
     t->decoding = d ? *d : (sgn_decoding){ 0 };

@@ -334,6 +334,21 @@ static void bad_files_are_refused(void **state) {
     check_refused("\"content\": \"<|endoftext|>\"", "\"content\": 7", SGN_FORMAT, "added_tokens[0].content");
     check_refused("\"padding\": null", "\"stuffing\": null", SGN_UNSUPPORTED, "the file.stuffing");
     check_refused("\"version\"", "\"versi", SGN_FORMAT, "line 2");
+    check_refused("\"A\": 65", "\"B\": 65", SGN_FORMAT, "duplicate");                                              /* rule 62 */
+    check_refused("\"merges\": []", "\"merges\": [], \"vocab\": {}", SGN_FORMAT, "duplicate");                      /* rule 117 */
+    check_refused("\"merges\": []", "\"merges\": [\"A\", \"B\", \"A B C\"]", SGN_FORMAT, "merges[0]");
+    check_refused("\"A\": 65", "\"A\": 6.5e1", SGN_FORMAT, "id -1 of \"A\"");                                      /* rule 119 */
+    check_refused("\"A\": 65", "\"A\": 99999999999999999999", SGN_FORMAT, "line ");
+    check_refused("\"A\": 65", "\"\\u0000\": 65", SGN_FORMAT, "line ");                                            /* rule 120 */
+    check_refused("\"A\": 65", "\"\\ud800\": 65", SGN_FORMAT, "line ");
+    check_refused("\"A\": 65", "\"\xC3\x28\": 65", SGN_FORMAT, "line ");                                            /* rule 61 */
+    check_refused("{", "\xEF\xBB\xBF{", SGN_FORMAT, "byte order mark");                                              /* rule 121 */
+    check_refused("\"dropout\": null", "\"dropout\": NaN", SGN_FORMAT, "line ");                                    /* rule 126 */
+    put_text(check_path("bad.json"), "{\"pre_tokenizer\": {\"type\": \"Split\", \"behavior\": \"Isolated\", \"invert\": false, \"pattern\": {\"Regex\": \"(\"}}, "
+             "\"model\": {\"type\": \"BPE\", \"unk_token\": \"a\", \"vocab\": {\"a\": 0}, \"merges\": []}}");
+    check_fails(sgn_tokenizer_open(&t, check_path("bad.json"), &err), SGN_UNSUPPORTED, &err, "bad.json: the split pattern \"(\" is not one");
+    put_text(check_path("bad.json"), "{\"model\": {\"type\": \"BPE\", \"vocab\": {}, \"merges\": []}}");          /* rule 64 */
+    check_fails(sgn_tokenizer_open(&t, check_path("bad.json"), &err), SGN_FORMAT, &err, "model.vocab is not an object of 1 to");
     put_text(check_path("empty.json"), "{}");
     check_fails(sgn_tokenizer_open(&t, check_path("empty.json"), &err), SGN_UNSUPPORTED, &err, "model.type is absent");
     check_fails(sgn_tokenizer_open(&t, check_path("nowhere"), &err), SGN_IO, &err, "nowhere");
