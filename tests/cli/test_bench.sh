@@ -20,6 +20,8 @@ for i in 1 2 3 4 5 6 7 8; do seq 1 20000; done >"$D/text.txt"
 $S tokenize "$D/text.txt" --tokenizer byte --shard-tokens 300000 --out "$D/data" >/dev/null
 $S bench shards --data "$D/data" --json >"$D/shards"
 $S bench shards --data "$D/data/train" | grep -q 'MB/s'
+$S bench tokenizer --tokenizer byte --file "$D/text.txt" --json >"$D/tokenizer"
+$S bench tokenizer --tokenizer byte --file "$D/text.txt" | grep -q 'MB/s'
 python3 - "$D" <<'PY'
 import json, sys
 def line(name):
@@ -45,12 +47,15 @@ for name in 'none', 'same':
     assert abs(s['model_gflops'] / (s['tok_s'] * 6 * (4 * 32**2 + 3 * 32 * 48 + 300 * 32) * 1e-9) - 1) < 1e-9, s
     assert abs(s['sgemm_ratio'] * s['sgemm_gflops'] / s['model_gflops'] - 1) < 1e-9, s
     assert s['rss_mb'] > 1 and s['threads'] == 1 and s['isa'] and s['refresh_s'] > 0, s
+e = line('tokenizer')
+assert e['kind'] == 'byte' and e['tokens'] == e['bytes'] == 8 * 108894 and e['bytes_per_token'] == 1 and e['rounds'] >= 3, e
+assert 0 < e['spread'][0] <= e['mb_s'] <= e['spread'][1], e
 r = line('shards')
 assert r['read_mb_s'] > 0 and r['zstd_mb_s'] > 0 and 0 < r['ratio'] and r['open_s'] > 0, r
 assert r['tokens'] == 8 * 108894 + 1 and r['bytes'] == 2 * r['tokens'] and r['shards'] == 3, r
 assert line('same')['step_s']['teacher'] > line('none')['step_s']['teacher'], 'the teacher takes no time'
 PY
-ok "fields of gemm, step and shards"
+ok "fields of gemm, step, shards and tokenizer"
 
 refuse() {   # pattern, command ...
     local pattern=$1 code=0
@@ -59,10 +64,11 @@ refuse() {   # pattern, command ...
     [ "$code" -eq 2 ] || fail "'$*' ended with $code: $(cat "$D/err")"
     grep -qE -- "$pattern" "$D/err" || fail "'$*' does not say /$pattern/: $(cat "$D/err")"
 }
-refuse "'gemm', 'step' or 'shards'" $S bench speed
+refuse "'gemm', 'step', 'shards' or 'tokenizer'" $S bench speed
 refuse "--m is 0" $S bench gemm --m 0
 refuse "no signs '3:8'" $S bench gemm --code 3:8
 refuse "--data is missing" $S bench shards
+refuse "needs --tokenizer T and --file" $S bench tokenizer
 refuse "--steps is 0" $S bench step --steps 0
 refuse "model.vocab" $S bench step --preset tiny model.vocab=0 --steps 1
 ok "what it refuses"

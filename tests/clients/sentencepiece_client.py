@@ -6,6 +6,7 @@ SPDX-License-Identifier: MIT
 import json
 import os
 import random
+import struct
 import subprocess
 import sys
 
@@ -114,6 +115,66 @@ def trained(scratch):
                 yield name + ".model"
 
 
+# --- models that no trainer makes: the same file with some pieces changed ---------------------------------
+
+def varint(n):
+    n &= (1 << 64) - 1
+    return bytes([n & 127 | 128]) + varint(n >> 7) if n > 127 else bytes([n])
+
+
+def fields(data):
+    at = 0
+
+    def number():
+        nonlocal at
+        n = shift = 0
+        while True:
+            at += 1
+            n |= (data[at - 1] & 127) << shift
+            shift += 7
+            if data[at - 1] < 128:
+                return n
+    while at < len(data):
+        tag = number()
+        size = 0 if tag & 7 == 0 else 4 if tag & 7 == 5 else number()
+        value = number() if tag & 7 == 0 else data[at:at + size]
+        at += size
+        yield tag >> 3, tag & 7, value
+
+
+def message(parts):
+    return b"".join(varint(n << 3 | w) + (varint(x) if w == 0 else x if w == 5 else varint(len(x)) + x) for n, w, x in parts)
+
+
+def twisted(model, how, scratch):
+    """unused: some pieces are; dropped: some characters are no pieces; user: some pieces are taken first;
+    ties: scores rounded; spaces: not escaped."""
+    r, out, count = random.Random(5), [], 0
+    with open(model, "rb") as f:
+        top = [x for x in fields(f.read()) if x[0] in (1, 2, 3)]
+    for n, w, value in top:
+        parts = {number: (number, wire, x) for number, wire, x in fields(value)}
+        if n == 1:
+            kind, one = parts.get(3, (3, 0, 1))[2], len(parts[1][2].decode()) == 1
+            if kind == 1 and how == "dropped" and one and r.random() < 0.2:
+                continue
+            if kind == 1 and r.random() < {"unused": 0.1, "user": 0.01}.get(how, 0):
+                kind = 5 if how == "unused" else 4
+            if kind == 1 and how == "ties":
+                parts[2] = (2, 5, struct.pack("<f", round(struct.unpack("<f", parts[2][2])[0] / (3 if "unigram" in model else 1000))))
+            parts[3] = (3, 0, kind)
+            count += 1
+        if n == 2:
+            parts[4] = (4, 0, count)
+        if n == 3 and how == "spaces":
+            parts[5] = (5, 0, 0)
+        out.append((n, w, message(sorted(parts.values()))))
+    path = os.path.join(scratch, f"{how}-{os.path.basename(model)}")
+    with open(path, "wb") as f:
+        f.write(message(out))
+    return path
+
+
 def main():
     signum, scratch = sys.argv[1:3]
     docs = documents(5000000)
@@ -128,6 +189,11 @@ def main():
     if "train" in sys.argv[3:]:
         models += trained(scratch)
     wrong = sum(check(signum, m, docs, path) + saved(signum, m, scratch) for m in models)
+    docs = documents(400000)
+    with open(path, "w") as f:
+        f.writelines(json.dumps({"text": d}) + "\n" for d in docs)
+    for model in models[1:]:
+        wrong += sum(check(signum, twisted(model, how, scratch), docs, path) for how in ("unused", "dropped", "user", "ties", "spaces"))
     sys.exit(wrong > 0)
 
 
