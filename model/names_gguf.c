@@ -101,14 +101,14 @@ static sgn_status check_foreign(reader *r, sgn_error *err) {
 
 static sgn_status get_scaling(reader *r, sgn_model_config *c, sgn_error *err) {
     SGN_TRY(get_positive(r, "rope.scale_linear", &c->rope_scaling, false, err));
+    SGN_TRY(get_int(r, "rope.scaling.original_context_length", &c->rope_original, false, err));
     if (!look(r, "rope.scaling.type")) return SGN_OK;
     const char *type = sgn_meta_text(r->m, 0);
     if (type && strcmp(type, "none") == 0) return SGN_OK;
     if (!type || (strcmp(type, "linear") && strcmp(type, "yarn")))
         SGN_FAIL(err, SGN_UNSUPPORTED, "%s: %s is '%.40s'; only 'none', 'linear' and 'yarn' are known", r->a->path, r->key, type ? type : "(no text)");
     snprintf(c->rope_type, sizeof c->rope_type, "%s", type);
-    SGN_TRY(get_positive(r, "rope.scaling.factor", &c->rope_scaling, true, err));
-    return get_int(r, "rope.scaling.original_context_length", &c->rope_original, false, err);
+    return get_positive(r, "rope.scaling.factor", &c->rope_scaling, true, err);
 }
 
 static sgn_status get_rope(reader *r, sgn_model_config *c, sgn_error *err) {
@@ -139,7 +139,7 @@ static bool same_angles(const sgn_model_config *c, const float *factor, sgn_real
 }
 
 /* Llama 3.1 and later: what each pair's angle is divided by. The file keeps the result of a formula and not its settings; those of all
- * published models are tried. */
+ * published models are tried, and the number of positions where it is said. */
 static sgn_status get_factors(sgn_model_config *c, const sgn_archive *a, sgn_error *err) {
     const int i = sgn_archive_find(a, "rope_freqs.weight");
     const int64_t half = c->head_dim / 2;
@@ -152,9 +152,10 @@ static sgn_status get_factors(sgn_model_config *c, const sgn_archive *a, sgn_err
         c->rope_scaling = (double)factor[half - 1];
         c->rope_low = 1;
         c->rope_high = 4;
-        c->rope_original = 8192;
+        if (!c->rope_original) c->rope_original = 8192;
         if (!(c->rope_scaling >= 1) || !same_angles(c, factor, angles, angles + 2 * half))
-            s = SGN_ERROR(err, SGN_UNSUPPORTED, "%s: rope_freqs.weight: these are not the factors of Llama 3.1 (low 1, high 4, 8192 positions)", a->path);
+            s = SGN_ERROR(err, SGN_UNSUPPORTED, "%s: rope_freqs.weight: these are not the factors of Llama 3.1 (low 1, high 4, %lld positions)", a->path,
+                          (long long)c->rope_original);
     }
     free(factor);
     free(angles);

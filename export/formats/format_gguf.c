@@ -64,10 +64,12 @@ static sgn_status say_rope(values *v, const sgn_model_config *c, sgn_error *err)
     const bool yarn = strcmp(c->rope_type, "yarn") == 0, llama3 = strcmp(c->rope_type, "llama3") == 0;
     say_int(v, "rope.dimension_count", c->head_dim);
     say_real(v, "rope.freq_base", c->rope_theta);
+    if (llama3 && ((c->rope_low > 0 && c->rope_low != 1) || (c->rope_high > 0 && c->rope_high != 4)))
+        SGN_FAIL(err, SGN_UNSUPPORTED, "--format gguf: llama3 angles with other bounds than 1 and 4 could not be told from the file");
+    if (yarn || llama3) say_int(v, "rope.scaling.original_context_length", c->rope_original ? c->rope_original : c->context);
     if (llama3 || (!yarn && c->rope_scaling == 1)) return SGN_OK;
     say_text(v, "rope.scaling.type", yarn ? "yarn" : "linear");
     say_real(v, "rope.scaling.factor", c->rope_scaling);
-    if (yarn) say_int(v, "rope.scaling.original_context_length", c->rope_original ? c->rope_original : c->context);
     if (yarn && ((c->rope_low > 0 && c->rope_low != 1) || (c->rope_high > 0 && c->rope_high != 32) || c->rope_magnitude > 0))
         SGN_FAIL(err, SGN_UNSUPPORTED, "--format gguf: yarn with other bounds than 1 and 32, or a magnitude of its own, has no words there");
     return SGN_OK;

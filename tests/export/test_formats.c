@@ -68,6 +68,19 @@ static void check_format(const char *format, const sgn_transformer *m, const sgn
     check_array_close(got, want, N * SMALL_VOCAB, 1e-4, 0);
 }
 
+/* Does a numpy program know this model, and does GGUF? */
+static bool is_plain(const sgn_model_config *c) {
+    return strcmp(c->arch, "llama") == 0 && strcmp(c->rope_type, "linear") == 0 && !c->qk_norm && !c->qkv_bias;
+}
+/* Formats may have no words for a GPT-2, and say so. */
+static bool refused_by(const char *format, const sgn_transformer *m) {
+    sgn_error err = { 0 };
+    if (strcmp(m->config.arch, "gpt2")) return false;
+    if (sgn_export(format, check_path("exported"), m, &(sgn_export_options){ 0 }, true, &err) == SGN_OK) return false;
+    assert_true(strcmp(format, "packed") != 0 && err.status == SGN_UNSUPPORTED && strstr(err.text, "gpt2"));
+    return true;
+}
+
 static void every_format_keeps_the_logits(void **state) {
     (void)state;
     const bool numpy = has_numpy();
@@ -78,14 +91,17 @@ static void every_format_keeps_the_logits(void **state) {
         small_model(&m, &small_cases[i], (uint64_t)i);
         small_logits(&m, tokens, N, want);
         for (int k = 0; sgn_format_at(k); k++) {
+            if (refused_by(sgn_format_at(k)->name, &m)) continue;
             check_format(sgn_format_at(k)->name, &m, &(sgn_export_options){ 0 });
             assert_non_null(sgn_format_at(k)->summary);
             if (strcmp(sgn_format_at(k)->name, "packed") == 0) check_planes_lie_even(check_path("exported"));
-            if (numpy) check_foreign_reader(check_path("exported"), strcmp(sgn_format_at(k)->name, "gguf") == 0);
+            if (numpy && is_plain(&m.config)) check_foreign_reader(check_path("exported"), strcmp(sgn_format_at(k)->name, "gguf") == 0);
         }
-        check_format("hf", &m, &(sgn_export_options){ .latent = true });
-        check_format("hf", &m, &(sgn_export_options){ .shard_bytes = 200000 });
-        check_format("hf", &m, &(sgn_export_options){ .shard_bytes = 100000, .latent = true });
+        if (!refused_by("hf", &m)) {
+            check_format("hf", &m, &(sgn_export_options){ .latent = true });
+            check_format("hf", &m, &(sgn_export_options){ .shard_bytes = 200000 });
+            check_format("hf", &m, &(sgn_export_options){ .shard_bytes = 100000, .latent = true });
+        }
         sgn_transformer_free(&m);
     }
 }
