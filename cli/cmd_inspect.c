@@ -135,6 +135,29 @@ static bool is_packed(const char *config_path) {
     return packed;
 }
 
+/* A file that says its shape itself, and is the model of its directory. */
+static sgn_status describe_named(const values *v, const char *directory, sgn_json *j, sgn_error *err) {
+    sgn_array_set set;
+    sgn_model_config c;
+    sgn_path path;
+    struct stat st;
+    SGN_TRY(sgn_model_load_config(directory, NULL, &c, err));
+    SGN_TRY(sgn_array_set_open(&set, directory, err));
+    const bool gguf = strcmp(set.at[0].kind->name, "gguf") == 0, wants_arrays = v->arrays || v->stats;
+    const uint64_t bytes = stat(set.at[0].path, &st) == 0 ? (uint64_t)st.st_size : 0;
+    set_text(j, "what", gguf ? "a model in a GGUF file" : "a model in a checkpoint of llama2.c");
+    sgn_json *list = wants_arrays ? sgn_json_new_array() : NULL;
+    sgn_status s = describe_config(&c, bytes, j, err);
+    set_int(j, "array_bytes", (int64_t)bytes);
+    sgn_json_set(j, "tokenizer", sgn_json_new_bool(inside(directory, "tokenizer.json", &path) || sgn_archive_meta(set.at, "tokenizer.ggml.tokens")));
+    if (s == SGN_OK && wants_arrays) s = sgn_inspect_arrays(set.at[0].path, &c, v->stats, list, err);
+    sgn_array_set_close(&set);
+    if (s == SGN_OK && v->verify && inside(directory, "MANIFEST", &path) && (s = sgn_manifest_verify(directory, err)) == SGN_OK)
+        set_text(j, "digests", "all match");
+    if (wants_arrays) sgn_json_set(j, "arrays", list);
+    return s;
+}
+
 static sgn_status describe_model(const values *v, const char *directory, sgn_json *j, sgn_error *err) {
     static const char *const notes[] = { "step", "tokens", "kernels", NULL };
     sgn_path path, tensors = { "" }, shards = { "" };
@@ -309,7 +332,7 @@ static sgn_status describe_file(const values *v, const char *path, sgn_json *j, 
 }
 
 static sgn_status describe(const values *v, const char *path, sgn_json *j, sgn_error *err) {
-    sgn_path found;
+    sgn_path found, config;
     set_text(j, "path", path);
     if (!sgn_file_exists(path)) SGN_FAIL(err, SGN_IO, "%s is not there", path);
     if (!sgn_is_directory(path)) return describe_file(v, path, j, err);
@@ -321,6 +344,7 @@ static sgn_status describe(const values *v, const char *path, sgn_json *j, sgn_e
     if (inside(path, "train/shards.json", &found) || inside(path, "valid/shards.json", &found)) return describe_sets(v, path, j, err);
     if (inside(path, "checkpoints", &found)) return describe_run(v, path, j, err);
     SGN_TRY(sgn_model_resolve(path, "inspect", &found, err));
+    if (!inside(found.s, "config.json", &config) && sgn_model_has_config(found.s)) return describe_named(v, path, j, err);
     return describe_model(v, path, j, err);
 }
 
