@@ -79,7 +79,7 @@ static sgn_status get_charsmap(sgn_spm *m, const sgn_archive *a, sgn_error *err)
 static sgn_status build(sgn_vocabulary *v, const sgn_archive *a, sgn_error *err) {
     const char *model = sgn_meta_text(sgn_archive_meta(a, KEY "model"), 0);
     if (!model || (strcmp(model, "llama") != 0 && strcmp(model, "t5") != 0))
-        SGN_FAIL(err, SGN_UNSUPPORTED, "%s: %smodel is %.40s; llama and t5 are read here, tokenizer.json for others", a->path, KEY,
+        SGN_FAIL(err, SGN_UNSUPPORTED, "%s: %smodel is %.40s; it may be gpt2, llama or t5; give the model's tokenizer.json", a->path, KEY,
                  model ? model : "missing");
     SGN_TRY(add_pieces(v, a, err));
     sgn_spm *m = v->spm;

@@ -17,4 +17,7 @@ sgn_status sgn_vocabulary_load_pair(sgn_vocabulary *v, const char *path, sgn_err
 bool       sgn_vocabulary_is_ranks(const char *path);
 sgn_status sgn_vocabulary_load_ranks(sgn_vocabulary *v, const char *path, sgn_error *err);
 
+/* Whatever vocabulary a GGUF file has: byte-level, or SentencePiece's (data/spm.h). */
+sgn_status sgn_vocabulary_load_gguf(sgn_vocabulary *v, const char *path, sgn_error *err);
+
 #endif

@@ -67,7 +67,7 @@ sgn_status sgn_vocabulary_open(sgn_vocabulary *v, const char *path, sgn_error *e
     *v = (sgn_vocabulary){ 0 };
     if (sgn_vocabulary_is_pair(path)) return sgn_vocabulary_load_pair(v, path, err);
     if (sgn_vocabulary_is_ranks(path)) return sgn_vocabulary_load_ranks(v, path, err);
-    if (memcmp(head, "GGUF", 4) == 0) return sgn_spm_load_gguf(v, path, err);
+    if (memcmp(head, "GGUF", 4) == 0) return sgn_vocabulary_load_gguf(v, path, err);
     if (ends_with(path, ".model") || (head[0] == 0x0A && head[1] > 0)) return sgn_spm_load(v, path, err);
     if (ends_with(path, ".bin")) return sgn_spm_load_llama2c(v, path, err);
     return sgn_vocabulary_load(v, path, err);

@@ -52,16 +52,6 @@ static sgn_status open_format(sgn_model_file *f, const char *config, sgn_error *
     return s;
 }
 
-/* A tokenizer.json beside the file, else the vocabulary inside, else a tokenizer.bin beside. */
-static sgn_status find_tokenizer(sgn_model_file *f, const sgn_archive *a, sgn_error *err) {
-    const char *slash = strrchr(a->path, '/');
-    const int folder = slash ? (int)(slash - a->path + 1) : 0;
-    SGN_TRY(sgn_path_set(&f->tokenizer, err, "%.*stokenizer.json", folder, a->path));
-    if (sgn_file_exists(f->tokenizer.s)) return SGN_OK;
-    if (sgn_archive_meta(a, "tokenizer.ggml.tokens")) return sgn_path_set(&f->tokenizer, err, "%s", a->path);
-    return sgn_path_set(&f->tokenizer, err, "%.*stokenizer.bin", folder, a->path);
-}
-
 /* A file that says its shape itself. */
 static sgn_status open_named(sgn_model_file *f, sgn_error *err) {
     sgn_array_set set;
@@ -69,7 +59,8 @@ static sgn_status open_named(sgn_model_file *f, sgn_error *err) {
     SGN_TRY(sgn_array_set_open(&set, f->directory.s, err));
     f->kind = set.at[0].kind->name;
     if (stat(set.at[0].path, &st) == 0) f->bytes = (uint64_t)st.st_size;
-    const sgn_status s = find_tokenizer(f, &set.at[0], err);
+    const char *slash = strrchr(set.at[0].path, '/');
+    const sgn_status s = sgn_path_set(&f->tokenizer, err, "%.*stokenizer.json", slash ? (int)(slash - set.at[0].path + 1) : 0, set.at[0].path);
     sgn_array_set_close(&set);
     SGN_TRY(s);
     SGN_TRY(sgn_model_load(&f->transformer, f->directory.s, false, err));

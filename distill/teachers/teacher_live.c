@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "core/kernels/kernels.h"
+#include "core/log.h"
 #include "data/tokenizer.h"
 #include "data/vocabulary.h"
 #include "model/model_load.h"
@@ -22,7 +23,12 @@ static sgn_status check_tokenizer(const char *directory, const sgn_teacher_need 
     if (!need->tokenizer_hash || !*need->tokenizer_hash) return SGN_OK;
     if (sgn_vocabulary_find_beside(directory, &path, NULL) != SGN_OK) return SGN_OK;
     sgn_tokenizer *t;
-    SGN_TRY(sgn_tokenizer_open(&t, path.s, err));
+    sgn_error why = { 0 };
+    if (sgn_tokenizer_open(&t, path.s, &why) != SGN_OK) {
+        if (why.status != SGN_UNSUPPORTED) SGN_FAIL(err, why.status, "%s", why.text);
+        sgn_warn("distill.teacher: whether its tokenizer is that of the shards is not known: %s", why.text);
+        return SGN_OK;
+    }
     const bool same = strcmp(sgn_tokenizer_hash(t), need->tokenizer_hash) == 0;
     sgn_tokenizer_close(t);
     if (!same)

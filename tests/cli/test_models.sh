@@ -84,6 +84,13 @@ grep -q "$D/data/valid" "$D/log" || fail "--verify-data was not used: $(cat "$D/
 quiet $S export "$D/run" --format hf --latent --out "$D/latent"
 refuse 2 'no latent' $S export "$D/packed" --format hf --latent --out "$D/none"
 refuse 2 '--format hf' $S export "$D/run" --format packed --latent --out "$D/none"
+quiet $S export "$D/run" --format gguf --out "$D/gguf"
+quiet $S inspect "$D/gguf"
+grep -q 'GGUF' "$D/log" || fail "inspect does not see a GGUF file: $(cat "$D/log")"
+mv "$D/gguf/model.gguf" "$D/alone.gguf"              # with the vocabulary that is inside
+for t in "$D/run/checkpoints"/step-*/tokenizer.json "$D/alone.gguf"; do $S tokenizer encode --tokenizer "$t" <"$D/bytes"; done | uniq | wc -l | grep -qx ' *1' ||
+    fail "the tokenizer in a GGUF file is another"
+quiet $S generate "$D/alone.gguf" --prompt laven --tokens 3
 refuse 2 '--format hf' $S export "$D/run" --format gguf --latent --out "$D/none"
 refuse 2 '--type is f32 or f16' $S export "$D/run" --format gguf --type q8 --out "$D/none"
 refuse 2 'goes with --format gguf' $S export "$D/run" --format hf --type f16 --out "$D/none"
