@@ -78,7 +78,7 @@ static sgn_status open_decoding(tables *t, const sgn_vocabulary *v, const char *
         }
     }
     t->start[v->count] = (uint32_t)(to - t->bytes);
-    t->decoding = (sgn_decoding){ t->bytes, t->start, m->squeeze ? INT32_MAX : m->dummy_prefix, m->unk + 1 };
+    t->decoding = (sgn_decoding){ t->bytes, t->start, !m->escape ? 0 : m->squeeze ? INT32_MAX : m->dummy_prefix, m->unk + 1 };
     return SGN_OK;
 }
 
