@@ -89,7 +89,7 @@ static sgn_status read_config(const char *path, const sgn_known_split **split, s
 
 static sgn_status join(sgn_vocabulary *v, const char *path, int which, int stem, sgn_json *parts[3], sgn_error *err) {
     sgn_path file;
-    const sgn_known_split *split;
+    const sgn_known_split *split = NULL;
     SGN_TRY(sgn_path_set(&file, err, "%.*s%s", stem, path, names[which][0]));
     SGN_TRY(sgn_json_load(&parts[0], file.s, FILE_LIMIT, err));
     SGN_TRY(sgn_path_set(&file, err, "%.*s%s", stem, path, names[which][1]));

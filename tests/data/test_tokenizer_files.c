@@ -179,6 +179,63 @@ static void bad_ranks_are_refused(void **state) {
     check_refused("bad.tiktoken", "IQ== 0\nIg== 1\n", SGN_FORMAT, "no piece for byte 0x00");
 }
 
+/* --- GGUF --------------------------------------------------------------------------------------------- */
+
+static void put_number(FILE *f, uint64_t x, int bytes) {
+    for (int i = 0; i < bytes; i++) fputc((int)(x >> 8 * i & 0xFF), f);
+}
+
+static void put_string(FILE *f, const char *text) {
+    put_number(f, strlen(text), 8);
+    fputs(text, f);
+}
+
+static void put_entry(FILE *f, const char *key, const char *value) {
+    put_string(f, key);
+    put_number(f, 8, 4);
+    put_string(f, value);
+}
+
+/* The saved pieces of the byte tokenizer are the names of the bytes; "ab" is a merge, the last a mark. */
+static void put_gguf(const char *name, const char *pre) {
+    sgn_error err;
+    sgn_json *root;
+    sgn_tokenizer *bytes = open_or_fail("byte");
+    check_ok(sgn_tokenizer_save(bytes, check_path("byte.json"), &err), &err);
+    sgn_tokenizer_close(bytes);
+    check_ok(sgn_json_load(&root, check_path("byte.json"), 1 << 20, &err), &err);
+    const sgn_json *vocab = sgn_json_get(sgn_json_get(root, "model"), "vocab");
+    FILE *f = fopen(check_path(name), "wb");
+    assert_non_null(f);
+    fputs("GGUF", f);
+    put_number(f, 3, 4), put_number(f, 0, 8), put_number(f, 6, 8);
+    put_entry(f, "general.architecture", "llama");
+    put_entry(f, "tokenizer.ggml.model", "gpt2");
+    put_entry(f, "tokenizer.ggml.pre", pre);
+    put_string(f, "tokenizer.ggml.tokens"), put_number(f, 9, 4), put_number(f, 8, 4), put_number(f, 258, 8);
+    int count = 0;
+    for (void *it = sgn_json_iter(vocab); it && count < 256; it = sgn_json_next(vocab, it), count++) put_string(f, sgn_json_iter_key(it));
+    put_string(f, "ab"), put_string(f, "<|end|>");
+    put_string(f, "tokenizer.ggml.token_type"), put_number(f, 9, 4), put_number(f, 5, 4), put_number(f, 258, 8);
+    for (int i = 0; i < 258; i++) put_number(f, i == 257 ? 3 : 1, 4);
+    put_string(f, "tokenizer.ggml.merges"), put_number(f, 9, 4), put_number(f, 8, 4), put_number(f, 1, 8);
+    put_string(f, "a b");
+    fclose(f);
+    sgn_json_free(root);
+}
+
+static void byte_level_gguf(void **state) {
+    (void)state;
+    sgn_error err;
+    put_gguf("llama.gguf", "llama-bpe");
+    sgn_tokenizer *t = open_or_fail(check_path("llama.gguf"));
+    assert_int_equal(sgn_tokenizer_vocab(t), 258);
+    CHECK_IDS(t, "ab\xFF<|end|>", SGN_ENCODE_SPECIALS, 256, 255, 257);
+    sgn_tokenizer_close(t);
+    put_gguf("odd.gguf", "odd");
+    check_fails(sgn_tokenizer_open(&t, check_path("odd.gguf"), &err), SGN_UNSUPPORTED, &err, "tokenizer.ggml.pre is odd");
+}
+
 /* --- tokenizer.json ------------------------------------------------------------------------------------ */
 
 /* LLaMA's way in small: characters, bytes for what is no piece, marks for spaces. Ids 0 <unk>, 1 <s>, 2 .. 257 bytes. */
@@ -265,7 +322,7 @@ static void behaviours_of_split(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(pairs_are_read), cmocka_unit_test(bad_pairs_are_refused), cmocka_unit_test(ranks_define_merges),
-        cmocka_unit_test(ranks_as_the_slow_way), cmocka_unit_test(bad_ranks_are_refused),
+        cmocka_unit_test(ranks_as_the_slow_way), cmocka_unit_test(bad_ranks_are_refused), cmocka_unit_test(byte_level_gguf),
         cmocka_unit_test(characters_with_byte_fallback), cmocka_unit_test(metaspace_first), cmocka_unit_test(behaviours_of_split),
     };
     return check_run(tests);
