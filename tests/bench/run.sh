@@ -7,7 +7,8 @@ set -eu
 rounds=${BENCH_ROUNDS:-2} steps=${BENCH_STEPS:-5} cases=${BENCH_CASES:-.} out=${BENCH_OUT:-docs/performance.md}
 S=${SIGNUM:-./signum}
 log=$(mktemp)
-trap 'rm -f "$log"' EXIT
+work=$(mktemp -d)
+trap 'rm -rf "$log" "$work"' EXIT
 cpus=$(nproc)
 peer=
 if /usr/bin/python3 -c 'import torch' 2>/dev/null; then peer=/usr/bin/python3; else echo "no PyTorch (python3-torch): its columns stay empty"; fi
@@ -37,11 +38,27 @@ for code in ternary 1:4 1:8 1:16 2:8; do
     measure ours "code $code 1024 2048 768 1" $S bench gemm --m 1024 --n 2048 --k 768 --threads 1 --code $code --json
 done
 
-# preset batch seq teacher threads peer, and a setting of ours
+# A cache of some teacher of this vocabulary for random ids: what is read and learnt from takes the same time whoever it was.
+make_cache() {
+    [ ! -d "$work/cache" ] || return 0
+    echo "  a cache of 64 windows" >&2
+    python3 -c 'import random, sys
+r = random.Random(1)
+sys.stdout.buffer.write(b"".join(r.randrange(32000).to_bytes(2, "little") for _ in range(64 * 256 + 1)))' >"$work/ids"
+    $S tokenize "$work/ids" --ids u16 --vocab 32000 --out "$work/data" >/dev/null
+    $S train tiny model.linear=full model.vocab=32000 data.train="$work/data" train.batch=1 train.seq=256 train.steps=1 --out "$work/teacher" >/dev/null
+    $S teacher-cache "$work/teacher" --data "$work/data" --top 64 --seq 256 --out "$work/cache" >/dev/null
+}
+
+# preset batch seq teacher threads peer, and a setting of ours. Teacher "cached" stands beside PyTorch's "same".
 most=$(( cpus < 2 ? cpus : 2 ))
 while read -r preset batch seq teacher t with setting; do
     case="step $preset $batch $seq $teacher $t${setting:+ $setting}"
     [ -n "$preset" ] && wanted "$case" || continue
+    if [ "$teacher" = cached ]; then
+        make_cache </dev/null
+        teacher=$work/cache setting="data.train=$work/data"
+    fi
     set -- --preset $preset --batch $batch --seq $seq --teacher $teacher --threads $t --steps $steps
     for r in $(seq "$rounds"); do
         measure ours "$case" $S bench step "$@" --json $setting </dev/null
@@ -52,6 +69,7 @@ tiny 4 256 none $most peer
 tiny 4 256 same $most peer
 fbi-130m 4 256 none $most peer
 fbi-130m 4 256 same $most peer
+fbi-130m 4 256 cached $most alone
 fbi-130m 4 256 none 1 alone
 $(for t in 4 8 16 32 64; do [ "$t" -le "$cpus" ] && echo "fbi-130m 4 256 none $t alone"; done)
 fbi-130m 4 64 none $most alone
