@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FILE_LIMIT = 256 << 20, UNUSED_NAME = 24 };
+enum { FILE_LIMIT = 256 << 20, UNUSED_NAME = 32 };
 enum { NORMAL = 1, UNKNOWN, CONTROL, GIVEN, UNUSED, BYTE };
 
 /* --- what kind it is ----------------------------------------------------------------------------- */

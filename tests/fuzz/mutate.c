@@ -13,6 +13,12 @@ typedef struct {
 
 static uint64_t draw(buffer *b, uint64_t below) { return below ? sgn_rng_bits(b->seed, 0xF022, b->draws++) % below : 0; }
 
+/* An offset: headers and footers as often as all between. */
+static size_t place(buffer *b) {
+    const uint64_t end = b->size < 64 ? b->size : 64, where = draw(b, 3);
+    return where == 0 ? draw(b, end) : where == 1 ? b->size - (size_t)end + draw(b, end) : draw(b, b->size);
+}
+
 /* Bytes [at, at + old) become `text`, as far as there is room. */
 static void replace(buffer *b, size_t at, size_t old, const void *text, size_t n) {
     if (b->size - old + n > b->room) return;
@@ -24,7 +30,7 @@ static void replace(buffer *b, size_t at, size_t old, const void *text, size_t n
 /* --- fields of binary formats -------------------------------------------------------------------- */
 
 static void set_integer(buffer *b) {
-    const size_t width = (size_t)1 << draw(b, 4), at = draw(b, b->size);
+    const size_t width = (size_t)1 << draw(b, 4), at = place(b);
     if (at + width > b->size) return;
     uint64_t was = 0;
     memcpy(&was, b->data + at, width);              /* little-endian, as formats and machines here are */
@@ -36,12 +42,12 @@ static void set_integer(buffer *b) {
 }
 
 static void flip(buffer *b) {
-    if (b->size) b->data[draw(b, b->size)] ^= (uint8_t)(1 << draw(b, 8));
+    if (b->size) b->data[place(b)] ^= (uint8_t)(1 << draw(b, 8));
 }
 
 /* --- fields of texts ----------------------------------------------------------------------------- */
 
-#define DEEP "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[["
+#define DEEP "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]"
 
 static bool in_number(uint8_t c) { return (c >= '0' && c <= '9') || c == '-' || c == '.'; }
 
