@@ -61,7 +61,7 @@ static sgn_status read_lists(const sgn_archive *a, sgn_json *pieces, sgn_json *m
 }
 
 static sgn_status load_level(sgn_vocabulary *v, const sgn_archive *a, sgn_error *err) {
-    const sgn_known_split *split;
+    const sgn_known_split *split = NULL;
     SGN_TRY(find_split(a, &split, err));
     sgn_json *pieces = sgn_json_new_object(), *merges = sgn_json_new_array(), *added = sgn_json_new_array();
     const sgn_status s = read_lists(a, pieces, merges, added, err);
