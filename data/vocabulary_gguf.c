@@ -71,7 +71,7 @@ static sgn_status load_level(sgn_vocabulary *v, const sgn_archive *a, sgn_error 
         sgn_json_free(added);
         return s;
     }
-    sgn_json *root = sgn_form_new(split, false, added);
+    sgn_json *root = sgn_form_new(split, split == sgn_known_split_named("llama3"), added);    /* Llama 3 ignores merges for whole words */
     sgn_json_set(sgn_json_get(root, "model"), "vocab", pieces);
     sgn_json_set(sgn_json_get(root, "model"), "merges", merges);
     return sgn_vocabulary_read(v, root, a->path, err);
