@@ -6,6 +6,7 @@
 #include "core/json.h"
 #include "data/form_write.h"
 #include "data/spm.h"
+#include "data/utf8.h"
 #include "data/vocabulary_files.h"
 
 #define KEY "tokenizer.ggml."
@@ -28,6 +29,11 @@ static sgn_status list(const sgn_archive *a, const char *key, sgn_meta_type type
     *out = sgn_archive_meta(a, key);
     if (!*out || !(*out)->list || (*out)->type != type)
         SGN_FAIL(err, SGN_FORMAT, "%s: %s is not a list of %s", a->path, key, type == SGN_META_TEXT ? "texts" : "i32");
+    for (uint64_t i = 0; type == SGN_META_TEXT && i < (*out)->count; i++) {
+        const char *text = sgn_meta_text(*out, i);
+        const size_t n = strlen(text);
+        if (sgn_utf8_prefix(text, n) != n) SGN_FAIL(err, SGN_FORMAT, "%s: %s[%llu] is not UTF-8", a->path, key, (unsigned long long)i);
+    }
     return SGN_OK;
 }
 

@@ -7,6 +7,7 @@
 #include "core/file.h"
 #include "core/json.h"
 #include "data/form_write.h"
+#include "data/utf8.h"
 #include "data/vocabulary_files.h"
 
 enum { FILE_LIMIT = 64 << 20 };
@@ -44,6 +45,7 @@ static sgn_status read_merges(const char *path, sgn_json *merges, sgn_error *err
         else if (!space || space == at || space + 1 == at + n || memchr(space + 1, ' ', (size_t)(at + n - space - 1)))
             s = SGN_ERROR(err, SGN_FORMAT, "%s: line %d (\"%.*s\") is not two pieces with a space between", path, line + 1,
                           (int)(n < 40 ? n : 40), at);
+        else if (sgn_utf8_prefix(at, n) != n) s = SGN_ERROR(err, SGN_FORMAT, "%s: line %d is not UTF-8", path, line + 1);
         else sgn_json_append(merges, sgn_json_new_string_n(at, n));
         at += step;
     }

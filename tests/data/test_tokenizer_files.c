@@ -79,6 +79,7 @@ static void bad_pairs_are_refused(void **state) {
     check_fails(sgn_tokenizer_open(&t, check_path("vocab.json"), &err), SGN_IO, &err, "merges.txt");
     check_refused("merges.txt", "#version: 0.2\na b\na  b\n", SGN_FORMAT, "merges.txt: line 3");
     check_refused("merges.txt", "a c\n", SGN_FORMAT, "model.merges[0]: \"c\"");
+    check_refused("merges.txt", "a b\n\xC3\x28 b\n", SGN_FORMAT, "merges.txt: line 2 is not UTF-8");
     check_refused("merges.txt", "b a\n", SGN_FORMAT, "merge 0 makes \"ba\"");
     check_refused("merges.txt", "a b\n", SGN_FORMAT, "no piece for byte 0x00");
     put_text("tokenizer_config.json", "{\"tokenizer_class\": \"RobertaTokenizer\"}");

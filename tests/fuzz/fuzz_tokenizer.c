@@ -5,6 +5,13 @@
 #include "data/tokenizer_kind.h"
 #include "tests/fuzz/fuzz.h"
 
+/* Is text given back as it was? Not where it is normalized, nor where a byte is a mark, which decoding leaves out. */
+static int keeps_text(const sgn_vocabulary *v) {
+    int keeps = !v->spm && (!v->form || v->plain);
+    for (int32_t i = 0; i < v->count; i++) keeps &= !v->special[i] || v->start[i + 1] - v->start[i] > 1;
+    return keeps;
+}
+
 static void use(const sgn_tokenizer *t, const char *text, size_t size) {
     sgn_error err = { 0 };
     sgn_ids ids = { 0 };
@@ -22,8 +29,7 @@ static void use(const sgn_tokenizer *t, const char *text, size_t size) {
     }
     sgn_decoder_end(&d, &part, &more);
     if (more && n + more <= 2 * size + 64) memcpy(back + n, part, more);
-    const sgn_vocabulary *v = sgn_tokenizer_vocabulary(t);
-    if (!v->spm && (!v->form || v->plain)) fuzz_check(n + more == size && memcmp(back, text, size) == 0);     /* nothing is normalized */
+    if (keeps_text(sgn_tokenizer_vocabulary(t))) fuzz_check(n + more == size && memcmp(back, text, size) == 0);
     free(back);
     sgn_decoder_free(&d);
     sgn_ids_free(&ids);

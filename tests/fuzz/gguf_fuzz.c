@@ -2,6 +2,7 @@
  *
  * SPDX-License-Identifier: MIT */
 #include <string.h>
+#include "data/piece_text.h"
 #include "tests/fuzz/fuzz.h"
 
 static const char *const keys[] = { "general.architecture", "general.alignment", "llama.block_count", "llama.rope.freq_base",
@@ -15,7 +16,28 @@ static void seed(fuzz_take *take, const sgn_array *at, int count, const sgn_meta
     fuzz_take_file(take, fuzz_path("x.gguf"));
 }
 
+/* The 256 bytes, "th", a mark. */
+static void seed_byte_level(fuzz_take *take) {
+    enum { COUNT = 258 };
+    static const char *const model = "gpt2", *const merges[] = { "t h" };
+    static char text[COUNT][SGN_PIECE_TEXT];
+    const char *tokens[COUNT];
+    int32_t types[COUNT];
+    for (int i = 0; i < COUNT; i++) {
+        const char byte = (char)i;
+        if (i < 256) sgn_piece_write(&byte, 1, text[i]);
+        else strcpy(text[i], i == 256 ? "th" : "<|endoftext|>");
+        tokens[i] = text[i];
+        types[i] = i == 257 ? 3 : 1;
+    }
+    const sgn_meta meta[] = { { "tokenizer.ggml.model", SGN_META_TEXT, false, 1, &model }, { "tokenizer.ggml.pre", SGN_META_TEXT, false, 1, &model },
+        { "tokenizer.ggml.tokens", SGN_META_TEXT, true, COUNT, tokens }, { "tokenizer.ggml.token_type", SGN_META_I32, true, COUNT, types },
+        { "tokenizer.ggml.merges", SGN_META_TEXT, true, 1, merges } };
+    seed(take, NULL, 0, meta, 5);
+}
+
 void fuzz_seeds(fuzz_take *take) {
+    seed_byte_level(take);
     static const char *const llama = "llama", *const tokens[] = { "<unk>", "t", "\xE2\x96\x81the" };
     static const uint32_t align = 32, blocks = 2;
     static const float base = 1e4f, scores[] = { 0, -1, -2 };
