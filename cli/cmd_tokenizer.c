@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 #include "cli/output.h"
 #include "cli/terminal.h"
 #include "core/file.h"
@@ -229,7 +230,7 @@ static sgn_status decode(const values *v, int count, char **words, sgn_error *er
     if (s == SGN_OK) s = decode_text(t, ids, v->specials, out, err);
     if (out && out != stdout) fclose(out);
     if (s == SGN_OK && v->json) s = sgn_print_json(sgn_json_new_text(text, text_size), 0, err);
-    else if (s == SGN_OK) putchar('\n');
+    else if (s == SGN_OK && (count || isatty(STDOUT_FILENO))) putchar('\n');      /* a filter gives back the bytes that went in */
     free(text);
     free(ids);
     sgn_tokenizer_close(t);

@@ -26,7 +26,7 @@ printf 'laven mute\n\n  \303\251\346\274\242\360\237\230\200 \377\376 end' >"$D/
 for t in byte "$D/tok.json"; do
     $S tokenizer encode --tokenizer "$t" <"$D/bytes" >"$D/ids"
     $S tokenizer decode --tokenizer "$t" <"$D/ids" >"$D/back"
-    printf '\n' | cat "$D/bytes" - | cmp -s - "$D/back" || fail "$t does not give the bytes back"
+    cmp -s "$D/bytes" "$D/back" || fail "$t does not give the bytes back"
     $S tokenizer encode --tokenizer "$t" --json <"$D/bytes" | $S tokenizer decode --tokenizer "$t" --json >"$D/json"
     check "$D/json" "v == open('$D/bytes', 'rb').read().decode(errors='replace')"
 done
