@@ -19,7 +19,7 @@ typedef struct {
 } values;
 
 static const sgn_option options[] = {
-    { "tokenizer", SGN_OPTION_WORD, offsetof(values, tokenizer), "T", "a tokenizer.json, a directory that holds one, or byte" },
+    { "tokenizer", SGN_OPTION_WORD, offsetof(values, tokenizer), "T", "byte, a tokenizer.json or another tokenizer's file (docs/tokenizers.md), or a directory that holds one" },
     { "out", SGN_OPTION_WORD, offsetof(values, out), "DIR", "the shard set to make: DIR/train, DIR/valid" },
     { "valid", SGN_OPTION_REAL, offsetof(values, valid), "F", "fraction kept apart for validation (default 0)" },
     { "separator", SGN_OPTION_WORD, offsetof(values, separator), "S",

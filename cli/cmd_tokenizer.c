@@ -32,9 +32,9 @@ static const sgn_option options[] = {
     { "min-count", SGN_OPTION_INT, offsetof(values, min_count), "N", "train: merge no pair that is rarer (default 2)" },
     { "field", SGN_OPTION_WORD, offsetof(values, field), "NAME", "train: the text of a jsonl object (default text)" },
     { "tokenizer", SGN_OPTION_WORD, offsetof(values, tokenizer), "T",
-      "encode, decode: a tokenizer.json, tokenizer.model, tokenizer.bin, .gguf, a directory that holds one, or byte" },
+      "encode, decode, convert: byte, a tokenizer.json, tokenizer.model, tokenizer.bin, vocab.json, .tiktoken, .gguf, or a directory that holds one" },
     { "texts", SGN_OPTION_FLAG, offsetof(values, texts), NULL, "encode: WORDS are files as for tokenize; a line of ids for each document" },
-    { "specials", SGN_OPTION_FLAG, offsetof(values, specials), NULL, "encode, decode: special tokens by their names" },
+    { "specials", SGN_OPTION_FLAG, offsetof(values, specials), NULL, "encode: names of special tokens become their ids; decode: the names are shown" },
     { "threads", SGN_OPTION_INT, offsetof(values, threads), "N", "0: as many as the process may use (default)" },
     { "json", SGN_OPTION_FLAG, offsetof(values, json), NULL, "print JSON" },
     { 0 },
@@ -317,7 +317,7 @@ static sgn_status run(int argc, char **argv, sgn_error *err) {
 }
 
 const sgn_command sgn_command_tokenizer = {
-    .name = "tokenizer", .summary = "learn a byte-level BPE vocabulary from text, or use one",
+    .name = "tokenizer", .summary = "learn a byte-level BPE vocabulary from text, or use any tokenizer",
     .usage = "train FILES --vocab N --out FILE | encode|decode --tokenizer T [WORDS] | convert --tokenizer T --out FILE | info T", .options = options, .run = run,
     .example = "signum tokenizer train books/ --vocab 4096 --out tokenizer.json\n"
                "signum tokenizer encode --tokenizer tokenizer.json In the beginning",

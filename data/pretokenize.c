@@ -152,5 +152,6 @@ bool sgn_splitter_matched(const sgn_splitter *s) { return s->matched; }
 
 sgn_status sgn_splitter_end(const sgn_splitter *s, sgn_error *err) {
     if (!s->failure) return SGN_OK;
-    SGN_FAIL(err, SGN_FORMAT, "the split pattern gives up at byte %zu of a text of %zu (PCRE2 error %d)", s->at, s->size, s->failure);
+    SGN_FAIL(err, SGN_FORMAT, "the split pattern needs too many steps in a text of %zu bytes (PCRE2 error %d); cut the text into shorter "
+             "documents", s->size, s->failure);
 }

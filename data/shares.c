@@ -27,7 +27,7 @@ static sgn_status parse(const char *text, uint64_t *value, int *decimals, sgn_er
         if (digits > DIGITS || *decimals > DIGITS) break;
     }
     if (*c || *value == 0)
-        SGN_FAIL(err, SGN_CONFIG, "\"%.60s\" is no weight; a number above 0 of at most %d digits is expected, such as 0.7 or 3", text, DIGITS);
+        SGN_FAIL(err, SGN_CONFIG, "data.mix: \"%.60s\" is no weight; a number above 0 of at most %d digits is expected, such as 0.7 or 3", text, DIGITS);
     return SGN_OK;
 }
 
@@ -47,7 +47,7 @@ static sgn_status scale(sgn_shares *s, const char *const *weights, sgn_error *er
     }
     for (int i = 0; i < s->count && sum <= SGN_SHARES_PERIOD; i++) sum += value[i] / divisor;
     if (sum > SGN_SHARES_PERIOD)
-        SGN_FAIL(err, SGN_CONFIG, "the weights are in a ratio of more than %d parts; give them fewer digits", SGN_SHARES_PERIOD);
+        SGN_FAIL(err, SGN_CONFIG, "data.mix: the weights are in a ratio of more than %d parts; give them fewer digits", SGN_SHARES_PERIOD);
     for (int i = 0; i < s->count; i++) s->weight[i] = (uint32_t)(value[i] / divisor);
     s->period = (uint32_t)sum;
     return SGN_OK;
@@ -70,7 +70,7 @@ static void order(sgn_shares *s) {
 sgn_status sgn_shares_init(sgn_shares *s, const char *const *weights, int count, sgn_error *err) {
     *s = (sgn_shares){ .count = count };
     if (count < 1 || count > SGN_SHARES_MAX)
-        SGN_FAIL(err, SGN_CONFIG, "%d weights: 1 to %d are possible", count, SGN_SHARES_MAX);
+        SGN_FAIL(err, SGN_CONFIG, "data.mix: %d weights: 1 to %d are possible", count, SGN_SHARES_MAX);
     SGN_TRY(scale(s, weights, err));
     s->turn = malloc(s->period * sizeof *s->turn);
     if (!s->turn) SGN_FAIL(err, SGN_NOMEM, "no memory for an order of %" PRIu32 " turns", s->period);

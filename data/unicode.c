@@ -31,7 +31,12 @@ unsigned sgn_unicode_class(uint32_t cp) {
     return c & SGN_SEPARATOR || (cp >= '\t' && cp <= '\r') || cp == 0x85 ? c | SGN_SPACE : c;
 }
 
-typedef struct { char *text; size_t n, room; } buffer;
+typedef struct {
+    char   *text;
+    size_t  n, room;
+    utf8proc_int32_t *point;   /* (points): what is being brought to a form */
+    size_t  points, point_room;
+} buffer;
 
 static sgn_status put(buffer *b, const char *text, size_t n, sgn_error *err) {
     if (n >= b->room - b->n) {
@@ -47,13 +52,68 @@ static sgn_status put(buffer *b, const char *text, size_t n, sgn_error *err) {
     return SGN_OK;
 }
 
+static sgn_status no_memory(size_t size, sgn_error *err) {
+    SGN_FAIL(err, SGN_NOMEM, "no memory to normalize %zu bytes of text", size);
+}
+
+static sgn_status decompose(buffer *b, utf8proc_option_t o, const char *text, size_t size, sgn_error *err) {
+    enum { MOST = 32 };                            /* characters that one becomes: 18, U+FDFA */
+    int boundary = 0;
+    b->points = 0;
+    for (size_t i = 0; i < size;) {
+        uint32_t cp;
+        if (b->point_room - b->points < MOST) {
+            const size_t room = 2 * b->point_room + size + MOST;
+            utf8proc_int32_t *grown = realloc(b->point, room * sizeof *grown);
+            if (!grown) return no_memory(size, err);
+            b->point = grown;
+            b->point_room = room;
+        }
+        i += (size_t)sgn_utf8_char(text + i, size - i, &cp);
+        const utf8proc_ssize_t got = utf8proc_decompose_char((utf8proc_int32_t)cp, b->point + b->points, MOST, o, &boundary);
+        if (got < 0 || got > MOST) return no_memory(size, err);
+        b->points += (size_t)got;
+    }
+    return SGN_OK;
+}
+
+static int order_of(utf8proc_int32_t cp) { return utf8proc_get_property(cp)->combining_class; }
+
+/* A run of marks in canonical order: by class, equal ones as they stood. Long runs by counting, lest hostile ones take hours. */
+static sgn_status order_marks(utf8proc_int32_t *mark, size_t n, sgn_error *err) {
+    enum { SHORT = 16 };
+    for (size_t i = 1; n <= SHORT && i < n; i++) {
+        const utf8proc_int32_t cp = mark[i];
+        size_t at = i;
+        for (; at && order_of(mark[at - 1]) > order_of(cp); at--) mark[at] = mark[at - 1];
+        mark[at] = cp;
+    }
+    if (n <= SHORT) return SGN_OK;
+    size_t begin[257] = { 0 };
+    utf8proc_int32_t *copy = malloc(n * sizeof *copy);
+    if (!copy) return no_memory(n, err);
+    memcpy(copy, mark, n * sizeof *copy);
+    for (size_t i = 0; i < n; i++) begin[order_of(copy[i]) + 1]++;
+    for (int c = 1; c < 257; c++) begin[c] += begin[c - 1];
+    for (size_t i = 0; i < n; i++) mark[begin[order_of(copy[i])]++] = copy[i];
+    free(copy);
+    return SGN_OK;
+}
+
+/* Decomposed, marks put in order, composed again where the form says so. */
 static sgn_status put_form(buffer *b, utf8proc_option_t o, const char *text, size_t size, sgn_error *err) {
-    utf8proc_uint8_t *form = NULL;
-    const utf8proc_ssize_t got = utf8proc_map((const utf8proc_uint8_t *)text, (utf8proc_ssize_t)size, &form, o);
-    const sgn_status s = got >= 0 ? put(b, (const char *)form, (size_t)got, err)
-                                  : SGN_ERROR(err, SGN_NOMEM, "no memory to normalize %zu bytes of text", size);
-    free(form);
-    return s;
+    SGN_TRY(decompose(b, o, text, size, err));
+    for (size_t i = 0, end; i < b->points; i = end + 1) {
+        for (end = i; end < b->points && order_of(b->point[end]) > 0;) end++;
+        SGN_TRY(order_marks(b->point + i, end - i, err));
+    }
+    const utf8proc_ssize_t n = utf8proc_normalize_utf32(b->point, (utf8proc_ssize_t)b->points, o);
+    for (utf8proc_ssize_t i = 0; i < n; i++) {
+        char one[4];
+        const int k = sgn_utf8_put(one, (uint32_t)b->point[i]);
+        SGN_TRY(put(b, one, (size_t)k, err));
+    }
+    return SGN_OK;
 }
 
 /* No form changes ASCII, and none joins it to what stands before it: only what is beyond ASCII is brought to the form,
@@ -103,6 +163,7 @@ sgn_status sgn_unicode_normalize(sgn_normal_form form, const char *text, size_t 
         if (s == SGN_OK && i < size) s = put(&b, text + i++, 1, err);          /* a stray byte */
     }
     if (s != SGN_OK) free(b.text);
+    free(b.point);
     *out = s == SGN_OK ? b.text : NULL;
     *n = b.n;
     return s;

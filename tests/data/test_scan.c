@@ -140,10 +140,31 @@ static void normal_forms(void **state) {
     }
 }
 
+/* A million marks out of order after one letter: those of class 220 come first (U+0316 before U+0301), in time that grows with the text. */
+static void hostile_marks(void **state) {
+    (void)state;
+    enum { MARKS = 1000000 };
+    sgn_error err;
+    size_t n, at = 1;
+    char *text = malloc(2 * MARKS + 1), *out;
+    assert_non_null(text);
+    text[0] = 'q';
+    for (int i = 0; i < MARKS; i++) memcpy(text + 1 + 2 * i, i % 2 ? "\xCC\x96" : "\xCC\x81", 2);
+    check_ok(sgn_unicode_normalize(SGN_NFC, text, 2 * MARKS + 1, &out, &n, &err), &err);
+    assert_int_equal(n, 2 * MARKS + 1);
+    for (int i = 0; i < MARKS; i++, at += 2) assert_memory_equal(out + at, i < MARKS / 2 ? "\xCC\x96" : "\xCC\x81", 2);
+    free(text);
+    free(out);
+    /* U+0F73 is U+0F71 (class 129) and U+0F72 (130) */
+    check_ok(sgn_unicode_normalize(SGN_NFD, "\xE0\xBD\xB3\xE0\xBD\xB3", 6, &out, &n, &err), &err);
+    assert_string_equal(out, "\xE0\xBD\xB1\xE0\xBD\xB1\xE0\xBD\xB2\xE0\xBD\xB2");
+    free(out);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(known_patterns_as_pcre2), cmocka_unit_test(real_text_as_pcre2), cmocka_unit_test(words_of_other_patterns),
-        cmocka_unit_test(unknown_patterns_keep_what_is_between), cmocka_unit_test(normal_forms),
+        cmocka_unit_test(unknown_patterns_keep_what_is_between), cmocka_unit_test(normal_forms), cmocka_unit_test(hostile_marks),
     };
     return check_run(tests);
 }
