@@ -1,15 +1,21 @@
 /* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
 #include "cli/command.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include "cli/output.h"
 #include "core/gemm.h"
+#include "core/log.h"
 #include "core/parallel.h"
 #include "core/rng.h"
 #include "data/shard.h"
+#include "data/spm_gguf.h"
+#include "data/vocabulary_files.h"
 #include "export/runtime.h"
 #include "export/stages.h"
 #include "model/model_load.h"
@@ -20,7 +26,7 @@ enum { WINDOWS = 4, WINDOW = 128 };
 #define HALF_TOLERANCE 2e-2    /* of weights rounded to 11 bits as well */
 
 typedef struct {
-    const char *format, *out, *verify_data, *type;
+    const char *format, *out, *verify_data, *type, *tokenizer;
     int64_t     threads;
     bool        latent, replace, json;
 } values;
@@ -30,6 +36,7 @@ static const sgn_option options[] = {
     { "out", SGN_OPTION_WORD, offsetof(values, out), "DIR", "the directory to make" },
     { "latent", SGN_OPTION_FLAG, offsetof(values, latent), NULL, "hf: latent weights and scales as FBI-LLM names them, not their product" },
     { "type", SGN_OPTION_WORD, offsetof(values, type), "T", "gguf: f32 (default) or f16 matrices" },
+    { "tokenizer", SGN_OPTION_WORD, offsetof(values, tokenizer), "FILE", "its tokenizer (default: what the model brings, if anything)" },
     { "replace", SGN_OPTION_FLAG, offsetof(values, replace), NULL, "an existing DIR" },
     { "verify-data", SGN_OPTION_WORD, offsetof(values, verify_data), "SHARDS",
       "text for the check (default: the run's data.valid, else random tokens)" },
@@ -252,8 +259,76 @@ static sgn_status check_latents(const exporter *e, sgn_error *err) {
     return SGN_OK;
 }
 
+/* --- its tokenizer ------------------------------------------------------------------------------------------ */
+
+typedef struct {
+    sgn_path       found, made;        /* its file; a tokenizer.json of it, for the time being; "": none */
+    const char    *json;               /* what is put beside the model; NULL: nothing */
+    sgn_vocabulary vocabulary;
+    sgn_spm_lists  lists;
+} brought;
+
+static bool is_json(const char *path) {
+    const size_t n = strlen(path);
+    return n >= 5 && strcmp(path + n - 5, ".json") == 0 && !sgn_vocabulary_is_pair(path);
+}
+
+static sgn_status make_json(brought *b, sgn_error *err) {
+    const char *tmp = getenv("TMPDIR");
+    sgn_path path;
+    SGN_TRY(sgn_path_set(&path, err, "%s/signum-tokenizer-XXXXXX", tmp && *tmp ? tmp : "/tmp"));
+    const int fd = mkstemp(path.s);
+    if (fd < 0) SGN_FAIL(err, SGN_IO, "%s: cannot create: %s", path.s, strerror(errno));
+    close(fd);
+    b->made = path;
+    SGN_TRY(sgn_vocabulary_save(&b->vocabulary, path.s, err));
+    b->json = b->made.s;
+    return SGN_OK;
+}
+
+static sgn_status open_tokenizer(brought *b, const exporter *e, sgn_error *err) {
+    const int64_t vocab = e->model.config.vocab;
+    const char *path = b->found.s;
+    sgn_error why = { 0 };
+    if (is_json(path)) b->json = path;
+    SGN_TRY(sgn_vocabulary_open(&b->vocabulary, path, err));
+    if (b->vocabulary.count > vocab)
+        SGN_FAIL(err, SGN_CONFIG, "%s: it has %d ids, the model %lld", path, b->vocabulary.count, (long long)vocab);
+    if (!b->json) SGN_TRY(make_json(b, err));
+    if (!b->vocabulary.spm || strcmp(e->v->format, "gguf") != 0) return SGN_OK;
+    if (sgn_spm_lists_make(&b->lists, &b->vocabulary, vocab, &why) == SGN_NOMEM) SGN_FAIL(err, SGN_NOMEM, "%s", why.text);
+    if (b->lists.passed_over) sgn_warn("%s: llama.cpp passes over its %s: text that needs it has other ids there", path, b->lists.passed_over);
+    return SGN_OK;
+}
+
+/* One that is named must do; one that lies there may be of a kind that is not known. */
+static sgn_status find_tokenizer(brought *b, const exporter *e, sgn_error *err) {
+    sgn_error why = { 0 };
+    if (e->v->tokenizer) {
+        SGN_TRY(sgn_vocabulary_find_file(e->v->tokenizer, &b->found, err));
+        return open_tokenizer(b, e, err);
+    }
+    if (sgn_vocabulary_find_beside(e->from.s, &b->found, NULL) != SGN_OK || open_tokenizer(b, e, &why) == SGN_OK) return SGN_OK;
+    sgn_warn(b->json ? "its tokenizer comes along as it is (%s); --tokenizer names another" : "no tokenizer comes along (%s); --tokenizer names one",
+             why.text);
+    return SGN_OK;
+}
+
+static sgn_status write_model(exporter *e, sgn_error *err) {
+    brought *b = calloc(1, sizeof *b);
+    if (!b) SGN_FAIL(err, SGN_NOMEM, "no memory for a tokenizer");
+    sgn_status s = find_tokenizer(b, e, err);
+    const sgn_export_options o = { .tokenizer = b->json, .vocabulary = b->lists.metas ? b->lists.meta : NULL,
+                                   .vocabulary_values = b->lists.metas, .latent = e->v->latent, .half = is_half(e), .check = check, .ctx = e };
+    if (s == SGN_OK) s = sgn_export(e->v->format, e->v->out, &e->model, &o, e->v->replace, err);
+    if (*b->made.s) unlink(b->made.s);
+    sgn_spm_lists_free(&b->lists);
+    sgn_vocabulary_free(&b->vocabulary);
+    free(b);
+    return s;
+}
+
 static sgn_status export_model(exporter *e, const char *where, sgn_error *err) {
-    sgn_path tokenizer;
     if (!e->v->replace && sgn_file_exists(e->v->out))
         SGN_FAIL(err, SGN_IO, "%s exists already; choose another name, or say --replace", e->v->out);
     SGN_TRY(sgn_model_resolve(where, "export", &e->from, err));
@@ -261,10 +336,7 @@ static sgn_status export_model(exporter *e, const char *where, sgn_error *err) {
     SGN_TRY(sgn_gemm_init(err));
     SGN_TRY(sgn_model_load(&e->model, e->from.s, false, err));
     SGN_TRY(choose_tokens(e, err));
-    SGN_TRY(sgn_path_set(&tokenizer, err, "%s/tokenizer.json", e->from.s));
-    const sgn_export_options o = { .tokenizer = sgn_file_exists(tokenizer.s) ? tokenizer.s : NULL, .latent = e->v->latent, .half = is_half(e),
-                                   .check = check, .ctx = e };
-    SGN_TRY(sgn_export(e->v->format, e->v->out, &e->model, &o, e->v->replace, err));
+    SGN_TRY(write_model(e, err));
     if (e->v->json) return print_json(e, err);
     print_report(e);
     return SGN_OK;
@@ -287,7 +359,7 @@ static sgn_status run(int argc, char **argv, sgn_error *err) {
 
 const sgn_command sgn_command_export = {
     .name = "export", .summary = "write a model as packed bits, for llama.cpp or for Hugging Face, and check it",
-    .usage = "MODEL --format packed|gguf|hf [--latent] [--type f16] --out DIR [--replace] [--verify-data SHARDS] [--json]",
+    .usage = "MODEL --format packed|gguf|hf [--latent] [--type f16] [--tokenizer FILE] --out DIR [--replace] [--verify-data SHARDS] [--json]",
     .options = options, .run = run,
     .example = "signum export runs/student --format packed --out packed/student\n"
                "signum export runs/student --format gguf --type f16 --out gguf/student\n"

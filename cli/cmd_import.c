@@ -8,6 +8,7 @@
 #include "core/gemm.h"
 #include "core/log.h"
 #include "core/parallel.h"
+#include "data/vocabulary.h"
 #include "model/model_load.h"
 #include "train/checkpoint.h"
 #include "train/run_config.h"
@@ -82,9 +83,15 @@ static sgn_status settle_config(importer *im, int count, char **set, sgn_error *
 
 /* One that is named must do; one that lies there may be of a kind that is not known. */
 static sgn_status find_tokenizer(importer *im, sgn_error *err) {
-    const char *where = im->v->tokenizer ? im->v->tokenizer : im->from.s;
+    sgn_path beside;
     sgn_error why = { 0 };
-    sgn_status s = sgn_tokenizer_open(&im->tokenizer, where, &why);
+    const char *where = im->v->tokenizer;
+    sgn_status s = SGN_OK;
+    if (!where) {
+        s = sgn_vocabulary_find_beside(im->from.s, &beside, &why);
+        where = beside.s;
+    }
+    if (s == SGN_OK) s = sgn_tokenizer_open(&im->tokenizer, where, &why);
     if (s != SGN_OK) im->tokenizer = NULL;
     else if (sgn_tokenizer_vocab(im->tokenizer) > im->config.model.vocab) {
         s = SGN_ERROR(&why, SGN_CONFIG, "%s: it has %d ids, the model %lld", where, sgn_tokenizer_vocab(im->tokenizer),

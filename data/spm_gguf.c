@@ -38,16 +38,25 @@ static sgn_status get_id(const sgn_archive *a, const char *key, int64_t count, i
     return SGN_OK;
 }
 
+/* Tokens that only fill a matrix up, as converters write them, are none of the tokenizer's. */
+static uint64_t count_used(const sgn_meta *tokens, const sgn_meta *types) {
+    uint64_t n = tokens->count;
+    int64_t type;
+    while (n > 1 && sgn_meta_int(types, n - 1, &type) && type == SGN_SPM_UNUSED && strncmp(sgn_meta_text(tokens, n - 1), "[PAD", 4) == 0) n--;
+    return n;
+}
+
 static sgn_status add_pieces(sgn_vocabulary *v, const sgn_archive *a, sgn_error *err) {
     const sgn_meta *tokens = sgn_archive_meta(a, KEY "tokens"), *scores, *types;
     if (!tokens || !tokens->list || tokens->type != SGN_META_TEXT || tokens->count == 0 || tokens->count > SGN_VOCAB_MAX)
         SGN_FAIL(err, SGN_FORMAT, "%s: %stokens is not a list of 1 to %d texts", a->path, KEY, SGN_VOCAB_MAX);
     SGN_TRY(list(a, KEY "scores", SGN_META_F32, tokens->count, &scores, err));
     SGN_TRY(list(a, KEY "token_type", SGN_META_I32, tokens->count, &types, err));
-    SGN_TRY(sgn_spm_make(v, (int32_t)tokens->count, err));
+    const uint64_t count = count_used(tokens, types);
+    SGN_TRY(sgn_spm_make(v, (int32_t)count, err));
     char where[SGN_PATH_MAX + 64];
     snprintf(where, sizeof where, "%s: %stokens", a->path, KEY);
-    for (uint64_t i = 0; i < tokens->count; i++) {
+    for (uint64_t i = 0; i < count; i++) {
         const char *text = sgn_meta_text(tokens, i);
         const size_t n = text ? strlen(text) : 0;
         double score;

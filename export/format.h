@@ -4,10 +4,13 @@
 #ifndef SGN_EXPORT_FORMAT_H
 #define SGN_EXPORT_FORMAT_H
 
+#include "core/archive.h"
 #include "model/lowered_model.h"
 
 typedef struct {
     const char *tokenizer;         /* path of a tokenizer.json to put beside it, NULL: none */
+    const sgn_meta *vocabulary;    /* (vocabulary_values) gguf: the lists of a tokenizer whose tokenizer.json has none; NULL: made of that */
+    int         vocabulary_values;
     bool        latent;            /* hf: latents under FBI-LLM's names instead of dequantized weights */
     bool        half;              /* gguf: matrices as F16 */
     uint64_t    shard_bytes;       /* hf: most bytes of one file; 0: 4 GiB */

@@ -21,11 +21,11 @@ typedef struct {
 static sgn_status check_tokenizer(const char *directory, const sgn_teacher_need *need, sgn_error *err) {
     sgn_path path;
     if (!need->tokenizer_hash || !*need->tokenizer_hash) return SGN_OK;
-    if (sgn_vocabulary_find_beside(directory, &path, NULL) != SGN_OK) return SGN_OK;
     sgn_tokenizer *t;
     sgn_error why = { 0 };
-    if (sgn_tokenizer_open(&t, path.s, &why) != SGN_OK) {
-        if (why.status != SGN_UNSUPPORTED) SGN_FAIL(err, why.status, "%s", why.text);
+    const bool found = sgn_vocabulary_find_beside(directory, &path, &why) == SGN_OK;
+    if (!found || sgn_tokenizer_open(&t, path.s, &why) != SGN_OK) {
+        if (found && why.status != SGN_UNSUPPORTED) SGN_FAIL(err, why.status, "%s", why.text);
         sgn_warn("distill.teacher: whether its tokenizer is that of the shards is not known: %s", why.text);
         return SGN_OK;
     }

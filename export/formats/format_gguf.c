@@ -199,6 +199,10 @@ static sgn_status add_tokenizer(values *v, sgn_gguf_tokenizer *t, const char *di
     sgn_path to;
     SGN_TRY(sgn_path_set(&to, err, "%s/tokenizer.json", directory));
     SGN_TRY(sgn_file_copy(o->tokenizer, to.s, err));
+    if (o->vocabulary) {
+        for (int i = 0; i < o->vocabulary_values; i++) v->meta[v->count++] = o->vocabulary[i];
+        return SGN_OK;
+    }
     SGN_TRY(sgn_gguf_tokenizer_open(t, o->tokenizer, vocab, err));
     if (t->left_out) sgn_warn("%s is left out of model.gguf: %s; it lies beside it", o->tokenizer, t->left_out);
     if (!t->metas) v->meta[v->count++] = no_vocabulary;

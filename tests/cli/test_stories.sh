@@ -20,13 +20,20 @@ json() { python3 -c "import json, sys; v = json.load(sys.stdin); print($1)"; }
 
 $S generate "$M" --tokenizer "$M/tok512.bin" --prompt "Once upon a time" --tokens 40 --temperature 0 >"$D/story"
 grep -q '^Once upon a time, there was a little girl named Lily\.' "$D/story" || fail "the story goes: $(cat "$D/story")"
-quiet $S export "$M" --format gguf --out "$D/gguf"
+quiet $S export "$M" --format gguf --tokenizer "$M/tok512.bin" --out "$D/gguf"
+cp "$D/gguf/model.gguf" "$D/alone.gguf"
+$S generate "$D/alone.gguf" --prompt "Once upon a time" --tokens 40 --temperature 0 | cmp - "$D/story" || fail "its tokenizer is lost in the GGUF"
 $S generate "$D/gguf/model.gguf" --tokenizer "$M/tok512.bin" --prompt "Once upon a time" --tokens 40 --temperature 0 | cmp - "$D/story" ||
     fail "as GGUF the story is another"
 quiet $S export "$M/stories260K.bin" --format hf --out "$D/hf"
 quiet $S export "$D/gguf" --format hf --out "$D/back"
 cmp "$D/hf/model.safetensors" "$D/back/model.safetensors" || fail "weights change on their way through GGUF"
-ok "continues a story, also as GGUF"
+quiet $S import "$D/alone.gguf" --out "$D/imported"
+$S generate "$D/imported" --prompt "Once upon a time" --tokens 40 --temperature 0 | cmp - "$D/story" || fail "imported, the story is another"
+quiet $S export "$D/alone.gguf" --format hf --out "$D/spm"
+quiet $S export "$D/spm" --format gguf --out "$D/gguf2"
+cmp "$D/gguf/model.gguf" "$D/gguf2/model.gguf" || fail "a tokenizer changes on its way through tokenizer.model"
+ok "continues a story, also as GGUF, which holds its tokenizer"
 
 quiet $S tokenize "$T" --tokenizer "$M/tok512.bin" --out "$D/data" --valid 0.1
 cat >"$D/tiny.yaml" <<'YAML'
@@ -38,6 +45,7 @@ YAML
 train() { quiet $S train "$D/tiny.yaml" data.train="$D/data" data.valid="$D/data" "$@"; }
 nats() { $S eval "$1" --data "$D/data" --seq 64 --json | json 'v["nats_per_token"]'; }
 train distill.teacher="$M/stories260K.bin" --out "$D/student"
+grep -q 'whether its tokenizer is that of the shards is not known' "$D/log" || fail "a teacher of no known tokenizer goes without a word"
 train distill.teacher="$D/gguf/model.gguf" --out "$D/same"
 $S inspect "$D/student" --json >/dev/null
 python3 - "$D" <<'PY' || fail "another teacher's file, another student"

@@ -6,6 +6,7 @@
 #include "core/base64.h"
 #include "data/protobuf.h"
 #include "data/spm.h"
+#include "data/spm_gguf.h"
 #include "data/tokenizer.h"
 #include "data/tokenizer_kind.h"
 
@@ -313,6 +314,74 @@ static void gguf(void **state) {
     check_fails(sgn_tokenizer_open(&t, path, &err), SGN_FORMAT, &err, "tokenizer.ggml.scores");
 }
 
+/* What is written is read as the same model, whether or not a matrix has more rows than the tokenizer ids. */
+static void check_lists(sgn_vocabulary *v, int more, const char *model, const char *passed_over) {
+    sgn_error err = { 0 };
+    sgn_spm_lists l;
+    sgn_vocabulary again = { 0 };
+    const char *path = check_path("lists.gguf");
+    const float one[32] = { 0 };
+    const sgn_array a = sgn_array_make("x", SGN_DTYPE_F32, 1, (int64_t[]){ 32 });
+    check_ok(sgn_spm_lists_make(&l, v, v->count + more, &err), &err);
+    assert_string_equal(l.model, model);
+    assert_true(passed_over ? l.passed_over && strcmp(l.passed_over, passed_over) == 0 : !l.passed_over);
+    assert_int_equal(l.meta[1].count, v->count + more);
+    check_ok(sgn_archive_write_meta("gguf", path, &a, (const void *const[]){ one }, 1, l.meta, l.metas, &err), &err);
+    sgn_spm_lists_free(&l);
+    check_ok(sgn_spm_load_gguf(&again, path, &err), &err);
+    assert_int_equal(again.count, v->count);
+    assert_int_equal(again.spm->bos, v->spm->bos);
+    assert_int_equal(again.spm->eos, v->spm->eos);
+    assert_int_equal(again.spm->unigram, v->spm->unigram);
+    assert_int_equal(again.spm->squeeze, v->spm->squeeze);
+    assert_int_equal(again.spm->dummy_prefix, v->spm->dummy_prefix);
+    assert_int_equal(again.spm->charsmap_size, v->spm->charsmap_size);
+    for (int32_t i = 0; i < v->count; i++) {
+        size_t n, m;
+        const char *piece = sgn_vocabulary_piece(v, i, &n), *back = sgn_vocabulary_piece(&again, i, &m);
+        assert_true(n == m && memcmp(piece, back, n) == 0);
+        assert_true(again.spm->score[i] == v->spm->score[i] && again.spm->type[i] == v->spm->type[i]);
+    }
+    sgn_vocabulary_free(&again);
+}
+
+static void lists(void **state) {
+    (void)state;
+    sgn_error err = { 0 };
+    sgn_spm_lists l;
+    for (int type = UNIGRAM; type <= BPE; type++)
+        for (int squeeze = 0; squeeze < 2; squeeze++) {
+            sgn_proto_writer w = model_of(plain, PLAIN, type, PLAIN, squeeze);
+            sgn_vocabulary v = { 0 };
+            check_ok(sgn_spm_parse(&v, w.data, w.size, "test.model", &err), &err);
+            free(w.data);
+            check_lists(&v, 0, type == BPE ? "llama" : "t5", type == BPE && squeeze ? "removal of extra spaces" : NULL);
+            check_lists(&v, 5, type == BPE ? "llama" : "t5", type == BPE && squeeze ? "removal of extra spaces" : NULL);
+            check_fails(sgn_spm_lists_make(&l, &v, v.count - 1, &err), SGN_CONFIG, &err, "11 ids, the model 10");
+            v.spm->escape = false;
+            check_fails(sgn_spm_lists_make(&l, &v, v.count, &err), SGN_UNSUPPORTED, &err, "plain spaces");
+            sgn_vocabulary_free(&v);
+        }
+}
+
+/* LLaMA's own: also its digest survives, by which a teacher in GGUF and shards of a tokenizer.model know each other. */
+static void llama_in_gguf(void **state) {
+    (void)state;
+    sgn_error err = { 0 };
+    sgn_vocabulary v = { 0 }, again = { 0 };
+    static const char model[] = "../shared/data/tokenizers/llama/tokenizer.model";
+    if (!sgn_file_exists(model)) {
+        print_message("SKIPPED: %s is not there; this test needs it\n", model);
+        skip();
+    }
+    check_ok(sgn_vocabulary_open(&v, model, &err), &err);
+    check_lists(&v, 64, "llama", NULL);
+    check_ok(sgn_vocabulary_open(&again, check_path("lists.gguf"), &err), &err);
+    assert_string_equal(sgn_vocabulary_digest(&again).hex, sgn_vocabulary_digest(&v).hex);
+    sgn_vocabulary_free(&again);
+    sgn_vocabulary_free(&v);
+}
+
 static void base64(void **state) {
     (void)state;
     static const char *const cases[][2] = { { "", "" }, { "f", "Zg==" }, { "fo", "Zm8=" }, { "foo", "Zm9v" }, { "foob", "Zm9vYg==" } };     /* RFC 4648 */
@@ -398,7 +467,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(joins_by_score), cmocka_unit_test(unigram_sums_scores), cmocka_unit_test(unused_is_taken_apart),
         cmocka_unit_test(refuses_bytes), cmocka_unit_test(refuses_pieces), cmocka_unit_test(refuses_settings), cmocka_unit_test(charsmap),
-        cmocka_unit_test(travels), cmocka_unit_test(gguf), cmocka_unit_test(base64), cmocka_unit_test(llama_vectors),
+        cmocka_unit_test(travels), cmocka_unit_test(gguf), cmocka_unit_test(lists), cmocka_unit_test(llama_in_gguf), cmocka_unit_test(base64), cmocka_unit_test(llama_vectors),
         cmocka_unit_test(llama2c_refusals),
     };
     return check_run(tests);
