@@ -168,6 +168,11 @@ static sgn_status describe_model(const values *v, const char *directory, sgn_jso
     sgn_json *list = wants_arrays ? sgn_json_new_array() : NULL;
     sgn_status s = add_files(v, directory, "", ".safetensors", c, list, &bytes, &tensors, err);
     if (s == SGN_OK) s = add_files(v, directory, "shard-", ".h5", c, list, &bytes, &shards, err);
+    if (s == SGN_OK && !c && !tensors.s[0] && !shards.s[0]) {      /* nothing that opens: why? */
+        sgn_array_set set;
+        s = sgn_array_set_open(&set, directory, err);
+        sgn_array_set_close(&set);
+    }
     const bool checkpoint = shards.s[0] && !tensors.s[0];
     set_text(j, "what", packed ? "a packed model: sign planes and scales, run in place"
                         : checkpoint ? "a checkpoint: latents, scales, full weights, the optimizer's moments"
@@ -328,6 +333,10 @@ static sgn_status describe_file(const values *v, const char *path, sgn_json *j, 
         return describe_set(v, directory.s, NULL, j, err);
     }
     if (ends_with(path, ".json")) return describe_json(v, path, j, err);
+    sgn_model_config c;
+    values all = *v;
+    all.arrays = true;
+    if (sgn_model_has_config(path) && sgn_model_load_config(path, NULL, &c, NULL) == SGN_OK) return describe_named(&all, path, j, err);
     return describe_archive(v, path, j, err);
 }
 

@@ -73,7 +73,7 @@ static sgn_status open_file(sgn_model_file *f, const char *where, sgn_error *err
     int tensors, shards;
     SGN_TRY(sgn_path_set(&config, err, "%s/config.json", f->directory.s));
     SGN_TRY(sgn_path_set(&f->tokenizer, err, "%s/tokenizer.json", f->directory.s));
-    if (!sgn_file_exists(config.s) && sgn_model_has_config(f->directory.s)) return open_named(f, err);
+    if (!sgn_file_exists(config.s)) return open_named(f, err);
     SGN_TRY(count_bytes(f->directory.s, "", ".safetensors", &f->bytes, &tensors, err));
     SGN_TRY(count_bytes(f->directory.s, "shard-", ".h5", &f->bytes, &shards, err));
     f->kind = shards && !tensors ? "checkpoint" : "hf";

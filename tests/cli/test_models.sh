@@ -87,6 +87,13 @@ refuse 2 '--format hf' $S export "$D/run" --format packed --latent --out "$D/non
 quiet $S export "$D/run" --format gguf --out "$D/gguf"
 quiet $S inspect "$D/gguf"
 grep -q 'GGUF' "$D/log" || fail "inspect does not see a GGUF file: $(cat "$D/log")"
+quiet $S inspect "$D/gguf/model.gguf"
+grep -q 'layers' "$D/log" && grep -q 'blk.0.attn_q.weight' "$D/log" || fail "inspect of a GGUF file says neither shape nor arrays: $(cat "$D/log")"
+mkdir "$D/half"
+head -c 20000 "$D/gguf/model.gguf" >"$D/half/model.gguf"
+for command in "inspect" "generate --prompt la" "eval --data $D/data"; do
+    refuse 5 'half/model.gguf: offset [0-9]+: .* bytes' $S ${command%% *} "$D/half" ${command#"${command%% *}"}
+done
 mv "$D/gguf/model.gguf" "$D/alone.gguf"              # with the vocabulary that is inside
 for t in "$D/run/checkpoints"/step-*/tokenizer.json "$D/alone.gguf"; do $S tokenizer encode --tokenizer "$t" <"$D/bytes"; done | uniq | wc -l | grep -qx ' *1' ||
     fail "the tokenizer in a GGUF file is another"
