@@ -29,7 +29,7 @@ static void print_overview(void) {
     puts("signum trains binary language models on CPUs, packs them to one bit per weight and runs them.\n\n"
          "usage: signum COMMAND ...        signum COMMAND --help\n");
     for (int i = 0; sgn_command_at(i); i++)
-        printf("  %-10s %s\n", sgn_command_at(i)->name, sgn_command_at(i)->summary);
+        printf("  %-13s %s\n", sgn_command_at(i)->name, sgn_command_at(i)->summary);
     puts("\nexit codes:");
     for (int s = 0; s < SGN_STATUS_COUNT; s++)
         printf("  %-10d %s\n", sgn_status_exit_code((sgn_status)s), sgn_status_text((sgn_status)s));

@@ -141,8 +141,8 @@ static sgn_status run(int argc, char **argv, sgn_error *err) {
 }
 
 const sgn_command sgn_command_tokenize = {
-    .name = "tokenize", .summary = "turn text, jsonl or raw ids into shards to train on",
-    .usage = "FILES --tokenizer T --out DIR [--valid F] [--separator S] [--field F] [--ids u16|u32 --vocab N] [--level L] [--dedupe] [--replace]",
+    .name = "tokenize", .summary = "turn text, jsonl (also .gz, .zst) or raw ids into shards to train on",
+    .usage = "FILES|DIRS|@LIST|- --tokenizer T --out DIR [--valid F] [--separator S] [--field F] [--ids u16|u32 --vocab N] [--level L] [--dedupe] [--replace]",
     .options = options, .run = run,
     .example = "signum tokenize books/ corpus.jsonl.zst --tokenizer tokenizer.json --out data --valid 0.01",
 };

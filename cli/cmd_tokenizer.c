@@ -33,7 +33,7 @@ static const sgn_option options[] = {
     { "field", SGN_OPTION_WORD, offsetof(values, field), "NAME", "train: the text of a jsonl object (default text)" },
     { "tokenizer", SGN_OPTION_WORD, offsetof(values, tokenizer), "T",
       "encode, decode, convert: byte, a tokenizer.json, tokenizer.model, tokenizer.bin, vocab.json, .tiktoken, .gguf, or a directory that holds one" },
-    { "texts", SGN_OPTION_FLAG, offsetof(values, texts), NULL, "encode: WORDS are files as for tokenize; a line of ids for each document" },
+    { "texts", SGN_OPTION_FLAG, offsetof(values, texts), NULL, "encode: WORDS are files as for tokenize; a line of ids, with --json an array, for each document" },
     { "specials", SGN_OPTION_FLAG, offsetof(values, specials), NULL, "encode: names of special tokens become their ids; decode: the names are shown" },
     { "threads", SGN_OPTION_INT, offsetof(values, threads), "N", "0: as many as the process may use (default)" },
     { "json", SGN_OPTION_FLAG, offsetof(values, json), NULL, "print JSON" },
@@ -146,16 +146,20 @@ static sgn_status words_or_input(int count, char **words, char **out, size_t *si
     SGN_FAIL(err, SGN_IO, "standard input could not be read");
 }
 
-static void print_ids(const sgn_ids *ids, bool last) {
-    for (size_t i = 0; i < ids->count; i++) printf("%s%d", i ? " " : "", ids->id[i]);
-    if (last) putchar('\n');
-    else if (ids->count) putchar(' ');
+/* Of a document that comes in parts; *printed counts those of the line. */
+static void print_ids(const sgn_ids *ids, bool json, size_t *printed, bool first, bool last) {
+    if (first) *printed = 0;
+    if (json && first) putchar('[');
+    for (size_t i = 0; i < ids->count; i++) printf("%s%d", *printed + i == 0 ? "" : json ? ", " : " ", ids->id[i]);
+    *printed += ids->count;
+    if (last) puts(json ? "]" : "");
 }
 
 /* A line for each document of the files. */
 static sgn_status encode_texts(const values *v, const sgn_tokenizer *t, int count, char **files, sgn_error *err) {
     sgn_text *text;
     sgn_ids ids = { 0 };
+    size_t printed = 0;
     bool more = true;
     SGN_TRY(sgn_text_open(&text, (const char *const *)files, count, &(sgn_text_options){ .field = v->field }, err));
     sgn_status s = SGN_OK;
@@ -166,7 +170,7 @@ static sgn_status encode_texts(const values *v, const sgn_tokenizer *t, int coun
         const unsigned flags = (part.first ? 0 : SGN_ENCODE_CONTINUES) | (v->specials ? SGN_ENCODE_SPECIALS : 0);
         ids.count = 0;
         if (part.text) s = sgn_tokenizer_encode_as(t, part.text, part.size, flags, &ids, err);
-        if (s == SGN_OK) print_ids(&ids, part.last);
+        if (s == SGN_OK) print_ids(&ids, v->json, &printed, part.first, part.last);
     }
     sgn_ids_free(&ids);
     sgn_text_close(text);
@@ -191,7 +195,7 @@ static sgn_status encode(const values *v, int count, char **words, sgn_error *er
         for (size_t i = 0; i < ids.count; i++) sgn_json_append(j, sgn_json_new_int(ids.id[i]));
         s = sgn_print_json(j, 0, err);
     } else if (s == SGN_OK) {
-        print_ids(&ids, true);
+        print_ids(&ids, false, &(size_t){ 0 }, true, true);
     }
     free(text);
     sgn_ids_free(&ids);

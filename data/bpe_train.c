@@ -285,7 +285,7 @@ sgn_status sgn_bpe_train(sgn_tokenizer **out, sgn_text *text, const sgn_bpe_opti
     sgn_status s = count_words(&t, text, splitter, err);
     sgn_splitter_close(splitter);
     if (s == SGN_OK && t.words.count == 0)
-        s = SGN_ERROR(err, SGN_FORMAT, "%s%s: no text to learn a vocabulary from; give a file that holds some",
+        s = SGN_ERROR(err, SGN_FORMAT, "%s%s: no text to learn a vocabulary from (a word of more than 1024 bytes teaches nothing); give a file that holds some",
                       sgn_text_file(text, 0), sgn_text_files(text) > 1 ? " and others" : "");
     if (s == SGN_OK) s = learn(&t, err);
     if (s == SGN_OK && split != sgn_known_split_at(0)) s = sgn_form_write(&t.vocabulary.form, &t.vocabulary, split, false, err);

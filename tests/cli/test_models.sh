@@ -30,6 +30,9 @@ for t in byte "$D/tok.json"; do
     $S tokenizer encode --tokenizer "$t" --json <"$D/bytes" | $S tokenizer decode --tokenizer "$t" --json >"$D/json"
     check "$D/json" "v == open('$D/bytes', 'rb').read().decode(errors='replace')"
 done
+printf '{"text":"ab"}\n{"text":"c"}\n' >"$D/two.jsonl"
+[ "$($S tokenizer encode --tokenizer byte --texts "$D/two.jsonl" | tr '\n' '/')" = "97 98/99/" ] || fail "--texts gives no line of ids per document"
+[ "$($S tokenizer encode --tokenizer byte --texts --json "$D/two.jsonl" | tr '\n' '/')" = "[97, 98]/[99]/" ] || fail "--texts --json gives no array per document"
 [ "$($S tokenizer encode --tokenizer byte A B)" = "65 32 66" ] || fail "words are not encoded with a space between"
 [ "$($S tokenizer decode --tokenizer byte --specials 65 256)" = "A<|endoftext|>" ] || fail "--specials does not name them"
 $S tokenizer info "$D/tok.json" --json >"$D/info"
