@@ -288,7 +288,7 @@ sgn_status sgn_bpe_train(sgn_tokenizer **out, sgn_text *text, const sgn_bpe_opti
         s = SGN_ERROR(err, SGN_FORMAT, "%s%s: no text to learn a vocabulary from (a word of more than 1024 bytes teaches nothing); give a file that holds some",
                       sgn_text_file(text, 0), sgn_text_files(text) > 1 ? " and others" : "");
     if (s == SGN_OK) s = learn(&t, err);
-    if (s == SGN_OK && split != sgn_known_split_at(0)) s = sgn_form_write(&t.vocabulary.form, &t.vocabulary, split, false, err);
+    if (s == SGN_OK && split != sgn_known_split_at(0)) s = sgn_form_write(&t.vocabulary.form, &t.vocabulary, split, false, false, err);
     if (s == SGN_OK) s = sgn_tokenizer_from(out, &t.vocabulary, "the vocabulary", err);
     trainer_free(&t);
     return s;

@@ -48,17 +48,17 @@ static sgn_json *model(bool whole_words) {
     return j;
 }
 
-sgn_json *sgn_form_new(const sgn_known_split *split, bool whole_words, sgn_json *added) {
-    sgn_json *root = sgn_json_new_object(), *nfc = sgn_json_new_null();
-    if (split == sgn_known_split_named("qwen2")) {
-        nfc = sgn_json_new_object();
-        sgn_json_set(nfc, "type", sgn_json_new_string("NFC"));
+sgn_json *sgn_form_new(const sgn_known_split *split, bool whole_words, bool nfc, sgn_json *added) {
+    sgn_json *root = sgn_json_new_object(), *normalizer = sgn_json_new_null();
+    if (nfc) {
+        normalizer = sgn_json_new_object();
+        sgn_json_set(normalizer, "type", sgn_json_new_string("NFC"));
     }
     sgn_json_set(root, "version", sgn_json_new_string("1.0"));
     sgn_json_set(root, "truncation", sgn_json_new_null());
     sgn_json_set(root, "padding", sgn_json_new_null());
     sgn_json_set(root, "added_tokens", added);
-    sgn_json_set(root, "normalizer", nfc);
+    sgn_json_set(root, "normalizer", normalizer);
     sgn_json_set(root, "pre_tokenizer", words(split));
     sgn_json_set(root, "post_processor", sgn_json_new_null());
     sgn_json_set(root, "decoder", byte_level(true));
@@ -66,14 +66,14 @@ sgn_json *sgn_form_new(const sgn_known_split *split, bool whole_words, sgn_json 
     return root;
 }
 
-sgn_status sgn_form_write(char **text, const sgn_vocabulary *v, const sgn_known_split *split, bool whole_words, sgn_error *err) {
+sgn_status sgn_form_write(char **text, const sgn_vocabulary *v, const sgn_known_split *split, bool whole_words, bool nfc, sgn_error *err) {
     sgn_json *added = sgn_json_new_array();
     for (int32_t id = 0; id < v->count; id++) {
         size_t n;
         const char *bytes = sgn_vocabulary_piece(v, id, &n);
         if (v->token[id]) sgn_json_append(added, added_token(id, bytes, n, v->special[id]));
     }
-    sgn_json *root = sgn_form_new(split, whole_words, added);
+    sgn_json *root = sgn_form_new(split, whole_words, nfc, added);
     const sgn_status s = sgn_json_dump(root, 0, text, err);
     sgn_json_free(root);
     return s;

@@ -241,7 +241,7 @@ sgn_status sgn_vocabulary_save(const sgn_vocabulary *v, const char *path, sgn_er
     if (v->spm) return sgn_spm_save_json(v, path, err);
     char *text = NULL;
     sgn_form f = { 0 };
-    sgn_status s = v->form ? SGN_OK : sgn_form_write(&text, v, sgn_known_split_at(0), false, err);
+    sgn_status s = v->form ? SGN_OK : sgn_form_write(&text, v, sgn_known_split_at(0), false, false, err);
     if (s == SGN_OK) s = sgn_form_parse(&f, v->form ? v->form : text, path, err);
     if (s == SGN_OK) {
         sgn_json *model = sgn_json_get(f.root, "model");

@@ -77,7 +77,8 @@ static sgn_status load_level(sgn_vocabulary *v, const sgn_archive *a, sgn_error 
         sgn_json_free(added);
         return s;
     }
-    sgn_json *root = sgn_form_new(split, split == sgn_known_split_named("llama3"), added);    /* Llama 3 ignores merges for whole words */
+    const bool llama3 = split == sgn_known_split_named("llama3"), qwen2 = split == sgn_known_split_named("qwen2");
+    sgn_json *root = sgn_form_new(split, llama3, qwen2, added);        /* Llama 3 ignores merges for whole words */
     sgn_json_set(sgn_json_get(root, "model"), "vocab", pieces);
     sgn_json_set(sgn_json_get(root, "model"), "merges", merges);
     return sgn_vocabulary_read(v, root, a->path, err);

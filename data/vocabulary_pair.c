@@ -100,7 +100,7 @@ static sgn_status join(sgn_vocabulary *v, const char *path, int which, int stem,
     SGN_TRY(read_added(file.s, parts[0], parts[2], err));
     SGN_TRY(sgn_path_set(&file, err, "%.*stokenizer_config.json", stem, path));
     SGN_TRY(read_config(file.s, &split, err));
-    sgn_json *root = sgn_form_new(split, false, parts[2]);
+    sgn_json *root = sgn_form_new(split, false, split == sgn_known_split_named("qwen2"), parts[2]);
     sgn_json_set(sgn_json_get(root, "model"), "vocab", parts[0]);
     sgn_json_set(sgn_json_get(root, "model"), "merges", parts[1]);
     parts[0] = parts[1] = parts[2] = NULL;

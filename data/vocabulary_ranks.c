@@ -137,7 +137,7 @@ static sgn_status load(sgn_vocabulary *v, const char *text, size_t size, const c
     v->model_count = v->count;
     SGN_TRY(add_marks(v, p, path, err));
     SGN_TRY(add_merges(v, v->model_count, path, err));
-    return sgn_form_write(&v->form, v, sgn_known_split_named(p ? p->split : "cl100k"), true, err);
+    return sgn_form_write(&v->form, v, sgn_known_split_named(p ? p->split : "cl100k"), true, p && strcmp(p->split, "qwen2") == 0, err);
 }
 
 sgn_status sgn_vocabulary_load_ranks(sgn_vocabulary *v, const char *path, sgn_error *err) {

@@ -23,7 +23,9 @@ awk -v seed=3 -v words=4000 -f tests/cli/nonsense.awk >"$D/text.txt"
 quiet $S tokenizer train "$D/text.txt" --vocab 300 --out "$D/tok.json"
 grep -q 'bytes per token' "$D/log" || fail "training a tokenizer says nothing of it: $(cat "$D/log")"
 printf 'laven mute\n\n  \303\251\346\274\242\360\237\230\200 \377\376 end' >"$D/bytes"
-for t in byte "$D/tok.json"; do
+quiet $S tokenizer train "$D/text.txt" --vocab 300 --split qwen2 --out "$D/qwen2.json"
+printf 'cafe\314\201 laven\n' >>"$D/bytes"          # not NFC
+for t in byte "$D/tok.json" "$D/qwen2.json"; do
     $S tokenizer encode --tokenizer "$t" <"$D/bytes" >"$D/ids"
     $S tokenizer decode --tokenizer "$t" <"$D/ids" >"$D/back"
     cmp -s "$D/bytes" "$D/back" || fail "$t does not give the bytes back"
