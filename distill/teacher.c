@@ -8,7 +8,7 @@
     { #key, SGN_FIELD_##type, offsetof(sgn_distill_config, key), min, max, NULL, otherwise, help }
 
 const sgn_field sgn_distill_fields[] = {
-    FIELD(teacher, TEXT, 0, 0, "", "a model argument (run, checkpoint, packed or Hugging Face directory), or a cache made by `signum teacher-cache`; empty: no teacher"),
+    FIELD(teacher, TEXT, 0, 0, "", "a model argument (run, checkpoint, packed or Hugging Face directory, .gguf file, llama2.c .bin), or a cache made by `signum teacher-cache`; empty: no teacher"),
     FIELD(lambda, REAL, 0, 1, "1", "loss = lambda * soft + (1 - lambda) * hard; without a teacher all is hard"),
     FIELD(temperature, REAL, 0.01, 100, "1", "divides the logits of student and teacher in the soft loss"),
     { 0 },

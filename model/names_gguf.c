@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "core/log.h"
 #include "model/archive_names.h"
 #include "model/rotary.h"
 
@@ -84,9 +85,11 @@ static sgn_status get_positive(reader *r, const char *key, double *out, bool nee
 /* What would be computed otherwise, were it passed over. */
 static sgn_status check_foreign(reader *r, sgn_error *err) {
     static const struct { const char *key; double harmless; } foreign[] = {
-        { "expert_count", 0 }, { "attention.sliding_window", 0 }, { "attention.scale", 0 }, { "attention.max_alibi_bias", 0 },
+        { "expert_count", 0 }, { "attention.scale", 0 }, { "attention.max_alibi_bias", 0 },
         { "attention.clamp_kqv", 0 }, { "logit_scale", 1 }, { "residual_scale", 1 }, { "embedding_scale", 1 }, { "rope.scaling.attn_factor", 1 },
-        { "attn_logit_softcapping", 0 }, { "final_logit_softcapping", 0 }, { "attention.layer_norm_epsilon", 0 } };
+        { "attn_logit_softcapping", 0 }, { "final_logit_softcapping", 0 }, { "attention.layer_norm_epsilon", 0 },
+        { "rope.scaling.yarn_beta_fast", 32 }, { "rope.scaling.yarn_beta_slow", 1 }, { "rope.scaling.yarn_ext_factor", 1 },
+        { "rope.scaling.yarn_attn_factor", 1 }, { "rope.scaling.yarn_log_multiplier", 0 } };
     double v;
     bool b;
     for (size_t i = 0; i < sizeof foreign / sizeof *foreign; i++)
@@ -96,6 +99,19 @@ static sgn_status check_foreign(reader *r, sgn_error *err) {
         SGN_FAIL(err, SGN_UNSUPPORTED, "%s: %s is set, which the model here does not compute", r->a->path, r->key);
     if (look(r, "attention.causal") && (!sgn_meta_bool(r->m, 0, &b) || !b))
         SGN_FAIL(err, SGN_UNSUPPORTED, "%s: %s is false; only causal attention is known", r->a->path, r->key);
+    return SGN_OK;
+}
+
+/* As in config.json: for sequences of up to n tokens a window of n changes nothing. */
+static sgn_status get_window(reader *r, sgn_model_config *c, sgn_error *err) {
+    int64_t n;
+    if (!look(r, "attention.sliding_window")) return SGN_OK;
+    if (r->m->list || !sgn_meta_int(r->m, 0, &n) || n < 0)
+        SGN_FAIL(err, SGN_UNSUPPORTED, "%s: %s is not a number of tokens", r->a->path, r->key);
+    if (n == 0 || n >= c->context) return SGN_OK;
+    sgn_warn("%s: %s is %lld: the model takes sequences of up to %lld tokens here, for which the window changes nothing, and refuses longer ones",
+             r->a->path, r->key, (long long)n, (long long)n);
+    c->context = n;
     return SGN_OK;
 }
 
@@ -230,6 +246,7 @@ static sgn_status config(sgn_model_config *c, const sgn_archive *a, sgn_error *e
     SGN_TRY(get_int(&r, "block_count", &c->layers, true, err));
     SGN_TRY(get_int(&r, "feed_forward_length", &c->ffn, true, err));
     SGN_TRY(get_int(&r, "context_length", &c->context, true, err));
+    SGN_TRY(get_window(&r, c, err));
     SGN_TRY(get_heads(&r, c, err));
     SGN_TRY(get_positive(&r, "attention.layer_norm_rms_epsilon", &c->rms_eps, true, err));
     SGN_TRY(get_rope(&r, c, err));

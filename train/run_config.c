@@ -12,7 +12,7 @@
 
 static const sgn_field start_fields[] = {
     { "init", SGN_FIELD_TEXT, AT(sgn_start_config, init), 0, 0, NULL, "",
-      "model to start from: a run, checkpoint, packed or Hugging Face directory; empty: random weights" },
+      "model to start from: a run, checkpoint, packed or Hugging Face directory, .gguf file, llama2.c .bin; empty: random weights" },
     { 0 },
 };
 

@@ -304,7 +304,8 @@ static void longrope(gguf *g)      { say(g, "llama.rope.scaling.type", SGN_META_
 static void no_factor(gguf *g)     { say(g, "llama.rope.scaling.type", SGN_META_TEXT, &word[4]); }
 static void experts(gguf *g)       { say(g, "llama.expert_count", SGN_META_U32, &numbers[8]); }
 static void softcap(gguf *g)       { say(g, "llama.final_logit_softcapping", SGN_META_F32, &two); }
-static void window(gguf *g)        { say(g, "llama.attention.sliding_window", SGN_META_U32, &numbers[8]); }
+static void window(gguf *g)        { say(g, "llama.attention.sliding_window", SGN_META_F32, &two); }
+static void yarn_bound(gguf *g)    { say(g, "llama.rope.scaling.yarn_beta_fast", SGN_META_F32, &two); }
 static void rotary_factors(gguf *g) { add(g, SGN_DTYPE_F32, "rope_freqs.weight", WIDTH / 2, 0, noise("f", WIDTH / 2, 3)); }
 static void q_norm(gguf *g)        { add(g, SGN_DTYPE_F32, "blk.0.attn_q_norm.weight", WIDTH, 0, noise("n", WIDTH, 1)); }
 static void stranger(gguf *g)      { add(g, SGN_DTYPE_F32, "blk.1.ffn_gate_inp.weight", FFN, DIM, noise("s", FFN * DIM, 0)); }
@@ -321,6 +322,7 @@ static const struct { void (*change)(gguf *g); sgn_status status; const char *sa
     { eps_0, SGN_FORMAT, "layer_norm_rms_epsilon is 0" }, { part_turned, SGN_UNSUPPORTED, "rope.dimension_count is 8 of a head of 16" },
     { longrope, SGN_UNSUPPORTED, "'longrope'" }, { no_factor, SGN_FORMAT, "rope.scaling.factor is missing" }, { experts, SGN_UNSUPPORTED, "llama.expert_count" },
     { softcap, SGN_UNSUPPORTED, "llama.final_logit_softcapping" }, { window, SGN_UNSUPPORTED, "llama.attention.sliding_window" },
+    { yarn_bound, SGN_UNSUPPORTED, "llama.rope.scaling.yarn_beta_fast" },
     { rotary_factors, SGN_UNSUPPORTED, "rope_freqs.weight" }, { q_norm, SGN_UNSUPPORTED, "blk.0.attn_q_norm.weight" },
     { stranger, SGN_UNSUPPORTED, "blk.1.ffn_gate_inp.weight" }, { other_shape, SGN_FORMAT, "token_embd.weight" }, { no_embedding, SGN_UNSUPPORTED, "weight2" },
 };
@@ -376,6 +378,21 @@ static void qwen2_is_not_paired(void **state) {
 
 /* Factors of Llama 3.1 by its published formula, written out here: s = 8, wavelengths below 8192/4 stay, above 8192/1 are
  * divided by s, between in part. */
+static void a_window_bounds_the_context(void **state) {
+    (void)state;
+    static const uint32_t windows[] = { 0, 8, 1000000 };
+    for (int i = 0; i < 3; i++) {
+        gguf g;
+        sgn_model_config before, c;
+        fill(&g);
+        check_ok(sgn_model_load_config(save(&g, "window.gguf"), NULL, &before, &err), &err);
+        say(&g, "llama.attention.sliding_window", SGN_META_U32, &windows[i]);
+        check_ok(sgn_model_load_config(save(&g, "window.gguf"), NULL, &c, &err), &err);
+        assert_int_equal(c.context, i == 1 ? 8 : before.context);
+        drop(&g);
+    }
+}
+
 static void llama_3_factors_are_recognised(void **state) {
     (void)state;
     gguf g;
@@ -410,6 +427,7 @@ int main(void) {
         cmocka_unit_test(types_of_a_file_are_numbers_only),
         cmocka_unit_test(what_a_gguf_must_not_say),
         cmocka_unit_test(qwen2_is_not_paired),
+        cmocka_unit_test(a_window_bounds_the_context),
         cmocka_unit_test(llama_3_factors_are_recognised),
     };
     return cmocka_run_group_tests(tests, begin, check_end);
