@@ -77,7 +77,7 @@ def check(signum, model, docs, path):
         print(f"{model}: a text of {len(doc)} characters differs from id {at} on: {got[at:at + 8]} instead of {want[at:at + 8]},"
               f" before it {own.decode(want[:at])[-20:]!r}")
     for want in expected[:12]:
-        text = run(signum, "tokenizer", "decode", "--tokenizer", model, input=" ".join(map(str, want)).encode())[:-1]
+        text = run(signum, "tokenizer", "decode", "--tokenizer", model, input=" ".join(map(str, want)).encode())
         if text.decode() != own.decode(want):
             wrong += 1
             print(f"{model}: {want[:8]} decode to {text[:40]!r} instead of {own.decode(want)[:40]!r}")
