@@ -160,7 +160,7 @@ static sgn_status check_file(exporter *e, const sgn_model_file *f, sgn_error *er
     if (s == SGN_OK) s = sgn_tape_init(&tape, sgn_transformer_nodes(&e->model), dry.data.peak, err);
     sgn_tape_free(&dry);
     sgn_runtime *r = NULL;
-    if (s == SGN_OK) s = sgn_runtime_open(&r, lm, e->seq, e->seq, err);
+    if (s == SGN_OK) s = sgn_runtime_open(&r, lm, &(sgn_runtime_options){ .context = e->seq, .batch = e->seq }, err);
     if (s == SGN_OK) s = compare(e, r, lm, &tape, err);
     sgn_runtime_close(r);
     sgn_tape_free(&tape);

@@ -77,7 +77,7 @@ static sgn_status open_all(generation *g, const char *where, sgn_error *err) {
     const int64_t context = lm->config.context, need = (int64_t)g->given + v->tokens;
     if ((int64_t)g->given > context)
         SGN_FAIL(err, SGN_CONFIG, "the prompt has %zu tokens, but the model's context has %lld; shorten it", g->given, (long long)context);
-    SGN_TRY(sgn_runtime_open(&g->runtime, lm, need < context ? need : context, PREFILL, err));
+    SGN_TRY(sgn_runtime_open(&g->runtime, lm, &(sgn_runtime_options){ .context = need < context ? need : context, .batch = PREFILL }, err));
     SGN_TRY(sgn_candidates_open(&g->candidates, sgn_tokenizer_vocab(g->tokenizer), err));     /* padding ids have no text */
     g->logits = malloc((size_t)lm->config.vocab * sizeof *g->logits);
     g->out = v->json ? open_memstream(&g->text, &g->text_size) : stdout;

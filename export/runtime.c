@@ -99,7 +99,8 @@ static sgn_status prepare(sgn_runtime *r, sgn_error *err) {
     return SGN_OK;
 }
 
-sgn_status sgn_runtime_open(sgn_runtime **out, const sgn_lowered_model *m, int64_t context, int64_t batch, sgn_error *err) {
+sgn_status sgn_runtime_open(sgn_runtime **out, const sgn_lowered_model *m, const sgn_runtime_options *o, sgn_error *err) {
+    const int64_t context = o->context, batch = o->batch;
     *out = NULL;
     uint64_t cells;
     if (context < 1 || batch < 1 || !sgn_mul_fits((uint64_t)context, (uint64_t)m->config.dim * 4096, &cells))

@@ -8,8 +8,13 @@
 
 typedef struct sgn_runtime sgn_runtime;
 
-/* context: most positions held; batch: most tokens of one call. The model must outlive it. */
-sgn_status sgn_runtime_open(sgn_runtime **r, const sgn_lowered_model *m, int64_t context, int64_t batch, sgn_error *err);
+typedef struct {
+    int64_t context;               /* most positions held */
+    int64_t batch;                 /* most tokens of one call */
+} sgn_runtime_options;
+
+/* The model must outlive it. */
+sgn_status sgn_runtime_open(sgn_runtime **r, const sgn_lowered_model *m, const sgn_runtime_options *o, sgn_error *err);
 void       sgn_runtime_close(sgn_runtime *r);
 void       sgn_runtime_reset(sgn_runtime *r);                      /* position 0 again */
 int64_t    sgn_runtime_position(const sgn_runtime *r);

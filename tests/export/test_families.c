@@ -94,7 +94,7 @@ static void runtime_pass(const family *f, const sgn_transformer *m) {
     sgn_lowered_model lm;
     sgn_runtime *r;
     check_ok(sgn_lowered_model_from(&lm, m, &err), &err);
-    check_ok(sgn_runtime_open(&r, &lm, f->seq, f->seq, &err), &err);
+    check_ok(sgn_runtime_open(&r, &lm, &(sgn_runtime_options){ .context = f->seq, .batch = f->seq }, &err), &err);
     for (size_t k = 0; k < 2; k++) {
         int64_t b, at;
         const float *h;

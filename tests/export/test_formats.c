@@ -21,7 +21,7 @@ static void file_logits(const char *where, float *logits) {
     sgn_runtime *r;
     const float *hidden;
     check_ok(sgn_model_file_open(&f, where, &err), &err);
-    check_ok(sgn_runtime_open(&r, sgn_model_file_lowered(f), SMALL_CONTEXT, N, &err), &err);
+    check_ok(sgn_runtime_open(&r, sgn_model_file_lowered(f), &(sgn_runtime_options){ .context = SMALL_CONTEXT, .batch = N }, &err), &err);
     check_ok(sgn_runtime_hidden(r, tokens, N, &hidden, &err), &err);
     for (int t = 0; t < N; t++) sgn_runtime_logits(r, hidden + t * DIM, logits + t * SMALL_VOCAB);
     sgn_runtime_close(r);

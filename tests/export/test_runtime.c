@@ -30,7 +30,7 @@ static void open_case(const small_case *s, sgn_transformer *m, sgn_lowered_model
     sgn_error err;
     small_model(m, s, 3);
     check_ok(sgn_lowered_model_from(lm, m, &err), &err);
-    check_ok(sgn_runtime_open(r, lm, SMALL_CONTEXT, N, &err), &err);
+    check_ok(sgn_runtime_open(r, lm, &(sgn_runtime_options){ .context = SMALL_CONTEXT, .batch = N }, &err), &err);
 }
 
 static void close_case(sgn_transformer *m, sgn_lowered_model *lm, sgn_runtime *r) {
@@ -130,12 +130,12 @@ static void refuses_what_does_not_fit(void **state) {
     assert_true(sgn_runtime_bytes(r) > (size_t)(2 * 2 * SMALL_CONTEXT * 136) * sizeof(float));
     sgn_lowered_stage *stage = &lm.blocks[1].linear[SGN_UP].chain[0].stage[1];
     stage->kind = SGN_STAGE_MASKED_SIGN;
-    check_fails(sgn_runtime_open(&none, &lm, 8, 1, &err), SGN_UNSUPPORTED, &err, "model.layers.1.mlp.up_proj");
+    check_fails(sgn_runtime_open(&none, &lm, &(sgn_runtime_options){ .context = 8, .batch = 1 }, &err), SGN_UNSUPPORTED, &err, "model.layers.1.mlp.up_proj");
     stage->kind = SGN_STAGE_SIGN;
     stage->cols--;
-    check_fails(sgn_runtime_open(&none, &lm, 8, 1, &err), SGN_SHAPE, &err, "model.layers.1.mlp.up_proj");
+    check_fails(sgn_runtime_open(&none, &lm, &(sgn_runtime_options){ .context = 8, .batch = 1 }, &err), SGN_SHAPE, &err, "model.layers.1.mlp.up_proj");
     stage->cols++;
-    check_fails(sgn_runtime_open(&none, &lm, 0, 1, &err), SGN_CONFIG, &err, "context");
+    check_fails(sgn_runtime_open(&none, &lm, &(sgn_runtime_options){ .context = 0, .batch = 1 }, &err), SGN_CONFIG, &err, "context");
     close_case(&m, &lm, r);
 }
 
