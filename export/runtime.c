@@ -134,6 +134,9 @@ void sgn_runtime_close(sgn_runtime *r) {
 }
 
 void    sgn_runtime_reset(sgn_runtime *r) { r->position = 0; }
+void    sgn_runtime_truncate(sgn_runtime *r, int64_t position) {
+    if (position < r->position) r->position = position < 0 ? 0 : position;
+}
 int64_t sgn_runtime_position(const sgn_runtime *r) { return r->position; }
 size_t  sgn_runtime_bytes(const sgn_runtime *r) {
     return r->arena.size + sizeof *r + (size_t)r->c.layers * sizeof *r->layers;

@@ -17,6 +17,8 @@ typedef struct {
 sgn_status sgn_runtime_open(sgn_runtime **r, const sgn_lowered_model *m, const sgn_runtime_options *o, sgn_error *err);
 void       sgn_runtime_close(sgn_runtime *r);
 void       sgn_runtime_reset(sgn_runtime *r);                      /* position 0 again */
+/* Forgets what is at `position` and behind it; what is before stays, so a common beginning is run once. */
+void       sgn_runtime_truncate(sgn_runtime *r, int64_t position);
 int64_t    sgn_runtime_position(const sgn_runtime *r);
 /* Appends count tokens (<= batch); hidden states after the final norm, (count, dim), valid until the next call. */
 sgn_status sgn_runtime_hidden(sgn_runtime *r, const int32_t *tokens, int64_t count, const float **hidden, sgn_error *err);

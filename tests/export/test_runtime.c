@@ -9,7 +9,7 @@
 enum { N = 41 };
 
 static int32_t tokens[N + 1];
-static float want[N * SMALL_VOCAB], got[N * SMALL_VOCAB];
+static float want[N * 136], got[N * SMALL_VOCAB];
 
 /* Logits of all positions, the tokens given in pieces of these sizes, over and over. */
 static void run_pieces(sgn_runtime *r, const int *piece, int pieces, float *logits) {
@@ -111,6 +111,36 @@ static void threads_and_repeats_give_the_same_bits(void **state) {
     }
 }
 
+/* After another continuation, in other pieces, the rest of the first one comes out as if there had been none. */
+static void truncated_equals_fresh(void **state) {
+    (void)state;
+    enum { KEPT = 17 };
+    small_tokens(tokens, N + 1, 1);
+    for (int i = 0; i < SMALL_CASES; i++) {
+        sgn_transformer m;
+        sgn_lowered_model lm;
+        sgn_runtime *r;
+        sgn_error err;
+        const float *hidden;
+        open_case(&small_cases[i], &m, &lm, &r);
+        int32_t other[N];
+        small_tokens(other, N, 2);
+        check_ok(sgn_runtime_hidden(r, tokens, KEPT, &hidden, &err), &err);
+        check_ok(sgn_runtime_hidden(r, tokens + KEPT, N - KEPT, &hidden, &err), &err);
+        memcpy(want, hidden, (N - KEPT) * 136 * sizeof *want);
+        sgn_runtime_truncate(r, KEPT);
+        check_ok(sgn_runtime_hidden(r, other, N - KEPT - 5, &hidden, &err), &err);
+        assert_memory_not_equal(hidden, want, 136 * sizeof *want);
+        sgn_runtime_truncate(r, N);                            /* nothing is there */
+        assert_int_equal(sgn_runtime_position(r), N - 5);
+        sgn_runtime_truncate(r, KEPT);
+        assert_int_equal(sgn_runtime_position(r), KEPT);
+        check_ok(sgn_runtime_hidden(r, tokens + KEPT, N - KEPT, &hidden, &err), &err);
+        assert_memory_equal(hidden, want, (N - KEPT) * 136 * sizeof *want);
+        close_case(&m, &lm, r);
+    }
+}
+
 static void refuses_what_does_not_fit(void **state) {
     (void)state;
     sgn_transformer m;
@@ -144,6 +174,7 @@ int main(void) {
         cmocka_unit_test(equals_training_forward),
         cmocka_unit_test(loss_is_that_of_the_logits),
         cmocka_unit_test(threads_and_repeats_give_the_same_bits),
+        cmocka_unit_test(truncated_equals_fresh),
         cmocka_unit_test(refuses_what_does_not_fit),
     };
     return check_run(tests);
