@@ -14,6 +14,11 @@ sgn_status sgn_sampling_check(const sgn_sampling *s, sgn_error *err) {
     if (s->top_k < 0) SGN_FAIL(err, SGN_CONFIG, "top-k is %lld; 0 (all) or more is expected", (long long)s->top_k);
     if (!(s->top_p > 0 && s->top_p <= 1))
         SGN_FAIL(err, SGN_CONFIG, "top-p is %g; above 0 and at most 1 is expected", s->top_p);
+    if (!(s->min_p >= 0 && s->min_p <= 1)) SGN_FAIL(err, SGN_CONFIG, "min-p is %g; 0 (all) to 1 is expected", s->min_p);
+    if (!(s->penalty >= 0 && s->penalty < 1e6))
+        SGN_FAIL(err, SGN_CONFIG, "the repetition penalty is %g; 1 (none) or more is usual, above 0 is expected", s->penalty);
+    if (s->penalty_last < 0)
+        SGN_FAIL(err, SGN_CONFIG, "the repetition penalty counts the last %lld tokens; 0 (all) or more is expected", (long long)s->penalty_last);
     return SGN_OK;
 }
 
@@ -25,6 +30,19 @@ sgn_status sgn_candidates_open(sgn_candidates **c, int64_t vocab, sgn_error *err
 }
 
 void sgn_candidates_close(sgn_candidates *c) { free(c); }
+
+void sgn_penalize(const sgn_sampling *s, const int32_t *before, size_t count, float *logits, sgn_candidates *c) {
+    if (s->penalty <= 0 || s->penalty == 1) return;
+    const size_t from = s->penalty_last > 0 && (size_t)s->penalty_last < count ? count - (size_t)s->penalty_last : 0;
+    for (size_t i = from; i < count; i++)
+        if (before[i] < c->vocab) c->at[before[i]].p = 0;
+    for (size_t i = from; i < count; i++) {
+        const int32_t id = before[i];
+        if (id >= c->vocab || c->at[id].p != 0) continue;
+        c->at[id].p = 1;                                   /* once, however often it came */
+        logits[id] = (float)(logits[id] > 0 ? (double)logits[id] / s->penalty : (double)logits[id] * s->penalty);
+    }
+}
 
 /* From probable to improbable, equals by id. */
 static int compare(const void *a, const void *b) {
@@ -48,6 +66,14 @@ static int64_t nucleus(const candidate *at, int64_t n, double part) {
     return n;
 }
 
+/* Keeps, in their order, the candidates that have at least `part` of the largest p, which is 1. */
+static int64_t probable(candidate *at, int64_t n, double part) {
+    int64_t kept = 0;
+    for (int64_t i = 0; i < n; i++)
+        if (at[i].p >= part) at[kept++] = at[i];
+    return kept;
+}
+
 int32_t sgn_sample(const sgn_sampling *s, const float *logits, uint64_t index, sgn_candidates *c) {
     const int32_t best = most_probable(logits, c->vocab);
     if (s->temperature <= 0) return best;
@@ -57,10 +83,11 @@ int32_t sgn_sample(const sgn_sampling *s, const float *logits, uint64_t index, s
     if (s->top_k > 0 || s->top_p < 1) qsort(c->at, (size_t)n, sizeof *c->at, compare);
     if (s->top_k > 0 && s->top_k < n) n = s->top_k;
     if (s->top_p < 1) n = nucleus(c->at, n, s->top_p);
+    if (s->min_p > 0) n = probable(c->at, n, s->min_p);
     double all = 0, sum = 0;
     for (int64_t i = 0; i < n; i++) all += c->at[i].p;
     const double point = sgn_rng_uniform(s->seed, sgn_rng_stream("sample"), index) * all;
     for (int64_t i = 0; i < n; i++)
         if ((sum += c->at[i].p) > point) return c->at[i].id;
-    return c->at[0].id;                                    /* only where all are not numbers */
+    return best;                                           /* only where all are not numbers */
 }

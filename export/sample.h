@@ -1,10 +1,12 @@
-/* sample.h - the next token out of logits: temperature, then the k most probable, then the
- * smallest set of probability p (Holtzman et al. 2020), then one draw.
+/* sample.h - the next token out of logits: repetition penalty, temperature, then the k most probable, the smallest set of
+ * probability p (Holtzman et al. 2020), those of at least min_p of the most probable one (Nguyen et al. 2024), then one draw.
+ * The order is that of Hugging Face's generate().
  *
  * SPDX-License-Identifier: MIT */
 #ifndef SGN_EXPORT_SAMPLE_H
 #define SGN_EXPORT_SAMPLE_H
 
+#include <stddef.h>
 #include <stdint.h>
 #include "core/status.h"
 
@@ -13,14 +15,19 @@ typedef struct {
     int64_t  top_k;            /* 0: all */
     double   top_p;            /* 1: all; counted after top_k, from the most probable down */
     uint64_t seed;
+    double   min_p;            /* 0: all; after temperature, as a part of the largest probability */
+    double   penalty;          /* on tokens that came before (Keskar et al. 2019): z / penalty if z > 0, else z * penalty; 0 or 1: none */
+    int64_t  penalty_last;     /* only the last so many tokens count; 0: all */
 } sgn_sampling;
 
 typedef struct sgn_candidates sgn_candidates;          /* room for one choice */
 
-/* SGN_CONFIG for a temperature below 0, top_k below 0, or top_p outside (0, 1]. */
+/* SGN_CONFIG for a temperature, top_k or penalty below 0, top_p outside (0, 1], min_p outside [0, 1]. */
 sgn_status sgn_sampling_check(const sgn_sampling *s, sgn_error *err);
 sgn_status sgn_candidates_open(sgn_candidates **c, int64_t vocab, sgn_error *err);
 void       sgn_candidates_close(sgn_candidates *c);
+/* The penalty, once for each id of before[count] that it counts. */
+void       sgn_penalize(const sgn_sampling *s, const int32_t *before, size_t count, float *logits, sgn_candidates *c);
 /* Draw number `index` of the seed: the same logits, seed and index give the same id. */
 int32_t    sgn_sample(const sgn_sampling *s, const float *logits, uint64_t index, sgn_candidates *c);
 

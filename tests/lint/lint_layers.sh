@@ -8,14 +8,14 @@ allowed() {
         distill|binarize) echo "$1 core data model" ;;
         export) echo "$1 core model" ;;
         train) echo "$1 core data model optim distill" ;;
-        eval) echo "$1 core data model export" ;;
-        cli) echo "cli core data model optim distill binarize export train eval" ;;
+        eval|serve) echo "$1 core data model export" ;;
+        cli) echo "cli core data model optim distill binarize export train eval serve" ;;
     esac
 }
 # DIR, where fixtures of this lint's own test live, replaces the tree.
 cd "${1:-.}" || exit 2
 bad=0
-for floor in core model optim data distill binarize export train eval cli; do
+for floor in core model optim data distill binarize export train eval serve cli; do
     [ -d "$floor" ] || continue
     may=" $(allowed $floor) "
     for hit in $(grep -rhoE '^#include "[a-z]+/' "$floor" --include='*.[ch]' | sed 's/.*"//; s,/,,' | sort -u); do
