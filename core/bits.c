@@ -119,7 +119,24 @@ void sgn_signs_place(sgn_signs *s, sgn_code code, int64_t out, int64_t in, void 
     s->cols_index = place_index(&at, code_of_columns(code), in, out);
 }
 
+static int64_t pack_centered(sgn_signs *s, const sgn_real *w, int64_t begin, int64_t end) {
+    const int64_t cols = s->rows.cols, stride = s->rows.stride;
+    sgn_real moved[WORD];
+    uint64_t sign;
+    int64_t changed = 0;
+    for (int64_t i = begin; i < end; i++)
+        for (int64_t k = 0; k < stride; k++) {
+            const int64_t n = cols - k * WORD < WORD ? cols - k * WORD : WORD;
+            for (int64_t j = 0; j < n; j++) moved[j] = w[i * cols + k * WORD + j] - s->center;
+            sgn_kernels_get()->pack_signs(moved, n, &sign);
+            changed += __builtin_popcountll(sign ^ s->rows.word[i * stride + k]);
+            s->rows.word[i * stride + k] = sign;
+        }
+    return changed;
+}
+
 int64_t sgn_signs_pack(sgn_signs *s, const sgn_real *w, int64_t begin, int64_t end) {
+    if (s->code == SGN_CODE_BINARY && s->center != 0) return pack_centered(s, w, begin, end);
     if (s->code == SGN_CODE_BINARY) return sgn_plane_pack(&s->rows, w, begin, end);
     const sgn_kernels *k = sgn_kernels_get();
     const sgn_code_info *code = sgn_code_get(s->code);

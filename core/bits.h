@@ -38,7 +38,8 @@ sgn_status sgn_code_find(sgn_code *code, const char *name, sgn_error *err);
  * and the index tables that the kernel set in use wants for them. */
 struct sgn_signs {
     sgn_code  code;            /* of the rows; the columns of a masked matrix are ternary */
-    sgn_real  cut;             /* ternary: |w| > cut is kept; whoever owns the latent sets it */
+    sgn_real  center;          /* signs are those of w - center, which is 0 unless a latent's rule says otherwise */
+    sgn_real  cut;             /* ternary: |w| > cut is kept; a latent's rule sets it */
     sgn_plane rows;            /* (out, in):  x -> y   */
     sgn_plane cols;            /* (in, out): dy -> dx  */
     sgn_plane rows_mask;       /* word NULL without mask */

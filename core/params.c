@@ -37,7 +37,8 @@ sgn_status sgn_params_add(sgn_params *p, sgn_param_class class, sgn_shape shape,
                           const char *name, ...) {
     SGN_TRY(grow(p, err));
     sgn_param q = { .class = class,
-                    .tensor = { .shape = shape, .needs_grad = p->train, .leaf = true } };
+                    .scale = -1,
+                    .tensor = { .shape = shape, .needs_grad = p->train && class != SGN_PARAM_DERIVED, .leaf = true } };
     va_list args;
     va_start(args, name);
     const int n = vsnprintf(q.name, sizeof q.name, name, args);
@@ -113,7 +114,7 @@ static sgn_status commit(sgn_params *p, sgn_error *err) {
         const sgn_slab *slab = sgn_params_slab(p, &p->at[i]);
         if (is_stored(&p->at[i])) continue;
         x->data = slab->data + p->at[i].offset;
-        if (slab->grad) x->grad = slab->grad + p->at[i].offset;
+        if (slab->grad && p->at[i].class != SGN_PARAM_DERIVED) x->grad = slab->grad + p->at[i].offset;
         if (p->at[i].class != SGN_PARAM_LATENT) continue;
         sgn_signs_place(signs, p->at[i].code, x->shape.dim[0], x->shape.dim[1], memory);
         memory += sgn_signs_bytes(p->at[i].code, x->shape.dim[0], x->shape.dim[1]);
@@ -159,6 +160,19 @@ void sgn_params_zero_grad(sgn_params *p) {
     clear(p->latent.grad, p->latent.count);
 }
 
+typedef struct { sgn_params *p; int i; } estimate_job;
+
+static void estimate_task(void *ctx, int64_t begin, int64_t end) {
+    const estimate_job *job = ctx;
+    job->p->at[job->i].rule->estimate(job->p, job->i, begin, end);
+}
+
+void sgn_params_estimate(sgn_params *p) {
+    for (int i = 0; i < p->count; i++)
+        if (p->at[i].rule && p->at[i].rule->estimate)
+            sgn_parallel(p->at[i].tensor.shape.dim[0], PACK_ROWS, estimate_task, &(estimate_job){ p, i });
+}
+
 typedef struct {
     sgn_tensor *w;
     int64_t     changed;
@@ -170,14 +184,17 @@ static void pack_task(void *ctx, int64_t begin, int64_t end) {
     __atomic_fetch_add(&job->changed, changed, __ATOMIC_RELAXED);
 }
 
+int64_t sgn_params_repack(sgn_params *p, int i) {
+    pack_job job = { .w = &p->at[i].tensor };
+    if (p->at[i].rule && p->at[i].rule->settle) p->at[i].rule->settle(p, i);
+    sgn_parallel(job.w->shape.dim[0], PACK_ROWS, pack_task, &job);
+    sgn_signs_refresh(job.w->signs);
+    return job.changed;
+}
+
 int64_t sgn_params_refresh_signs(sgn_params *p) {
     int64_t changed = 0;
-    for (int i = 0; i < p->count; i++) {
-        if (!p->at[i].tensor.signs) continue;
-        pack_job job = { .w = &p->at[i].tensor };
-        sgn_parallel(job.w->shape.dim[0], PACK_ROWS, pack_task, &job);
-        sgn_signs_refresh(job.w->signs);
-        changed += job.changed;
-    }
+    for (int i = 0; i < p->count; i++)
+        if (p->at[i].tensor.signs) changed += sgn_params_repack(p, i);
     return changed;
 }

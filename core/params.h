@@ -22,8 +22,19 @@ typedef enum {
     SGN_PARAM_HEAD,
     SGN_PARAM_NORM,
     SGN_PARAM_SCALE,           /* alpha and beta of binary layers */
-    SGN_PARAM_BIAS
+    SGN_PARAM_BIAS,
+    SGN_PARAM_DERIVED          /* what a rule makes of a latent after each update: no gradient, no optimizer, not needed in a file */
 } sgn_param_class;
+
+typedef struct sgn_params sgn_params;
+
+/* What a linear kind asks of a latent beyond the signs of its numbers. */
+typedef struct {
+    /* Latent at[i] changed and is about to be packed: clips it, sets signs->cut and ->center, fills derived parameters. NULL: nothing. */
+    void (*settle)(sgn_params *p, int i);
+    /* Gradient rows [begin, end) of at[i] become g . f(w), f the estimator's factor; before norm and clipping. NULL: identity. */
+    void (*estimate)(sgn_params *p, int i, int64_t begin, int64_t end);
+} sgn_latent_rule;
 
 enum { SGN_PARAM_NAME = 112 };
 
@@ -31,7 +42,10 @@ typedef struct {
     char            name[SGN_PARAM_NAME];   /* "model.layers.0.mlp.up_proj.weight" */
     sgn_param_class class;
     sgn_code        code;                   /* of a latent; binary unless changed between add and commit. A ternary one's
-                                             * tensor.signs->cut is its linear kind's to set, before each packing */
+                                             * tensor.signs->cut is its rule's to set */
+    const sgn_latent_rule *rule;            /* of a latent, NULL: none; set between add and commit, like the next two */
+    int             scale;                  /* index of the parameter that goes with it, for the rule; -1: none */
+    double          constant;               /* the rule's own */
     sgn_tensor      tensor;                 /* views into the slabs after commit */
     int64_t         offset;                 /* in its slab, reals; of no meaning where it is stored */
 } sgn_param;
@@ -41,7 +55,7 @@ typedef struct {
     int64_t   count;           /* reals, parameters padded to 16 */
 } sgn_slab;
 
-typedef struct {
+struct sgn_params {
     sgn_param *at;
     int        count, capacity;
     bool       train;          /* with gradients; set before anything is declared */
@@ -49,7 +63,7 @@ typedef struct {
     void      *planes;         /* memory of all sgn_signs */
     size_t     planes_bytes;
     sgn_signs *signs;          /* one per latent parameter */
-} sgn_params;
+};
 
 /* Declares a parameter (before commit). *index is its place in at[]. */
 sgn_status sgn_params_add(sgn_params *p, sgn_param_class class, sgn_shape shape, int *index, sgn_error *err,
@@ -69,7 +83,11 @@ sgn_param *sgn_params_find(const sgn_params *p, const char *name);      /* NULL:
 sgn_slab  *sgn_params_slab(sgn_params *p, const sgn_param *param);
 int64_t    sgn_params_numel(const sgn_params *p);                        /* without padding */
 void       sgn_params_zero_grad(sgn_params *p);
-/* Planes and index tables of all latents, from scratch. Returns the number of signs that changed. */
+/* Estimators' factors on the gradients of all latents that have a rule for it. */
+void       sgn_params_estimate(sgn_params *p);
+/* Settles latent at[i] and makes its planes and index tables. Returns the number of signs that changed. */
+int64_t    sgn_params_repack(sgn_params *p, int i);
+/* The same of all latents. Returns the number of signs that changed. */
 int64_t    sgn_params_refresh_signs(sgn_params *p);
 
 #endif

@@ -269,7 +269,7 @@ static sgn_status fill(const sgn_transformer *m, const sgn_array_set *set, origi
             from[i] = FROM_SIGNS;
         }
         if (found) SGN_TRY(check_values(set, p, err));
-        else if (p->class != SGN_PARAM_SCALE) return missing(set, &m->config, p, err);
+        else if (p->class != SGN_PARAM_SCALE && p->class != SGN_PARAM_DERIVED) return missing(set, &m->config, p, err);
     }
     return SGN_OK;
 }
@@ -282,6 +282,7 @@ static sgn_status derive(sgn_linear *l, const sgn_array_set *set, const origin *
     for (size_t i = 0; i < sizeof l->p / sizeof *l->p; i++) {
         if (l->p[i] < 0) continue;
         const sgn_param *p = &l->params->at[l->p[i]];
+        if (p->class == SGN_PARAM_DERIVED) continue;
         if (from[l->p[i]] == ABSENT) absent = p;
         else present |= p->class == SGN_PARAM_SCALE || from[l->p[i]] == FROM_SIGNS;
     }

@@ -35,7 +35,7 @@ enum { RANGE = 1 << 15 };                      /* reals of one range: weights, g
 
 /* Cuts a parameter into ranges, a latent at whole rows; out NULL: only counts. */
 static int64_t cut(const sgn_param *p, int index, sgn_optim_range *out) {
-    const int64_t n = sgn_numel(p->tensor.shape);
+    const int64_t n = p->class == SGN_PARAM_DERIVED ? 0 : sgn_numel(p->tensor.shape);
     const int64_t unit = p->class == SGN_PARAM_LATENT ? p->tensor.shape.dim[1] : 1;
     const int64_t size = unit < RANGE ? RANGE / unit * unit : unit;
     int64_t count = 0;
@@ -108,6 +108,9 @@ typedef struct {
     int64_t               flips;
 } step_job;
 
+/* Signs that depend on more than their row wait until all of the latent is updated. */
+static bool settles(const sgn_param *p) { return p->rule && p->rule->settle; }
+
 /* Packs a latent's rows right after their update, while they are in the cache. */
 static int64_t step_range(const sgn_optimizer *o, const sgn_optim_step *step, const sgn_optim_range *r) {
     const sgn_param *p = &o->params->at[r->param];
@@ -118,7 +121,7 @@ static int64_t step_range(const sgn_optimizer *o, const sgn_optim_step *step, co
     sgn_optim_step told = *step;
     if (!sgn_optimizer_decays(&o->config, p->class)) told.weight_decay = 0;
     o->kind->update(&o->config, &told, &piece);
-    if (!x->signs) return 0;
+    if (!x->signs || settles(p)) return 0;
     const int64_t cols = x->shape.dim[1];
     return sgn_signs_pack(x->signs, x->data, r->begin / cols, (r->begin + r->count) / cols);
 }
@@ -134,8 +137,11 @@ void sgn_optimizer_step(sgn_optimizer *o, const sgn_optim_step *s) {
     step_job job = { .o = o, .step = s };
     sgn_parallel(o->range_count, 1, step_ranges, &job);
     o->flips = job.flips;
-    for (int i = 0; i < o->params->count; i++)
-        if (o->params->at[i].tensor.signs) sgn_signs_refresh(o->params->at[i].tensor.signs);
+    for (int i = 0; i < o->params->count; i++) {
+        sgn_param *p = &o->params->at[i];
+        if (p->tensor.signs && settles(p)) o->flips += sgn_params_repack(o->params, i);
+        else if (p->tensor.signs) sgn_signs_refresh(p->tensor.signs);
+    }
 }
 
 /* --- clipping -------------------------------------------------------------------------------------- */

@@ -86,6 +86,7 @@ sgn_status sgn_trainer_step(sgn_trainer *t, sgn_progress *p, sgn_error *err) {
     for (int64_t k = 0; k < c->train.accumulate; k++) SGN_TRY(micro_step(t, k, &sums, err));
     at = sgn_trainer_clock();
     mean_losses(t, &sums, p);
+    sgn_params_estimate(&t->model.params);
     p->grad_norm = sgn_grad_norm(&t->model.params);
     if (!isfinite(p->loss) || !isfinite(p->grad_norm)) return not_finite(t, p, err);
     p->lr = sgn_schedule_lr(&c->optim, t->at.step, c->train.steps);
