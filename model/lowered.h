@@ -18,7 +18,7 @@
     X(SIGN,        "sign")        /* x = S x, S in {-1,+1}                         */ \
     X(GROUP_SIGN,  "group_sign")  /* x_i = sum_g v[i,g] sum_{j in g} S_ij x_j      */ \
     X(TERNARY,     "ternary")     /* x = S x, S in {-1,0,+1}: planes of +1, of -1   */ \
-    X(MASKED_SIGN, "masked_sign") /* x = S x, N of every M kept                    */ \
+    X(MASKED_SIGN, "masked_sign") /* x = S x, 0 where the mask is, N of every M kept */ \
     X(DENSE,       "dense")       /* x = W x                                       */ \
     X(RANK1,       "rank1")       /* x = (x . v) u (v, u NULL: ones)               */
 
@@ -35,7 +35,8 @@ typedef struct {
     sgn_stage_kind  kind;
     int64_t         rows, cols;     /* out, in of the stage */
     int64_t         group;          /* GROUP_SIGN: columns per scale */
-    sgn_plane       plane[2];       /* (rows, cols) */
+    sgn_code        code;           /* MASKED_SIGN: which it keeps */
+    sgn_plane       plane[2];       /* (rows, cols); MASKED_SIGN: signs, mask */
     const sgn_real *v, *u;          /* vectors; DENSE: v is (rows, cols) */
     int64_t         v_size, u_size; /* numbers in v and u; 1 stands for a whole vector of it */
     const char     *name[2];        /* of its arrays in a file ("sign", "wscale"): planes, then v, then u; static */
