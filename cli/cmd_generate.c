@@ -103,7 +103,7 @@ static sgn_status read_tokens(generation *g, const int32_t *id, int64_t count, c
 
 static sgn_status generate(generation *g, sgn_error *err) {
     const values *v = g->v;
-    const sgn_sampling s = { v->temperature, v->top_k, v->top_p, (uint64_t)v->seed };
+    const sgn_sampling s = { v->temperature, v->top_k, v->top_p, .seed = (uint64_t)v->seed };
     const int64_t context = sgn_model_file_lowered(g->file)->config.context;
     const float *hidden;
     const char *text;
@@ -170,7 +170,7 @@ static sgn_status run(int argc, char **argv, sgn_error *err) {
     SGN_TRY(sgn_words_expect(argc, argv, 1, 1, err));
     if (v.tokens < 0 || v.tokens > INT32_MAX)
         SGN_FAIL(err, SGN_CONFIG, "--tokens is %lld; a count from 0 is expected", (long long)v.tokens);
-    SGN_TRY(sgn_sampling_check(&(sgn_sampling){ v.temperature, v.top_k, v.top_p, 0 }, err));
+    SGN_TRY(sgn_sampling_check(&(sgn_sampling){ v.temperature, v.top_k, v.top_p, .seed = 0 }, err));
     sgn_threads_set((int)v.threads);
     generation g = { .v = &v };
     sgn_status s = open_all(&g, argv[0], err);

@@ -177,11 +177,19 @@ static sgn_status check_prompt(const sgn_generator *g, const int32_t *prompt, si
     return SGN_OK;
 }
 
+/* Tokens of the cache that the prompt begins with; its last one is always read, for what it predicts. */
+static int64_t in_common(const sgn_generator *g, const int32_t *prompt, size_t count) {
+    const int64_t cached = sgn_runtime_position(g->runtime), most = (int64_t)count - 1 < cached ? (int64_t)count - 1 : cached;
+    int64_t same = 0;
+    while (same < most && g->ids.id[same] == prompt[same]) same++;
+    return same;
+}
+
 sgn_status sgn_generator_begin(sgn_generator *g, const sgn_generation *o, const int32_t *prompt, size_t count, sgn_error *err) {
     SGN_TRY(sgn_generation_check(o, err));
     SGN_TRY(check_prompt(g, prompt, count, err));
     g->what = *o;
-    sgn_runtime_reset(g->runtime);
+    sgn_runtime_truncate(g->runtime, o->prompt_logprobs ? 0 : in_common(g, prompt, count));
     g->ids.count = 0;
     SGN_TRY(sgn_ids_reserve(&g->ids, count, err));
     memcpy(g->ids.id, prompt, count * sizeof *prompt);
