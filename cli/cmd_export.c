@@ -23,7 +23,7 @@
 
 enum { WINDOWS = 4, WINDOW = 128 };
 #define TOLERANCE 1e-3         /* of the largest logit, and at least of 1: what float rounding cannot explain is a bug */
-#define HALF_TOLERANCE 2e-2    /* of weights rounded to 11 bits as well */
+#define HALF_TOLERANCE 2e-2    /* of weights rounded to 11 bits as well; to 8: eight times that */
 
 typedef struct {
     const char *format, *out, *verify_data, *type, *tokenizer;
@@ -35,7 +35,7 @@ static const sgn_option options[] = {
     { "format", SGN_OPTION_WORD, offsetof(values, format), "F", "packed: sign planes, run in place (default); gguf: for llama.cpp; hf: for Hugging Face" },
     { "out", SGN_OPTION_WORD, offsetof(values, out), "DIR", "the directory to make" },
     { "latent", SGN_OPTION_FLAG, offsetof(values, latent), NULL, "hf: latent weights and scales as FBI-LLM names them, not their product" },
-    { "type", SGN_OPTION_WORD, offsetof(values, type), "T", "gguf: f32 (default) or f16 matrices" },
+    { "type", SGN_OPTION_WORD, offsetof(values, type), "T", "hf: f32 (default), f16 or bf16; gguf: f32 (default) or f16 matrices" },
     { "tokenizer", SGN_OPTION_WORD, offsetof(values, tokenizer), "FILE", "its tokenizer (default: what the model brings, if anything)" },
     { "replace", SGN_OPTION_FLAG, offsetof(values, replace), NULL, "an existing DIR" },
     { "verify-data", SGN_OPTION_WORD, offsetof(values, verify_data), "SHARDS",
@@ -130,7 +130,10 @@ static sgn_status file_logits(const exporter *e, sgn_runtime *r, const sgn_lower
     return SGN_OK;
 }
 
-static bool is_half(const exporter *e) { return e->v->type && strcmp(e->v->type, "f16") == 0; }
+static double tolerance(const exporter *e) {
+    const char *type = e->v->type ? e->v->type : "f32";
+    return strcmp(type, "f16") == 0 ? HALF_TOLERANCE : strcmp(type, "bf16") == 0 ? 8 * HALF_TOLERANCE : TOLERANCE;
+}
 
 static sgn_status compare(exporter *e, sgn_runtime *r, const sgn_lowered_model *lm, sgn_tape *t, sgn_error *err) {
     for (int64_t w = 0; w < e->windows; w++) {
@@ -142,7 +145,7 @@ static sgn_status compare(exporter *e, sgn_runtime *r, const sgn_lowered_model *
             if (fabs((double)e->want[i]) > e->largest) e->largest = fabs((double)e->want[i]);
         }
     }
-    if (!(e->difference <= (is_half(e) ? HALF_TOLERANCE : TOLERANCE) * fmax(1, e->largest)))
+    if (!(e->difference <= tolerance(e) * fmax(1, e->largest)))
         SGN_FAIL(err, SGN_NUMERIC, "the exported file's logits differ from the model's by %g (largest logit %g), which rounding does "
                  "not explain; nothing was written", e->difference, e->largest);
     return SGN_OK;
@@ -238,8 +241,6 @@ static sgn_status check_words(const values *v, sgn_error *err) {
     if (v->latent && strcmp(v->format, "hf") != 0)
         SGN_FAIL(err, SGN_CONFIG, "--latent goes with --format hf; a %s file has %s", v->format,
                  strcmp(v->format, "gguf") == 0 ? "no place for latents" : "only the signs of the latents");
-    if (v->type && (strcmp(v->format, "gguf") != 0 || (strcmp(v->type, "f16") != 0 && strcmp(v->type, "f32") != 0)))
-        SGN_FAIL(err, SGN_CONFIG, "--type is f32 or f16, and goes with --format gguf; here it is '%s' with --format %s", v->type, v->format);
     return SGN_OK;
 }
 
@@ -318,8 +319,8 @@ static sgn_status write_model(exporter *e, sgn_error *err) {
     brought *b = calloc(1, sizeof *b);
     if (!b) SGN_FAIL(err, SGN_NOMEM, "no memory for a tokenizer");
     sgn_status s = find_tokenizer(b, e, err);
-    const sgn_export_options o = { .tokenizer = b->json, .vocabulary = b->lists.metas ? b->lists.meta : NULL,
-                                   .vocabulary_values = b->lists.metas, .latent = e->v->latent, .half = is_half(e), .check = check, .ctx = e };
+    const sgn_export_options o = { .tokenizer = b->json, .beside = *b->found.s ? b->found.s : NULL, .vocabulary = b->lists.metas ? b->lists.meta : NULL,
+                                   .vocabulary_values = b->lists.metas, .latent = e->v->latent, .type = e->v->type, .check = check, .ctx = e };
     if (s == SGN_OK) s = sgn_export(e->v->format, e->v->out, &e->model, &o, e->v->replace, err);
     if (*b->made.s) unlink(b->made.s);
     sgn_spm_lists_free(&b->lists);
@@ -359,7 +360,7 @@ static sgn_status run(int argc, char **argv, sgn_error *err) {
 
 const sgn_command sgn_command_export = {
     .name = "export", .summary = "write a model as packed bits, for llama.cpp or for Hugging Face, and check it",
-    .usage = "MODEL --format packed|gguf|hf [--latent] [--type f16] [--tokenizer FILE] --out DIR [--replace] [--verify-data SHARDS] [--json]",
+    .usage = "MODEL --format packed|gguf|hf [--latent] [--type T] [--tokenizer FILE] --out DIR [--replace] [--verify-data SHARDS] [--json]",
     .options = options, .run = run,
     .example = "signum export runs/student --format packed --out packed/student\n"
                "signum export runs/student --format gguf --type f16 --out gguf/student\n"

@@ -9,10 +9,11 @@
 
 typedef struct {
     const char *tokenizer;         /* path of a tokenizer.json to put beside it, NULL: none */
+    const char *beside;            /* file beside which its tokenizer_config.json lies; NULL: beside the tokenizer */
     const sgn_meta *vocabulary;    /* (vocabulary_values) gguf: the lists of a tokenizer whose tokenizer.json has none; NULL: made of that */
     int         vocabulary_values;
     bool        latent;            /* hf: latents under FBI-LLM's names instead of dequantized weights */
-    bool        half;              /* gguf: matrices as F16 */
+    const char *type;              /* of the numbers, a word of the row's `types`; NULL: the first */
     uint64_t    shard_bytes;       /* hf: most bytes of one file; 0: 4 GiB */
     /* May be NULL. Looks at the finished directory before it gets its name; a failure undoes the export. */
     sgn_status (*check)(void *ctx, const char *directory, sgn_error *err);
@@ -21,6 +22,7 @@ typedef struct {
 
 typedef struct {
     const char *name, *summary;    /* "packed" */
+    const char *const *types;      /* words of sgn_export_options.type, NULL at the end; NULL: none */
     /* Writes into `directory`, which exists and is empty (the caller stages and commits it). */
     sgn_status (*write)(const char *directory, const sgn_transformer *m, const sgn_lowered_model *lm,
                         const sgn_export_options *o, sgn_error *err);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "export/parts.h"
 
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -97,6 +98,22 @@ void sgn_parts_free(sgn_parts *p) {
     *p = (sgn_parts){ 0 };
 }
 
+sgn_status sgn_parts_round(sgn_dtype type, const float *x, int64_t n, const char *name, void *out, sgn_error *err) {
+    if (type == SGN_DTYPE_F32) {
+        memmove(out, x, (size_t)n * sizeof *x);
+        return SGN_OK;
+    }
+    const bool half = type == SGN_DTYPE_F16;
+    for (int64_t k = 0; k < n; k++) {                  /* each half lies at or before the float it comes from */
+        const uint16_t h = half ? sgn_f32_to_f16(x[k]) : sgn_f32_to_bf16(x[k]), infinity = half ? 0x7c00 : 0x7f80;
+        if ((h & 0x7fff) == infinity && isfinite(x[k]))
+            SGN_FAIL(err, SGN_NUMERIC, "'%s' has %g, which is too large for %s (most: %g); --type %s holds it", name, (double)x[k],
+                     sgn_dtype_name(type), half ? 65504.0 : 3.3895314e38, half ? "bf16 or f32" : "f32");
+        memcpy((char *)out + 2 * k, &h, sizeof h);
+    }
+    return SGN_OK;
+}
+
 sgn_linear_name sgn_linear_name_of(int64_t layer, sgn_block_linear which) {
     sgn_linear_name name;
     snprintf(name.s, sizeof name.s, "model.layers.%lld.%s.%s_proj", (long long)layer, which <= SGN_O ? "self_attn" : "mlp",
@@ -153,14 +170,19 @@ static sgn_status copy_beside(const char *directory, const char *tokenizer, cons
     return *found ? sgn_file_copy(from.s, to.s, err) : SGN_OK;
 }
 
+/* The ids of the roles that have one; null or nothing for those that the tokenizer has not. */
+static void set_ids(sgn_json *j, const sgn_json *tokenizer, bool nulls) {
+    for (int i = 0; i < ROLES; i++) {
+        const sgn_json *t = special(tokenizer, i);
+        if (roles[i].id && (t || nulls))
+            sgn_json_set(j, roles[i].id, t ? sgn_json_new_int(sgn_json_int(sgn_json_get(t, "id"), 0)) : sgn_json_new_null());
+    }
+}
+
 sgn_status sgn_export_config(const char *directory, sgn_json *config, const sgn_export_options *o, sgn_error *err) {
     sgn_json *tokenizer;
     sgn_status s = load_tokenizer(o, &tokenizer, err);
-    for (int i = 0; i < ROLES; i++) {
-        const sgn_json *t = special(tokenizer, i);
-        if (roles[i].id)
-            sgn_json_set(config, roles[i].id, t ? sgn_json_new_int(sgn_json_int(sgn_json_get(t, "id"), 0)) : sgn_json_new_null());
-    }
+    set_ids(config, tokenizer, true);
     sgn_json_free(tokenizer);
     if (s != SGN_OK) {
         sgn_json_free(config);
@@ -171,6 +193,16 @@ sgn_status sgn_export_config(const char *directory, sgn_json *config, const sgn_
     sgn_path to;
     SGN_TRY(sgn_path_set(&to, err, "%s/tokenizer.json", directory));
     return sgn_file_copy(o->tokenizer, to.s, err);
+}
+
+sgn_status sgn_export_generation_config(const char *directory, const sgn_export_options *o, sgn_error *err) {
+    sgn_json *tokenizer, *j;
+    SGN_TRY(load_tokenizer(o, &tokenizer, err));
+    j = sgn_json_new_object();
+    sgn_json_set(j, "_from_model_config", sgn_json_new_bool(true));
+    set_ids(j, tokenizer, false);
+    sgn_json_free(tokenizer);
+    return save(j, directory, "generation_config.json", err);
 }
 
 /* A SentencePiece model goes as the tokenizer.model that other programs know, not as our tokenizer.json. */
@@ -188,29 +220,49 @@ static sgn_status put_model(const char *directory, const sgn_json *model, sgn_er
     return s == SGN_OK ? sgn_remove_tree(json.s, err) : s;
 }
 
-sgn_status sgn_export_tokenizer_config(const char *directory, int64_t context, const sgn_export_options *o, sgn_error *err) {
-    if (!o->tokenizer) return SGN_OK;
-    bool found;
-    SGN_TRY(copy_beside(directory, o->tokenizer, "tokenizer_config.json", &found, err));
-    if (found) return SGN_OK;
-    sgn_json *tokenizer, *j = sgn_json_new_object();
-    sgn_status s = load_tokenizer(o, &tokenizer, err);
-    const sgn_json *model = sgn_json_get(tokenizer, "model");
-    const bool spm = strcmp(sgn_json_string(sgn_json_get(model, "type"), ""), "SentencePiece") == 0;
-    if (s == SGN_OK && spm) s = put_model(directory, model, err);
+/* Files that lie beside a tokenizer and belong to it. */
+static sgn_status copy_companions(const char *directory, const char *beside, bool *found, sgn_error *err) {
+    static const char *const more[] = { "special_tokens_map.json", "added_tokens.json", "chat_template.jinja", NULL };
+    bool there;
+    SGN_TRY(copy_beside(directory, beside, "tokenizer_config.json", found, err));
+    for (int i = 0; *found && more[i]; i++) SGN_TRY(copy_beside(directory, beside, more[i], &there, err));
+    return SGN_OK;
+}
+
+static void set_names(sgn_json *j, const sgn_json *tokenizer) {
+    for (int i = 0; i < ROLES; i++) {
+        const sgn_json *t = special(tokenizer, i);
+        if (t) sgn_json_set(j, roles[i].role, sgn_json_new_string(sgn_json_string(sgn_json_get(t, "content"), "")));
+    }
+}
+
+static sgn_status write_companions(const char *directory, const sgn_json *tokenizer, bool spm, int64_t context, sgn_error *err) {
+    sgn_json *map = sgn_json_new_object(), *j = sgn_json_new_object();
     sgn_json_set(j, "tokenizer_class", sgn_json_new_string(spm ? "LlamaTokenizer" : "PreTrainedTokenizerFast"));
     if (spm) sgn_json_set(j, "add_bos_token", sgn_json_new_bool(false));
     if (spm) sgn_json_set(j, "legacy", sgn_json_new_bool(true));
     sgn_json_set(j, "model_max_length", sgn_json_new_int(context));
     sgn_json_set(j, "clean_up_tokenization_spaces", sgn_json_new_bool(false));
-    for (int i = 0; i < ROLES; i++) {
-        const sgn_json *t = special(tokenizer, i);
-        if (t) sgn_json_set(j, roles[i].role, sgn_json_new_string(sgn_json_string(sgn_json_get(t, "content"), "")));
-    }
-    sgn_json_free(tokenizer);
+    set_names(j, tokenizer);
+    set_names(map, tokenizer);
+    const sgn_status s = save(j, directory, "tokenizer_config.json", err);
     if (s != SGN_OK) {
-        sgn_json_free(j);
+        sgn_json_free(map);
         return s;
     }
-    return save(j, directory, "tokenizer_config.json", err);
+    return save(map, directory, "special_tokens_map.json", err);
+}
+
+sgn_status sgn_export_tokenizer_config(const char *directory, int64_t context, const sgn_export_options *o, sgn_error *err) {
+    if (!o->tokenizer) return SGN_OK;
+    bool found = false;
+    sgn_json *tokenizer;
+    SGN_TRY(load_tokenizer(o, &tokenizer, err));
+    const sgn_json *model = sgn_json_get(tokenizer, "model");
+    const bool spm = strcmp(sgn_json_string(sgn_json_get(model, "type"), ""), "SentencePiece") == 0;
+    sgn_status s = spm ? put_model(directory, model, err) : SGN_OK;
+    if (s == SGN_OK) s = copy_companions(directory, o->beside ? o->beside : o->tokenizer, &found, err);
+    if (s == SGN_OK && !found) s = write_companions(directory, tokenizer, spm, context, err);
+    sgn_json_free(tokenizer);
+    return s;
 }

@@ -27,6 +27,8 @@ sgn_plain  sgn_plain_at(sgn_lowered_model *lm, int i);
 sgn_plain  sgn_plain_of_block(const sgn_model_config *c, sgn_lowered_block *b, int i);
 /* Embedding, norms, head and biases, as they are. */
 void       sgn_parts_add_plain(sgn_parts *p, const sgn_lowered_model *lm);
+/* n numbers as F32, F16 or BF16, to nearest even; `out` may be x. SGN_NUMERIC, naming `name`, where one gets too large for it. */
+sgn_status sgn_parts_round(sgn_dtype type, const float *x, int64_t n, const char *name, void *out, sgn_error *err);
 sgn_status sgn_parts_end(const sgn_parts *p, sgn_error *err);
 void       sgn_parts_free(sgn_parts *p);
 
@@ -38,7 +40,9 @@ void            sgn_linear_shape(const sgn_model_config *c, sgn_block_linear whi
 /* Writes config.json, with the ids of the tokenizer's special tokens (null where it has none), and copies
  * tokenizer.json. `config` is taken. */
 sgn_status sgn_export_config(const char *directory, sgn_json *config, const sgn_export_options *o, sgn_error *err);
-/* tokenizer_config.json: the one beside the tokenizer, or one that says the same as the tokenizer. */
+/* generation_config.json: the ids that begin and end a text. */
+sgn_status sgn_export_generation_config(const char *directory, const sgn_export_options *o, sgn_error *err);
+/* tokenizer_config.json and special_tokens_map.json: those beside the tokenizer, or one that says the same as the tokenizer. */
 sgn_status sgn_export_tokenizer_config(const char *directory, int64_t context, const sgn_export_options *o, sgn_error *err);
 
 #endif

@@ -136,12 +136,8 @@ static sgn_status add_array(arrays *a, const sgn_lowered_model *lm, const sgn_pa
     if (pairs && s == SGN_OK) copy_paired(y, x ? x : w, n / cols, cols, lm->config.head_dim);
     free(w);
     const float *source = pairs || !x ? y : x;
-    for (int64_t k = 0; halves && s == SGN_OK && k < n; k++) {       /* each half lies at or before the float it comes from */
-        const uint16_t h = sgn_f32_to_f16(source[k]);
-        memcpy((char *)y + 2 * k, &h, sizeof h);
-    }
     a->data[i] = y;
-    return s;
+    return halves && s == SGN_OK ? sgn_parts_round(SGN_DTYPE_F16, source, n, name, y, err) : s;
 }
 
 /* What each pair's angle is divided by, for what scales otherwise than GGUF has words for. */
@@ -216,15 +212,18 @@ static sgn_status write_directory(const char *directory, const sgn_transformer *
     (void)m;
     sgn_path path;
     values v = { .count = 0 };
+    const bool half = o->type && strcmp(o->type, "f16") == 0;
     sgn_gguf_tokenizer t = { 0 };
     SGN_TRY(sgn_path_set(&path, err, "%s/model.gguf", directory));
-    SGN_TRY(say_shape(&v, &lm->config, o->half, err));
+    SGN_TRY(say_shape(&v, &lm->config, half, err));
     sgn_status s = add_tokenizer(&v, &t, directory, o, lm->config.vocab, err);
-    if (s == SGN_OK) s = write_file(path.s, lm, &v, o->half, err);
+    if (s == SGN_OK) s = write_file(path.s, lm, &v, half, err);
     sgn_gguf_tokenizer_close(&t);
     return s;
 }
 
+static const char *const types[] = { "f32", "f16", NULL };
+
 const sgn_format sgn_format_gguf = {
-    .name = "gguf", .summary = "one file for llama.cpp: F32, or F16 with --type f16; dequantized", .write = write_directory,
+    .name = "gguf", .summary = "one file for llama.cpp: F32, or F16 with --type f16; dequantized", .types = types, .write = write_directory,
 };

@@ -1,4 +1,5 @@
-/* hf: a directory that the model class in its config.json loads: F32 safetensors under Hugging Face's names, in shards where large.
+/* hf: a directory that the model class in its config.json loads: F32, F16 or BF16 safetensors under Hugging Face's names, in shards
+ * where large.
  * A binary layer is written as the matrix it computes, column j = y(e_j) of the unit vector e_j; with `latent`
  * as what trained, X.weight, X.wscale, X.wbias as the released FBI-LLM code calls them.
  *
@@ -16,7 +17,8 @@
 
 typedef struct {
     const sgn_lowered_model *lm;
-    sgn_parts ours, out;               /* as matrices, or as they train; as the file has them */
+    sgn_parts ours, out;               /* as matrices, or as they train; as the file has them, with floats for data */
+    sgn_dtype type;                    /* of the file */
 } writing;
 
 static sgn_foreign_name theirs(const sgn_model_config *c, const char *ours) {
@@ -35,7 +37,7 @@ static void rename_part(writing *w, int i) {
     const sgn_foreign_name how = theirs(&w->lm->config, a->name);
     if (how.first) return;                             /* it comes with the first of those that are one array */
     const int64_t outputs = how.fused ? how.fused : a->dim[0];
-    sgn_parts_add(&w->out, SGN_DTYPE_F32, how.transposed ? columns(a) : outputs, how.transposed ? outputs : columns(a),
+    sgn_parts_add(&w->out, w->type, how.transposed ? columns(a) : outputs, how.transposed ? outputs : columns(a),
                   sgn_lies_as_ours(&how) ? w->ours.data[i] : NULL, "%s", how.name);
 }
 
@@ -88,11 +90,16 @@ static sgn_status write_shard(const char *path, const writing *w, int begin, int
     sgn_status s = data && made ? SGN_OK : SGN_ERROR(err, SGN_NOMEM, "no memory for a list of %d arrays", count);
     for (int i = 0; s == SGN_OK && i < count; i++) {
         const sgn_array *a = &parts->at[begin + i];
-        if ((data[i] = parts->data[begin + i])) continue;
-        if (!(data[i] = made[i] = malloc((size_t)a->bytes)))
-            s = SGN_ERROR(err, SGN_NOMEM, "no memory for the dequantized '%s'", a->name);
-        else
-            s = make_array(w, a, made[i], err);
+        const float *x = data[i] = parts->data[begin + i];
+        const bool makes = !x;
+        if (!makes && w->type == SGN_DTYPE_F32) continue;
+        const uint64_t n = sgn_array_numel(a);
+        if (!(data[i] = made[i] = malloc((size_t)(makes ? n * sizeof *x : a->bytes)))) {
+            s = SGN_ERROR(err, SGN_NOMEM, "no memory for '%s'", a->name);
+            break;
+        }
+        if (makes) s = make_array(w, a, made[i], err);
+        if (s == SGN_OK && w->type != SGN_DTYPE_F32) s = sgn_parts_round(w->type, makes ? made[i] : x, (int64_t)n, a->name, made[i], err);
     }
     if (s == SGN_OK) s = sgn_archive_write("safetensors", path, parts->at + begin, data, count, notes, err);
     for (int i = 0; made && i < count; i++) free(made[i]);
@@ -140,9 +147,22 @@ static sgn_status write_shards(const char *directory, const writing *w, uint64_t
     return s;
 }
 
+static const char *const types[] = { "f32", "f16", "bf16", NULL };
+static const struct { sgn_dtype type; const char *torch; } kept_as[] = {
+    { SGN_DTYPE_F32, "float32" }, { SGN_DTYPE_F16, "float16" }, { SGN_DTYPE_BF16, "bfloat16" } };
+
+static int type_index(const char *word) {
+    int i = 0;
+    while (word && strcmp(word, types[i]) != 0) i++;
+    return i;
+}
+
 static sgn_status write_directory(const char *directory, const sgn_transformer *m, const sgn_lowered_model *lm,
                                   const sgn_export_options *o, sgn_error *err) {
-    writing w = { .lm = lm };
+    const int type = type_index(o->type);
+    writing w = { .lm = lm, .type = kept_as[type].type };
+    if (o->latent && type)
+        SGN_FAIL(err, SGN_CONFIG, "--latent with --type %s: rounding could turn a sign; latents stay f32", o->type);
     if (!o->latent) SGN_TRY(sgn_model_config_check_foreign(&lm->config, err));
     sgn_status s = list_arrays(&w, m, o->latent, err);
     if (s == SGN_OK) s = write_shards(directory, &w, o->shard_bytes ? o->shard_bytes : SHARD_BYTES, err);
@@ -151,10 +171,14 @@ static sgn_status write_directory(const char *directory, const sgn_transformer *
     SGN_TRY(s);
     sgn_model_config c = lm->config;
     if (!o->latent) c.binary[0] = '\0';                /* to everyone else it is a model like any other */
-    SGN_TRY(sgn_export_config(directory, sgn_model_config_to_json(&c), o, err));
+    sgn_json *config = sgn_model_config_to_json(&c);
+    sgn_json_set(config, "torch_dtype", sgn_json_new_string(kept_as[type].torch));
+    SGN_TRY(sgn_export_config(directory, config, o, err));
+    SGN_TRY(sgn_export_generation_config(directory, o, err));
     return sgn_export_tokenizer_config(directory, c.context, o, err);
 }
 
 const sgn_format sgn_format_hf = {
-    .name = "hf", .summary = "a Hugging Face directory: dequantized, or latents with --latent", .write = write_directory,
+    .name = "hf", .summary = "a Hugging Face directory: dequantized as --type f32, f16 or bf16, or latents with --latent",
+    .types = types, .write = write_directory,
 };

@@ -104,8 +104,9 @@ for t in "$D/run/checkpoints"/step-*/tokenizer.json "$D/alone.gguf"; do $S token
     fail "the tokenizer in a GGUF file is another"
 quiet $S generate "$D/alone.gguf" --prompt laven --tokens 3
 refuse 2 '--format hf' $S export "$D/run" --format gguf --latent --out "$D/none"
-refuse 2 '--type is f32 or f16' $S export "$D/run" --format gguf --type q8 --out "$D/none"
-refuse 2 'goes with --format gguf' $S export "$D/run" --format hf --type f16 --out "$D/none"
+refuse 2 "--type q9: --format gguf has f32, f16" $S export "$D/run" --format gguf --type q9 --out "$D/none"
+refuse 2 'packed has no choice' $S export "$D/run" --format packed --type f16 --out "$D/none"
+refuse 2 'turn a sign' $S export "$D/run" --format hf --latent --type bf16 --out "$D/none"
 [ ! -e "$D/none" ] || fail "a refused export was left"
 ok "export"
 

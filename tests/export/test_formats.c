@@ -156,7 +156,7 @@ static void gguf_keeps_shapes_and_halves(void **state) {
     small_tokens(tokens, N, 5);
     small_model(&m, &small_cases[1], 3);
     small_logits(&m, tokens, N, want);
-    check_ok(sgn_export("gguf", check_path("half"), &m, &(sgn_export_options){ .half = true }, true, &err), &err);
+    check_ok(sgn_export("gguf", check_path("half"), &m, &(sgn_export_options){ .type = "f16" }, true, &err), &err);
     file_logits(check_path("half"), got);
     check_array_close(got, want, N * SMALL_VOCAB, 2e-2, 0);
     sgn_archive a;
@@ -194,6 +194,58 @@ static void gguf_keeps_shapes_and_halves(void **state) {
     check_fails(sgn_export("gguf", check_path("none"), &m, &(sgn_export_options){ 0 }, true, &err), SGN_UNSUPPORTED, &err, "biases");
     assert_false(sgn_file_exists(check_path("none")));
     sgn_transformer_free(&m);
+}
+
+/* Every number of a Hugging Face directory is the exported one rounded to nearest even, and torch_dtype says to what; too large a number is refused by name. */
+static void hf_rounds_to_its_type(void **state) {
+    (void)state;
+    static const struct { const char *word, *torch; sgn_dtype type; double near, most; } kinds[] = {
+        { "f32", "float32", SGN_DTYPE_F32, 3e-4, 3e38 }, { "f16", "float16", SGN_DTYPE_F16, 0.1, 65519 }, { "bf16", "bfloat16", SGN_DTYPE_BF16, 0.8, 3.38e38 } };
+    sgn_error err;
+    sgn_transformer m;
+    sgn_archive exact, a;
+    sgn_json *config;
+    float *x = malloc(SMALL_VOCAB * 4 * DIM * sizeof *x), *y = malloc(SMALL_VOCAB * 4 * DIM * sizeof *y);
+    small_tokens(tokens, N, 5);
+    for (int i = 0; i < 3; i++) {
+        small_model(&m, &small_cases[2], 3);
+        small_logits(&m, tokens, N, want);
+        check_ok(sgn_export("hf", check_path("exact"), &m, NULL, true, &err), &err);
+        check_ok(sgn_export("hf", check_path("typed"), &m, &(sgn_export_options){ .type = kinds[i].word, .shard_bytes = i ? 100000 : 0 }, true, &err), &err);
+        file_logits(check_path("typed"), got);
+        check_array_close(got, want, N * SMALL_VOCAB, kinds[i].near, 0);
+        check_ok(sgn_json_load(&config, check_path("typed/config.json"), 1 << 20, &err), &err);
+        assert_string_equal(sgn_json_string(sgn_json_get(config, "torch_dtype"), ""), kinds[i].torch);
+        sgn_json_free(config);
+        assert_true(sgn_file_exists(check_path("typed/generation_config.json")));
+        check_ok(sgn_archive_open(&exact, check_path("exact/model.safetensors"), &err), &err);
+        check_ok(sgn_archive_open(&a, check_path(i ? "typed/model.safetensors.index.json" : "typed/model.safetensors"), &err), &err);
+        assert_int_equal(a.count, exact.count);
+        for (int k = 0; k < a.count; k++) {
+            const int64_t n = (int64_t)sgn_array_numel(&a.at[k]);
+            assert_int_equal(a.at[k].dtype, kinds[i].type);
+            check_ok(sgn_archive_read_f32(&exact, sgn_archive_find(&exact, a.at[k].name), x, n, &err), &err);
+            check_ok(sgn_archive_read_f32(&a, k, y, n, &err), &err);
+            for (int64_t j = 0; j < n; j++)
+                assert_true(y[j] == (i == 0 ? x[j] : i == 1 ? sgn_f16_to_f32(sgn_f32_to_f16(x[j])) : sgn_bf16_to_f32(sgn_f32_to_bf16(x[j]))));
+        }
+        sgn_archive_close(&a);
+        sgn_archive_close(&exact);
+        float *norm = sgn_params_find(&m.params, "model.layers.1.input_layernorm.weight")->tensor.data;
+        norm[7] = (float)kinds[i].most;                /* 65519 still rounds to 65504 */
+        check_ok(sgn_export("hf", check_path("typed"), &m, &(sgn_export_options){ .type = kinds[i].word }, true, &err), &err);
+        norm[7] = i == 1 ? 65520 : 3.4e38f;
+        if (i) check_fails(sgn_export("hf", check_path("large"), &m, &(sgn_export_options){ .type = kinds[i].word }, true, &err), SGN_NUMERIC, &err,
+                           "model.layers.1.input_layernorm.weight");
+        assert_false(sgn_file_exists(check_path("large")));
+        sgn_transformer_free(&m);
+    }
+    small_model(&m, &small_cases[2], 3);
+    check_fails(sgn_export("hf", check_path("large"), &m, &(sgn_export_options){ .type = "f17" }, true, &err), SGN_CONFIG, &err, "f32, f16, bf16");
+    check_fails(sgn_export("hf", check_path("large"), &m, &(sgn_export_options){ .type = "f16", .latent = true }, true, &err), SGN_CONFIG, &err, "sign");
+    sgn_transformer_free(&m);
+    free(x);
+    free(y);
 }
 
 /* The vocabulary in the lists that llama.cpp reads, for byte-level BPE and for SentencePiece's; else left out. */
@@ -509,7 +561,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_format_keeps_the_logits),
         cmocka_unit_test(kinds_bytes_and_tokenizer),
-        cmocka_unit_test(gguf_keeps_shapes_and_halves),
+        cmocka_unit_test(gguf_keeps_shapes_and_halves), cmocka_unit_test(hf_rounds_to_its_type),
         cmocka_unit_test(gguf_says_the_tokenizer),
         cmocka_unit_test(loads_back_as_a_model),
         cmocka_unit_test(dequantized_weights_are_exact),
