@@ -10,28 +10,28 @@
 #include "core/ops.h"
 #include "core/parallel.h"
 #include "core/products.h"
+#include "export/kv_cache.h"
 #include "export/parts.h"
 #include "export/stages.h"
 #include "model/rotary.h"
 
-/* Query rows per attention task; logits per chunk of sgn_runtime_nll; floats per task. */
-enum { QUERIES = 16, CHUNK_LOGITS = 1 << 20, GRAIN = 16384 };
+/* Logits per chunk of sgn_runtime_nll; floats per task. */
+enum { CHUNK_LOGITS = 1 << 20, GRAIN = 16384 };
 
-typedef struct {
-    sgn_stages linear[SGN_LINEARS];
-    float     *keys, *values;                  /* (kv_heads, context, head_dim) */
-} layer;
+typedef struct { sgn_stages linear[SGN_LINEARS]; } layer;
 
 struct sgn_runtime {
     const sgn_lowered_model *model;
     sgn_model_config         c;
     int64_t    context, batch, position, chunk;/* chunk: positions whose logits exist at once */
+    sgn_dtype  type;                           /* of the cache */
     sgn_arena  arena;
     layer     *layers;
+    sgn_kv_cache cache;
     float     *cosine, *sine;                  /* (context, head_dim/2); NULL: learned positions */
     float     *x, *h, *delta;                  /* (batch, dim): residual, normed, added */
     float     *q, *turned, *mixed;             /* (batch, heads*head_dim) */
-    float     *k, *v;                          /* (batch, kv_heads*head_dim) */
+    float     *k, *v, *keys;                   /* (batch, kv_heads*head_dim); keys: turned */
     float     *gate, *up, *active;             /* (batch, ffn) */
     float     *work, *logits;                  /* of stages; (chunk, vocab) */
     double    *nll;                            /* (batch) */
@@ -60,10 +60,7 @@ static sgn_status lay_out(sgn_runtime *r, sgn_error *err) {
     const int64_t b = r->batch, wide = c->heads * c->head_dim, narrow = c->kv_heads * c->head_dim;
     int64_t work = 1;
     SGN_TRY(lay_out_linears(r, &work, err));
-    for (int64_t i = 0; i < c->layers; i++) {
-        r->layers[i].keys = floats(r, narrow * r->context);
-        r->layers[i].values = floats(r, narrow * r->context);
-    }
+    SGN_TRY(sgn_kv_cache_init(&r->cache, c, r->context, r->type, &r->arena, err));
     if (!r->model->positions) {
         r->cosine = floats(r, r->context * c->head_dim / 2);
         r->sine = floats(r, r->context * c->head_dim / 2);
@@ -77,6 +74,7 @@ static sgn_status lay_out(sgn_runtime *r, sgn_error *err) {
     }
     r->k = floats(r, b * narrow);
     r->v = floats(r, b * narrow);
+    r->keys = floats(r, b * narrow);
     r->work = floats(r, work);
     r->logits = floats(r, r->chunk * c->vocab);
     r->nll = sgn_arena_alloc(&r->arena, (size_t)b * sizeof *r->nll);
@@ -87,7 +85,6 @@ static sgn_status prepare(sgn_runtime *r, sgn_error *err) {
     r->layers = calloc((size_t)r->c.layers, sizeof *r->layers);
     if (!r->layers) SGN_FAIL(err, SGN_NOMEM, "no memory for a runtime of %lld layers", (long long)r->c.layers);
     SGN_TRY(sgn_gemm_init(err));
-    SGN_TRY(sgn_scratch_reserve(SGN_SCRATCH_OP, (size_t)(QUERIES * r->context) * sizeof(float), err));
     sgn_arena_measure(&r->arena);
     SGN_TRY(lay_out(r, err));
     const size_t bytes = r->arena.peak;
@@ -106,6 +103,8 @@ sgn_status sgn_runtime_open(sgn_runtime **out, const sgn_lowered_model *m, const
     if (context < 1 || batch < 1 || !sgn_mul_fits((uint64_t)context, (uint64_t)m->config.dim * 4096, &cells))
         SGN_FAIL(err, SGN_CONFIG, "a runtime wants a context and a batch of at least one token, got %lld and %lld",
                  (long long)context, (long long)batch);
+    if (o->cache && o->cache != SGN_DTYPE_F32 && o->cache != SGN_DTYPE_F16)
+        SGN_FAIL(err, SGN_CONFIG, "a runtime keeps keys and values as F32 or F16, not as %s", sgn_dtype_name(o->cache));
     if (m->positions && context > m->config.context)
         SGN_FAIL(err, SGN_CONFIG, "the model has learned %lld positions, so it runs no %lld", (long long)m->config.context,
                  (long long)context);
@@ -114,6 +113,7 @@ sgn_status sgn_runtime_open(sgn_runtime **out, const sgn_lowered_model *m, const
     r->model = m;
     r->c = m->config;
     r->context = context;
+    r->type = o->cache ? o->cache : SGN_DTYPE_F32;
     r->batch = batch < context ? batch : context;
     const int64_t fit = CHUNK_LOGITS / r->c.vocab;
     r->chunk = fit < 1 ? 1 : fit < r->batch ? fit : r->batch;
@@ -138,6 +138,7 @@ void    sgn_runtime_truncate(sgn_runtime *r, int64_t position) {
     if (position < r->position) r->position = position < 0 ? 0 : position;
 }
 int64_t sgn_runtime_position(const sgn_runtime *r) { return r->position; }
+size_t  sgn_runtime_cache_bytes(const sgn_runtime *r) { return sgn_kv_cache_bytes(&r->cache); }
 size_t  sgn_runtime_bytes(const sgn_runtime *r) {
     return r->arena.size + sizeof *r + (size_t)r->c.layers * sizeof *r->layers;
 }
@@ -147,7 +148,7 @@ size_t  sgn_runtime_bytes(const sgn_runtime *r) {
 typedef struct {
     sgn_runtime *r;
     layer       *at;
-    int64_t      count;                        /* tokens of this call */
+    int64_t      layer, count;                 /* which; tokens of this call */
     const sgn_lowered_block *block;
     const float *gain, *bias;                  /* of the norm that runs; bias NULL: RMSNorm */
 } pass;
@@ -204,50 +205,10 @@ static void cache_rows(void *ctx, int64_t begin, int64_t end) {
         for (int64_t h = t * r->c.heads; h < (t + 1) * r->c.heads; h++)
             turn(r, r->turned + h * hd, r->q + h * hd, p->block->q_norm, at);
         for (int64_t h = 0; h < r->c.kv_heads; h++) {
-            const int64_t from = (t * r->c.kv_heads + h) * hd, to = (h * r->context + at) * hd;
-            turn(r, p->at->keys + to, r->k + from, p->block->k_norm, at);
-            memcpy(p->at->values + to, r->v + from, (size_t)hd * sizeof(float));
+            const int64_t from = (t * r->c.kv_heads + h) * hd;
+            turn(r, r->keys + from, r->k + from, p->block->k_norm, at);
+            sgn_kv_cache_put(&r->cache, p->layer, h, at, r->keys + from, r->v + from);
         }
-    }
-}
-
-/* w = softmax of the first `valid` scores, zeros behind */
-static void softmax(float *w, int64_t valid, int64_t n) {
-    const sgn_kernels *k = sgn_kernels_get();
-    const float scale = 1 / k->exp_sum(w, w, valid, k->max(w, valid));
-    for (int64_t j = 0; j < valid; j++) w[j] *= scale;
-    memset(w + valid, 0, (size_t)(n - valid) * sizeof *w);
-}
-
-/* One block of queries of one head: softmax(q k^T / sqrt(head_dim)) v over the cache. */
-static void attend(const pass *p, int64_t head, int64_t begin, int64_t end) {
-    const sgn_runtime *r = p->r;
-    const sgn_kernels *kernels = sgn_kernels_get();
-    const int64_t hd = r->c.head_dim, wide = r->c.heads * hd, n = r->position + end, rows = end - begin;
-    const int64_t cache = head / (r->c.heads / r->c.kv_heads) * r->context * hd;
-    const float *keys = p->at->keys + cache, *values = p->at->values + cache, *q = r->turned + begin * wide + head * hd;
-    float *y = r->mixed + begin * wide + head * hd, *w = sgn_scratch(SGN_SCRATCH_OP);
-    const float scale = 1 / sqrtf((float)hd);
-    if (rows == 1) {
-        for (int64_t j = 0; j < n; j++) w[j] = scale * kernels->dot(q, keys + j * hd, hd);
-        softmax(w, n, n);
-        memset(y, 0, (size_t)hd * sizeof *y);
-        for (int64_t j = 0; j < n; j++) kernels->axpy(y, w[j], values + j * hd, hd);
-        return;
-    }
-    sgn_gemm_serial(&(sgn_gemm_args){ .trans_b = true, .m = rows, .n = n, .k = hd, .a = scale, .A = q, .lda = wide,
-                                      .B = keys, .ldb = hd, .C = w, .ldc = n });
-    for (int64_t t = 0; t < rows; t++) softmax(w + t * n, r->position + begin + t + 1, n);
-    sgn_gemm_serial(&(sgn_gemm_args){ .m = rows, .n = hd, .k = n, .a = 1, .A = w, .lda = n, .B = values, .ldb = hd,
-                                      .C = y, .ldc = wide });
-}
-
-static void attend_blocks(void *ctx, int64_t begin, int64_t end) {
-    const pass *p = ctx;
-    const int64_t blocks = (p->count + QUERIES - 1) / QUERIES;
-    for (int64_t i = begin; i < end; i++) {
-        const int64_t from = i % blocks * QUERIES;
-        attend(p, i / blocks, from, p->count - from < QUERIES ? p->count : from + QUERIES);
     }
 }
 
@@ -263,7 +224,7 @@ static void run_block(pass *p) {
     run_linear(p, SGN_K, r->h, r->k);
     run_linear(p, SGN_V, r->h, r->v);
     sgn_parallel(p->count, row_grain(c->dim), cache_rows, p);
-    sgn_parallel((p->count + QUERIES - 1) / QUERIES * c->heads, 1, attend_blocks, p);
+    sgn_kv_cache_attend(&r->cache, p->layer, r->position, p->count, r->turned, r->mixed);
     run_linear(p, SGN_O, r->mixed, r->delta);
     sgn_parallel(p->count, row_grain(c->dim), add_rows, p);
     run_norm(p, p->block->mlp_norm, p->block->mlp_bias);
@@ -293,6 +254,7 @@ sgn_status sgn_runtime_hidden(sgn_runtime *r, const int32_t *tokens, int64_t cou
     pass p = { .r = r, .count = count };
     for (int64_t i = 0; i < c->layers; i++) {
         p.at = &r->layers[i];
+        p.layer = i;
         p.block = &r->model->blocks[i];
         run_block(&p);
     }

@@ -4,6 +4,7 @@
 #ifndef SGN_EXPORT_RUNTIME_H
 #define SGN_EXPORT_RUNTIME_H
 
+#include "core/dtype.h"
 #include "model/lowered_model.h"
 
 typedef struct sgn_runtime sgn_runtime;
@@ -11,6 +12,7 @@ typedef struct sgn_runtime sgn_runtime;
 typedef struct {
     int64_t context;               /* most positions held */
     int64_t batch;                 /* most tokens of one call */
+    sgn_dtype cache;               /* of keys and values: SGN_DTYPE_F32, or SGN_DTYPE_F16 in half the memory; 0: F32 */
 } sgn_runtime_options;
 
 /* The model must outlive it. */
@@ -27,6 +29,7 @@ void       sgn_runtime_logits(sgn_runtime *r, const float *hidden, float *logits
 /* Sum of -log p(target) in nats over `count` positions, head and softmax in chunks; each[i] if not NULL. */
 sgn_status sgn_runtime_nll(sgn_runtime *r, const float *hidden, const int32_t *target, int64_t count,
                            double *sum, float *each, sgn_error *err);
+size_t     sgn_runtime_cache_bytes(const sgn_runtime *r);          /* keys and values of a full context */
 size_t     sgn_runtime_bytes(const sgn_runtime *r);
 
 #endif

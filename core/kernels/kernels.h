@@ -86,6 +86,13 @@ typedef struct {
     /* y = the n numbers at x, whole blocks of a stored type at any address; NULL for types that are not used as
      * they lie. Every number that the type has is exact; not a number stays one. */
     void (*to_real[SGN_DTYPE_COUNT])(sgn_real *y, const void *x, int64_t n);
+
+    /* --- a cache of keys and values: F32 or F16, other entries NULL --------- */
+    /* y = x in that type, rounded to nearest even. */
+    void (*from_real[SGN_DTYPE_COUNT])(void *y, const sgn_real *x, int64_t n);
+    /* One query against n rows of `size` numbers: w_j = scale sum_d q_d k_jd;  y_d += sum_j w_j v_jd. */
+    void (*key_scores[SGN_DTYPE_COUNT])(sgn_real *w, const sgn_real *q, const void *keys, int64_t n, int64_t size, sgn_real scale);
+    void (*mix_values[SGN_DTYPE_COUNT])(sgn_real *y, const sgn_real *w, const void *values, int64_t n, int64_t size);
 } sgn_kernels;
 
 /* The set in use: the best this machine runs, or the one forced. Never NULL. */

@@ -17,6 +17,7 @@ static inline uint64_t v_signs(vreal x) {
     return (uint64_t)_mm256_movemask_ps(_mm256_cmp_ps((__m256)x, _mm256_setzero_ps(), _CMP_GE_OQ));
 }
 static inline vreal v_from_f16(const void *p) { return (vreal)_mm256_cvtph_ps(_mm_loadu_si128(p)); }
+static inline void v_to_f16(void *p, vreal x) { _mm_storeu_si128(p, _mm256_cvtps_ph((__m256)x, _MM_FROUND_TO_NEAREST_INT)); }
 #define ROWS_KERNELS
 #include "core/kernels/kernels_rows.inc"
 

@@ -25,6 +25,7 @@ static inline vreal v_fma(vreal a, vreal b, vreal c) { return (vreal)_mm512_fmad
 static inline vreal v_sqrt(vreal x) { return (vreal)_mm512_sqrt_ps((__m512)x); }
 static inline uint64_t v_signs(vreal x) { return _mm512_cmp_ps_mask((__m512)x, _mm512_setzero_ps(), _CMP_GE_OQ); }
 static inline vreal v_from_f16(const void *p) { return (vreal)_mm512_cvtph_ps(_mm256_loadu_si256(p)); }
+static inline void v_to_f16(void *p, vreal x) { _mm256_storeu_si256(p, _mm512_cvtps_ph((__m512)x, _MM_FROUND_TO_NEAREST_INT)); }
 #define ROWS_KERNELS
 #include "core/kernels/kernels_rows.inc"
 

@@ -22,6 +22,7 @@ static inline uint64_t v_signs(vreal x) {
 static inline vreal v_from_f16(const void *p) {
     return (vreal)vcvt_f32_f16(vreinterpret_f16_u8(vld1_u8(p)));
 }
+static inline void v_to_f16(void *p, vreal x) { vst1_u8(p, vreinterpret_u8_f16(vcvt_f16_f32((float32x4_t)x))); }
 #define ROWS_KERNELS
 #include "core/kernels/kernels_rows.inc"
 

@@ -197,6 +197,34 @@ static void from_bf16(sgn_real *y, const void *x, int64_t n) {
     }
 }
 
+/* y_j = x_j, rounded to nearest even */
+static void to_f32(void *y, const sgn_real *x, int64_t n) {
+    float *f = y;
+    for (int64_t j = 0; j < n; j++) f[j] = (float)x[j];
+}
+static void to_f16(void *y, const sgn_real *x, int64_t n) {
+    uint16_t *h = y;
+    for (int64_t j = 0; j < n; j++) h[j] = sgn_f32_to_f16((float)x[j]);
+}
+
+/* w_j = scale sum_d q_d k_jd,   y_d += sum_j w_j v_jd */
+#define CACHE(T, value, scores, mix) \
+    static void scores(sgn_real *w, const sgn_real *q, const void *keys, int64_t n, int64_t size, sgn_real scale) { \
+        const T *k = keys; \
+        for (int64_t j = 0; j < n; j++, k += size) { \
+            sgn_real sum = 0; \
+            for (int64_t d = 0; d < size; d++) sum += q[d] * (sgn_real)value(k[d]); \
+            w[j] = scale * sum; \
+        } \
+    } \
+    static void mix(sgn_real *y, const sgn_real *w, const void *values, int64_t n, int64_t size) { \
+        const T *v = values; \
+        for (int64_t j = 0; j < n; j++, v += size) \
+            for (int64_t d = 0; d < size; d++) y[d] += w[j] * (sgn_real)value(v[d]); \
+    }
+CACHE(float, , key_scores_f32, mix_values_f32)
+CACHE(uint16_t, sgn_f16_to_f32, key_scores_f16, mix_values_f16)
+
 #include "core/kernels/blocks.inc"
 
 const sgn_kernels sgn_kernels_ref = {
@@ -207,5 +235,8 @@ const sgn_kernels sgn_kernels_ref = {
     .dot = dot, .axpy = axpy, .sum_squares = sum_squares, .max = max, .exp_sum = exp_sum,
     .swiglu = swiglu, .swiglu_back = swiglu_back, .rmsnorm = rmsnorm, .rmsnorm_back = rmsnorm_back,
     .rope = rope, .adamw = adamw,
+    .from_real = { [SGN_DTYPE_F32] = to_f32, [SGN_DTYPE_F16] = to_f16 },
+    .key_scores = { [SGN_DTYPE_F32] = key_scores_f32, [SGN_DTYPE_F16] = key_scores_f16 },
+    .mix_values = { [SGN_DTYPE_F32] = mix_values_f32, [SGN_DTYPE_F16] = mix_values_f16 },
     .to_real = { [SGN_DTYPE_F32] = from_f32, [SGN_DTYPE_F16] = from_f16, [SGN_DTYPE_BF16] = from_bf16, BLOCK_CONVERTERS },
 };
