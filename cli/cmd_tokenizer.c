@@ -132,20 +132,6 @@ static sgn_status train(const values *v, int count, char **files, sgn_error *err
 
 /* --- encode, decode, info ------------------------------------------------------------------------------ */
 
-/* The words with spaces between, or standard input where there are none; malloc'd. */
-static sgn_status words_or_input(int count, char **words, char **out, size_t *size, sgn_error *err) {
-    FILE *to = open_memstream(out, size);
-    if (!to) SGN_FAIL(err, SGN_NOMEM, "no memory for the input");
-    char buffer[1 << 16];
-    for (int i = 0; i < count; i++) fprintf(to, "%s%s", i ? " " : "", words[i]);
-    for (size_t n; count == 0 && (n = fread(buffer, 1, sizeof buffer, stdin)) > 0;) fwrite(buffer, 1, n, to);
-    const bool bad = ferror(stdin) || ferror(to);
-    if (fclose(to) == 0 && !bad) return SGN_OK;
-    free(*out);
-    *out = NULL;
-    SGN_FAIL(err, SGN_IO, "standard input could not be read");
-}
-
 /* Of a document that comes in parts; *printed counts those of the line. */
 static void print_ids(const sgn_ids *ids, bool json, size_t *printed, bool first, bool last) {
     if (first) *printed = 0;
@@ -188,7 +174,7 @@ static sgn_status encode(const values *v, int count, char **words, sgn_error *er
         sgn_tokenizer_close(t);
         return s;
     }
-    sgn_status s = words_or_input(count, words, &text, &size, err);
+    sgn_status s = sgn_words_or_input(count, words, &text, &size, err);
     if (s == SGN_OK) s = sgn_tokenizer_encode_as(t, text, size, v->specials ? SGN_ENCODE_SPECIALS : 0, &ids, err);
     if (s == SGN_OK && v->json) {
         sgn_json *j = sgn_json_new_array();
@@ -228,7 +214,7 @@ static sgn_status decode(const values *v, int count, char **words, sgn_error *er
     char *ids = NULL, *text = NULL;
     size_t size, text_size = 0;
     SGN_TRY(sgn_tokenizer_open(&t, v->tokenizer, err));
-    sgn_status s = words_or_input(count, words, &ids, &size, err);
+    sgn_status s = sgn_words_or_input(count, words, &ids, &size, err);
     FILE *out = v->json && s == SGN_OK ? open_memstream(&text, &text_size) : stdout;
     if (!out) s = SGN_ERROR(err, SGN_NOMEM, "no memory for the text");
     if (s == SGN_OK) s = decode_text(t, ids, v->specials, out, err);

@@ -62,3 +62,16 @@ sgn_status sgn_model_tokenizer(const sgn_model_file *f, const char *given, sgn_t
     *t = NULL;
     return s;
 }
+
+sgn_status sgn_words_or_input(int count, char **words, char **out, size_t *size, sgn_error *err) {
+    FILE *to = open_memstream(out, size);
+    if (!to) SGN_FAIL(err, SGN_NOMEM, "no memory for the input");
+    char buffer[1 << 16];
+    for (int i = 0; i < count; i++) fprintf(to, "%s%s", i ? " " : "", words[i]);
+    for (size_t n; count == 0 && (n = fread(buffer, 1, sizeof buffer, stdin)) > 0;) fwrite(buffer, 1, n, to);
+    const bool bad = ferror(stdin) || ferror(to);
+    if (fclose(to) == 0 && !bad) return SGN_OK;
+    free(*out);
+    *out = NULL;
+    SGN_FAIL(err, SGN_IO, "standard input could not be read");
+}

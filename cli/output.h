@@ -24,6 +24,9 @@ const char *sgn_size_print(uint64_t bytes, sgn_size_text *out);
 void        sgn_interrupt_catch(void);
 bool        sgn_interrupted(void);
 
+/* The words with spaces between, or standard input where there are none; malloc'd. */
+sgn_status  sgn_words_or_input(int count, char **words, char **out, size_t *size, sgn_error *err);
+
 /* `given` (an option, may be NULL), else the tokenizer.json of the model. */
 sgn_status  sgn_model_tokenizer(const sgn_model_file *f, const char *given, sgn_tokenizer **t, sgn_error *err);
 

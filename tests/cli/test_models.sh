@@ -131,6 +131,28 @@ refuse 2 '--seq' $S eval "$D/packed" --data "$D/data" --seq 1000000
 refuse 2 '--data' $S eval "$D/packed"
 ok "eval"
 
+# --- logprobs: as eval counts them, and every row a distribution -------------------------------------------------------
+zstd -dc "$D"/data/valid/*.zst | od -An -v -tu2 -w2 | head -n 33 >"$D/33" || true
+head -n 32 "$D/33" | $S logprobs "$D/packed" --ids --top 1000 >"$D/rows"
+$S eval "$D/packed" --data "$D/data/valid" --windows 1 --seq 31 --json >"$D/one"
+python3 - "$D" <<'PY'
+import json, math, sys
+rows = [json.loads(line) for line in open(sys.argv[1] + '/rows')]
+one = json.load(open(sys.argv[1] + '/one'))
+ids = [int(i) for i in open(sys.argv[1] + '/33')][:32]
+assert [r['token'] for r in rows] == ids and [r['next'] for r in rows] == ids[1:] + [None] and rows[-1]['logprob'] is None
+assert abs(sum(r['logprob'] for r in rows[:-1]) / 31 + one['nats_per_token']) < 1e-5, one
+for r in rows:
+    p = [x for _, x in r['top']]
+    assert sorted(i for i, _ in r['top']) == list(range(300)) and p == sorted(p, reverse=True) and abs(sum(map(math.exp, p)) - 1) < 1e-5
+    assert r['next'] is None or dict(r['top'])[r['next']] == r['logprob']
+PY
+[ "$($S logprobs "$D/packed" laven mute | wc -l)" -eq "$($S tokenizer encode --tokenizer "$D/tok.json" laven mute | wc -w)" ] || fail "logprobs of a text has not a line per token"
+refuse 2 '300.* 0 to 299' $S logprobs "$D/packed" --ids 1 300
+refuse 2 'no tokens' $S logprobs "$D/packed" --ids
+refuse 2 'context has' sh -c "yes 1 | head -n 99999 | $S logprobs '$D/packed' --ids"
+ok "logprobs"
+
 # --- generate -------------------------------------------------------------------------------------------------------
 generate() { $S generate "$D/packed" --prompt "laven" --tokens 20 --seed 5 "$@"; }
 generate --json >"$D/json"
