@@ -59,7 +59,7 @@ static sgn_status evaluate(const values *v, result *r, sgn_error *err) {
     sgn_shards *shards;
     sgn_model_file *f;
     SGN_TRY(open_shards(&shards, v->data, err));
-    sgn_status s = sgn_model_file_open(&f, r->model, err);
+    sgn_status s = sgn_model_file_open(&f, r->model, SGN_VERIFY_SMALL, err);
     if (s == SGN_OK) s = check_fit(f, shards, r->model, err);
     if (s == SGN_OK) {
         const sgn_perplexity_options o = { v->seq, v->windows, progress, (void *)(uintptr_t)r->model };

@@ -17,7 +17,7 @@
 #include "data/spm_gguf.h"
 #include "data/vocabulary_files.h"
 #include "export/runtime.h"
-#include "export/stages.h"
+#include "export/dense_run.h"
 #include "model/model_load.h"
 #include "train/run_config.h"
 
@@ -112,7 +112,7 @@ static sgn_status train_logits(const exporter *e, sgn_tape *t, const int32_t *id
     sgn_tape_begin(t, SGN_TAPE_NOGRAD);
     const sgn_tensor *hidden = sgn_transformer_hidden(&e->model, t, ids, 1, e->seq);
     SGN_TRY(sgn_tape_end(t, err));
-    sgn_dense_run(sgn_transformer_head(&e->model)->data, hidden->data, e->seq, c->vocab, c->dim, false, e->want);
+    sgn_dense_run(sgn_tensor_matrix(sgn_transformer_head(&e->model)), hidden->data, e->seq, c->vocab, c->dim, false, e->want);
     return SGN_OK;
 }
 
@@ -172,7 +172,7 @@ static sgn_status check_file(exporter *e, const sgn_model_file *f, sgn_error *er
 
 static sgn_status check(void *ctx, const char *directory, sgn_error *err) {
     sgn_model_file *f;
-    SGN_TRY(sgn_model_file_open(&f, directory, err));
+    SGN_TRY(sgn_model_file_open(&f, directory, SGN_VERIFY_ALL, err));
     const sgn_status s = check_file(ctx, f, err);
     sgn_model_file_close(f);
     return s;

@@ -64,7 +64,7 @@ static sgn_status add_id(generation *g, int32_t id, sgn_error *err) {
 
 static sgn_status open_all(generation *g, const char *where, sgn_error *err) {
     const values *v = g->v;
-    SGN_TRY(sgn_model_file_open(&g->file, where, err));
+    SGN_TRY(sgn_model_file_open(&g->file, where, SGN_VERIFY_SMALL, err));
     SGN_TRY(sgn_model_tokenizer(g->file, v->tokenizer, &g->tokenizer, err));
     SGN_TRY(sgn_tokenizer_encode(g->tokenizer, v->prompt, strlen(v->prompt), &g->ids, err));
     const sgn_lowered_model *lm = sgn_model_file_lowered(g->file);

@@ -34,5 +34,8 @@ sgn_status sgn_digest_file(const char *path, sgn_digest *out, uint64_t *size, sg
 sgn_status sgn_manifest_write(const char *directory, sgn_error *err);    /* of all its files */
 /* Names the first file that is missing, of another size or changed. */
 sgn_status sgn_manifest_verify(const char *directory, sgn_error *err);
+/* The same, but contents only of files that are small (under SGN_VERIFY_BELOW), or of none. The MANIFEST itself is always checked. */
+typedef enum { SGN_VERIFY_SMALL, SGN_VERIFY_ALL, SGN_VERIFY_NONE } sgn_verify;
+sgn_status sgn_manifest_check(const char *directory, sgn_verify which, sgn_error *err);
 
 #endif

@@ -16,6 +16,11 @@ typedef double sgn_real;
 typedef float sgn_real;
 #endif
 
+/* Reals in memory as a matrix like those in files. */
+static inline sgn_stored sgn_stored_reals(const sgn_real *data) {
+    return (sgn_stored){ .dtype = sizeof(sgn_real) == sizeof(float) ? SGN_DTYPE_F32 : SGN_DTYPE_F64, .data = data };
+}
+
 enum { SGN_MAX_RANK = 3 };
 
 typedef struct {
@@ -35,6 +40,9 @@ typedef struct {
     bool       leaf;           /* data and grad belong to the caller; else to the tape,
                                   whose grads appear when backward reaches them */
 } sgn_tensor;
+
+/* A matrix, in memory or in its file. */
+static inline sgn_stored sgn_tensor_matrix(const sgn_tensor *t) { return t->data ? sgn_stored_reals(t->data) : t->stored; }
 
 static inline sgn_shape sgn_shape1(int64_t a) { return (sgn_shape){ 1, { a } }; }
 static inline sgn_shape sgn_shape2(int64_t a, int64_t b) { return (sgn_shape){ 2, { a, b } }; }

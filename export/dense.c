@@ -42,6 +42,8 @@ static sgn_status dequantize(float *w, const sgn_lowered *l, int64_t out, int64_
     return status;
 }
 
+static const float *floats_of(sgn_stored w) { return w.dtype == SGN_DTYPE_F32 && !w.head ? w.data : NULL; }
+
 sgn_status sgn_dense_list(sgn_parts *parts, const sgn_lowered_model *lm, sgn_error *err) {
     sgn_parts_add_plain(parts, lm);
     for (int64_t n = 0; n < lm->config.layers; n++)
@@ -55,7 +57,7 @@ sgn_status sgn_dense_list(sgn_parts *parts, const sgn_lowered_model *lm, sgn_err
             int64_t out, in;
             sgn_linear_shape(&lm->config, (sgn_block_linear)k, &out, &in);
             const bool dense = l->count == 1 && l->chain[0].count == 1 && l->chain[0].stage[0].kind == SGN_STAGE_DENSE;
-            sgn_parts_add(parts, SGN_DTYPE_F32, out, in, dense ? l->chain[0].stage[0].v : NULL, "%s.weight", name.s);
+            sgn_parts_add(parts, SGN_DTYPE_F32, out, in, dense ? floats_of(l->chain[0].stage[0].w) : NULL, "%s.weight", name.s);
         }
     return sgn_parts_end(parts, err);
 }

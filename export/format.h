@@ -5,6 +5,7 @@
 #define SGN_EXPORT_FORMAT_H
 
 #include "core/archive.h"
+#include "core/digest.h"
 #include "model/lowered_model.h"
 
 typedef struct {
@@ -39,10 +40,10 @@ const sgn_format *sgn_format_at(int i);
 sgn_status sgn_export(const char *format, const char *directory, const sgn_transformer *m,
                       const sgn_export_options *o, bool replace, sgn_error *err);
 
-/* A model to run, from any model argument: packed directories are mapped and run in place,
- * everything else is loaded and lowered. */
+/* A model to run, from any model argument: packed directories are mapped and run in place; of others the dense matrices
+ * are, where their files can be mapped, and the rest is loaded and lowered. A MANIFEST beside it is checked first. */
 typedef struct sgn_model_file sgn_model_file;
-sgn_status sgn_model_file_open(sgn_model_file **f, const char *where, sgn_error *err);
+sgn_status sgn_model_file_open(sgn_model_file **f, const char *where, sgn_verify verify, sgn_error *err);
 void       sgn_model_file_close(sgn_model_file *f);
 const sgn_lowered_model *sgn_model_file_lowered(const sgn_model_file *f);
 const char *sgn_model_file_directory(const sgn_model_file *f);     /* the one that holds the arrays */

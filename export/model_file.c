@@ -52,8 +52,22 @@ static sgn_status open_format(sgn_model_file *f, const char *config, sgn_error *
     return s;
 }
 
+/* Matrices where they lie, the rest as floats. What is mapped is read through for numbers that are none, unless nothing is verified. */
+static sgn_status open_mapped(sgn_model_file *f, sgn_verify verify, sgn_error *err) {
+    sgn_model_config c;
+    sgn_transformer *m = &f->transformer;
+    SGN_TRY(sgn_model_load_config(f->directory.s, NULL, &c, err));
+    SGN_TRY(sgn_transformer_init(m, &c, false, err));
+    SGN_TRY(sgn_model_map(m, f->directory.s, err));
+    SGN_TRY(sgn_transformer_commit(m, err));
+    SGN_TRY(sgn_model_fill(m, f->directory.s, err));
+    const bool small = sgn_params_stored_bytes(&m->params) < SGN_VERIFY_BELOW;
+    if (verify == SGN_VERIFY_ALL || (verify == SGN_VERIFY_SMALL && small)) SGN_TRY(sgn_model_check_mapped(m, err));
+    return sgn_lowered_model_from(&f->lowered, m, err);
+}
+
 /* A file that says its shape itself. */
-static sgn_status open_named(sgn_model_file *f, sgn_error *err) {
+static sgn_status open_named(sgn_model_file *f, sgn_verify verify, sgn_error *err) {
     sgn_array_set set;
     struct stat st;
     SGN_TRY(sgn_array_set_open(&set, f->directory.s, err));
@@ -63,31 +77,31 @@ static sgn_status open_named(sgn_model_file *f, sgn_error *err) {
     const sgn_status s = sgn_path_set(&f->tokenizer, err, "%.*stokenizer.json", slash ? (int)(slash - set.at[0].path + 1) : 0, set.at[0].path);
     sgn_array_set_close(&set);
     SGN_TRY(s);
-    SGN_TRY(sgn_model_load(&f->transformer, f->directory.s, false, err));
-    return sgn_lowered_model_from(&f->lowered, &f->transformer, err);
+    return open_mapped(f, verify, err);
 }
 
-static sgn_status open_file(sgn_model_file *f, const char *where, sgn_error *err) {
+static sgn_status open_file(sgn_model_file *f, const char *where, sgn_verify verify, sgn_error *err) {
     SGN_TRY(sgn_model_resolve(where, "model", &f->directory, err));
-    sgn_path config;
+    sgn_path config, manifest;
     int tensors, shards;
     SGN_TRY(sgn_path_set(&config, err, "%s/config.json", f->directory.s));
     SGN_TRY(sgn_path_set(&f->tokenizer, err, "%s/tokenizer.json", f->directory.s));
-    if (!sgn_file_exists(config.s)) return open_named(f, err);
+    SGN_TRY(sgn_path_set(&manifest, err, "%s/MANIFEST", f->directory.s));
+    const bool verified = strcmp(f->directory.s, where) != 0;          /* a checkpoint, chosen because its MANIFEST fits */
+    if (!verified && sgn_file_exists(manifest.s)) SGN_TRY(sgn_manifest_check(f->directory.s, verify, err));
+    if (!sgn_file_exists(config.s)) return open_named(f, verify, err);
     SGN_TRY(count_bytes(f->directory.s, "", ".safetensors", &f->bytes, &tensors, err));
     SGN_TRY(count_bytes(f->directory.s, "shard-", ".h5", &f->bytes, &shards, err));
     f->kind = shards && !tensors ? "checkpoint" : "hf";
     SGN_TRY(open_format(f, config.s, err));
-    if (f->format) return SGN_OK;
-    SGN_TRY(sgn_model_load(&f->transformer, f->directory.s, false, err));
-    return sgn_lowered_model_from(&f->lowered, &f->transformer, err);
+    return f->format ? SGN_OK : open_mapped(f, verify, err);
 }
 
-sgn_status sgn_model_file_open(sgn_model_file **out, const char *where, sgn_error *err) {
+sgn_status sgn_model_file_open(sgn_model_file **out, const char *where, sgn_verify verify, sgn_error *err) {
     *out = NULL;
     sgn_model_file *f = calloc(1, sizeof *f);
     if (!f) SGN_FAIL(err, SGN_NOMEM, "no memory to open '%s'", where);
-    const sgn_status s = open_file(f, where, err);
+    const sgn_status s = open_file(f, where, verify, err);
     if (s == SGN_OK) *out = f;
     else sgn_model_file_close(f);
     return s;

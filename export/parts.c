@@ -43,11 +43,11 @@ sgn_plain sgn_plain_at(sgn_lowered_model *lm, int i) {
     const sgn_model_config *c = &lm->config;
     const sgn_arch *a = sgn_model_config_arch(c);
     const sgn_plain all[] = {
-        { "model.embed_tokens.weight", &lm->embedding, c->vocab, c->dim, true },
-        { "model.embed_positions.weight", &lm->positions, c->context, c->dim, a->positions },
-        { "model.norm.weight", &lm->final_norm, c->dim, 0, true },
-        { "model.norm.bias", &lm->final_bias, c->dim, 0, a->layernorm },
-        { "lm_head.weight", &lm->head, c->vocab, c->dim, !c->tied_head },
+        { "model.embed_tokens.weight", NULL, &lm->embedding, c->vocab, c->dim, true },
+        { "model.embed_positions.weight", &lm->positions, NULL, c->context, c->dim, a->positions },
+        { "model.norm.weight", &lm->final_norm, NULL, c->dim, 0, true },
+        { "model.norm.bias", &lm->final_bias, NULL, c->dim, 0, a->layernorm },
+        { "lm_head.weight", NULL, &lm->head, c->vocab, c->dim, !c->tied_head },
     };
     return i < (int)(sizeof all / sizeof *all) ? all[i] : (sgn_plain){ 0 };
 }
@@ -55,12 +55,12 @@ sgn_plain sgn_plain_at(sgn_lowered_model *lm, int i) {
 sgn_plain sgn_plain_of_block(const sgn_model_config *c, sgn_lowered_block *b, int i) {
     const sgn_arch *a = sgn_model_config_arch(c);
     const sgn_plain all[] = {
-        { "input_layernorm.weight", &b->attention_norm, c->dim, 0, true },
-        { "input_layernorm.bias", &b->attention_bias, c->dim, 0, a->layernorm },
-        { "post_attention_layernorm.weight", &b->mlp_norm, c->dim, 0, true },
-        { "post_attention_layernorm.bias", &b->mlp_bias, c->dim, 0, a->layernorm },
-        { "self_attn.q_norm.weight", &b->q_norm, c->head_dim, 0, c->qk_norm },
-        { "self_attn.k_norm.weight", &b->k_norm, c->head_dim, 0, c->qk_norm },
+        { "input_layernorm.weight", &b->attention_norm, NULL, c->dim, 0, true },
+        { "input_layernorm.bias", &b->attention_bias, NULL, c->dim, 0, a->layernorm },
+        { "post_attention_layernorm.weight", &b->mlp_norm, NULL, c->dim, 0, true },
+        { "post_attention_layernorm.bias", &b->mlp_bias, NULL, c->dim, 0, a->layernorm },
+        { "self_attn.q_norm.weight", &b->q_norm, NULL, c->head_dim, 0, c->qk_norm },
+        { "self_attn.k_norm.weight", &b->k_norm, NULL, c->head_dim, 0, c->qk_norm },
     };
     return i < (int)(sizeof all / sizeof *all) ? all[i] : (sgn_plain){ 0 };
 }
@@ -78,7 +78,7 @@ void sgn_parts_add_plain(sgn_parts *p, const sgn_lowered_model *lm) {
     sgn_lowered_model model = *lm;
     sgn_plain x;
     for (int i = 0; (x = sgn_plain_at(&model, i)).name; i++)
-        if (x.there) sgn_parts_add(p, SGN_DTYPE_F32, x.rows, x.cols, *x.at, "%s", x.name);
+        if (x.there) sgn_parts_add(p, x.matrix ? x.matrix->dtype : SGN_DTYPE_F32, x.rows, x.cols, x.matrix ? x.matrix->data : *x.at, "%s", x.name);
     for (int64_t n = 0; n < lm->config.layers; n++) {
         sgn_lowered_block *b = &model.blocks[n];
         for (int i = 0; (x = sgn_plain_of_block(&lm->config, b, i)).name; i++)

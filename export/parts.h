@@ -19,7 +19,8 @@ void       sgn_parts_add(sgn_parts *p, sgn_dtype type, int64_t rows, int64_t col
 /* Arrays that are no linear layer: of the model, of a block under "model.layers.N."; name NULL: past the last. */
 typedef struct {
     const char      *name;
-    const sgn_real **at;           /* where the lowered form keeps its numbers */
+    const sgn_real **at;           /* where the lowered form keeps its numbers; NULL: in `matrix` */
+    sgn_stored      *matrix;
     int64_t          rows, cols;   /* cols 0: a vector */
     bool             there;        /* a model of this config has it */
 } sgn_plain;

@@ -10,6 +10,7 @@
 #include "core/ops.h"
 #include "core/parallel.h"
 #include "core/products.h"
+#include "export/dense_run.h"
 #include "export/kv_cache.h"
 #include "export/parts.h"
 #include "export/stages.h"
@@ -85,6 +86,7 @@ static sgn_status prepare(sgn_runtime *r, sgn_error *err) {
     r->layers = calloc((size_t)r->c.layers, sizeof *r->layers);
     if (!r->layers) SGN_FAIL(err, SGN_NOMEM, "no memory for a runtime of %lld layers", (long long)r->c.layers);
     SGN_TRY(sgn_gemm_init(err));
+    SGN_TRY(sgn_dense_reserve(r->model->head, r->c.vocab, r->c.dim, err));
     sgn_arena_measure(&r->arena);
     SGN_TRY(lay_out(r, err));
     const size_t bytes = r->arena.peak;
@@ -247,7 +249,7 @@ sgn_status sgn_runtime_hidden(sgn_runtime *r, const int32_t *tokens, int64_t cou
         if (tokens[t] < 0 || tokens[t] >= c->vocab)
             SGN_FAIL(err, SGN_SHAPE, "token %d at position %lld is outside the model's vocabulary of %lld ids", tokens[t],
                      (long long)(r->position + t), (long long)c->vocab);
-        memcpy(r->x + t * c->dim, r->model->embedding + tokens[t] * c->dim, (size_t)c->dim * sizeof(float));
+        sgn_kernels_get()->to_real[r->model->embedding.dtype](r->x + t * c->dim, sgn_stored_row(r->model->embedding, c->dim, tokens[t]), c->dim);
     }
     if (r->model->positions)
         sgn_kernels_get()->axpy(r->x, 1, r->model->positions + r->position * c->dim, count * c->dim);

@@ -3,12 +3,12 @@
 
 #include <math.h>
 #include "core/checked.h"
-#include "core/gemm.h"
 #include "core/kernels/kernels.h"
 #include "core/parallel.h"
+#include "export/dense_run.h"
 
-/* Rows done by dots; outputs and floats per task; groups per call. */
-enum { FEW_ROWS = 4, OUTPUTS = 64, GRAIN = 16384, GROUPS = 64 };
+/* Floats per task; groups per call. */
+enum { GRAIN = 16384, GROUPS = 64 };
 
 static int64_t grain(int64_t width) { return width < GRAIN ? GRAIN / width : 1; }
 
@@ -116,7 +116,7 @@ static sgn_status prepare_chain(sgn_stages *s, int c, const sgn_chain *chain, co
             p->v = expand(a, at->v, at->v_size, at->cols, one ? at->u[0] : 1);
             p->u = one ? NULL : at->u;
         } else if (at->kind == SGN_STAGE_DENSE) {
-            p->v = at->v;
+            SGN_TRY(sgn_dense_reserve(at->w, at->rows, at->cols, err));
         } else if (at->kind != SGN_STAGE_QUANT_ACT) {
             p->v = expand(a, at->v, at->v_size, width, 1);
         }
@@ -153,31 +153,6 @@ bool sgn_lowered_is_linear(const sgn_lowered *l) {
 }
 
 /* --- running ------------------------------------------------------------------------------------ */
-
-typedef struct {
-    const float *w, *x;
-    int64_t      m, out, in;
-    bool         add;
-    float       *y;
-} dense_job;
-
-static void dense_outputs(void *ctx, int64_t begin, int64_t end) {
-    const dense_job *j = ctx;
-    for (int64_t i = begin; i < end; i++)
-        for (int64_t t = 0; t < j->m; t++) {
-            const float sum = sgn_kernels_get()->dot(j->w + i * j->in, j->x + t * j->in, j->in);
-            float *y = j->y + t * j->out + i;
-            *y = j->add ? *y + sum : sum;
-        }
-}
-
-void sgn_dense_run(const float *w, const float *x, int64_t m, int64_t out, int64_t in, bool add, float *y) {
-    if (m <= FEW_ROWS)
-        sgn_parallel(out, OUTPUTS, dense_outputs, &(dense_job){ w, x, m, out, in, add, y });
-    else
-        sgn_gemm(&(sgn_gemm_args){ .trans_b = true, .m = m, .n = out, .k = in, .a = 1, .A = x, .lda = in,
-                                   .B = w, .ldb = in, .b = add ? 1 : 0, .C = y, .ldc = out });
-}
 
 typedef struct {
     const sgn_stage_step *p;
@@ -262,7 +237,7 @@ static void run_step(const sgn_stages *s, const sgn_stage_step *p, const float *
         break;
     case SGN_STAGE_SIGN: sgn_binary_gemm_sum(product, 1); break;
     case SGN_STAGE_GROUP_SIGN: run_groups(p, x, m, y, add); break;
-    case SGN_STAGE_DENSE: sgn_dense_run(p->v, x, m, at->rows, at->cols, add, y); break;
+    case SGN_STAGE_DENSE: sgn_dense_run(at->w, x, m, at->rows, at->cols, add, y); break;
     default: sgn_parallel(m, grain(at->cols), run_rows, &(row_job){ p, x, s->eps, y, add });
     }
 }

@@ -40,7 +40,4 @@ void       sgn_stages_run(const sgn_stages *s, const float *x, int64_t m, float 
 /* Does the layer compute W x + bias with some matrix W? */
 bool       sgn_lowered_is_linear(const sgn_lowered *l);
 
-/* y (m, out) = x (m, in) W^T, W (out, in), or y += that; a product for many rows, dots for few. */
-void       sgn_dense_run(const float *w, const float *x, int64_t m, int64_t out, int64_t in, bool add, float *y);
-
 #endif

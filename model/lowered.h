@@ -37,9 +37,10 @@ typedef struct {
     int64_t         group;          /* GROUP_SIGN: columns per scale */
     sgn_code        code;           /* MASKED_SIGN: which it keeps */
     sgn_plane       plane[2];       /* (rows, cols); MASKED_SIGN: signs, mask */
-    const sgn_real *v, *u;          /* vectors; DENSE: v is (rows, cols) */
+    sgn_stored      w;              /* DENSE: (rows, cols), as it lies */
+    const sgn_real *v, *u;          /* vectors */
     int64_t         v_size, u_size; /* numbers in v and u; 1 stands for a whole vector of it */
-    const char     *name[2];        /* of its arrays in a file ("sign", "wscale"): planes, then v, then u; static */
+    const char     *name[2];        /* of its arrays in a file ("sign", "wscale"): planes or w, then v, then u; static */
 } sgn_lowered_stage;
 
 enum { SGN_MAX_STAGES = 6, SGN_MAX_CHAINS = 2 };

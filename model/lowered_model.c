@@ -5,6 +5,8 @@
 
 static const sgn_real *numbers(const sgn_transformer *m, int index) { return index < 0 ? NULL : m->params.at[index].tensor.data; }
 
+static sgn_stored matrix(const sgn_transformer *m, int index) { return sgn_tensor_matrix(&m->params.at[index].tensor); }
+
 static const sgn_real *norm_bias(const sgn_transformer *m, int norm) { return numbers(m, m->arch->layernorm ? norm + 1 : -1); }
 
 static sgn_status lower_block(sgn_lowered_block *out, const sgn_transformer *m, const sgn_block *b, sgn_error *err) {
@@ -21,11 +23,11 @@ static sgn_status lower_block(sgn_lowered_block *out, const sgn_transformer *m, 
 sgn_status sgn_lowered_model_from(sgn_lowered_model *lm, const sgn_transformer *m, sgn_error *err) {
     *lm = (sgn_lowered_model){
         .config = m->config,
-        .embedding = numbers(m, m->embedding),
+        .embedding = matrix(m, m->embedding),
         .positions = numbers(m, m->positions),
         .final_norm = numbers(m, m->final_norm),
         .final_bias = norm_bias(m, m->final_norm),
-        .head = numbers(m, m->head),
+        .head = matrix(m, m->head),
         .blocks = calloc((size_t)m->config.layers, sizeof *lm->blocks),
     };
     if (!lm->blocks) SGN_FAIL(err, SGN_NOMEM, "no memory for %lld lowered blocks", (long long)m->config.layers);
@@ -59,6 +61,11 @@ static void count_dense(sgn_bit_count *n, int64_t numbers) {
     n->dense_bytes += numbers * (int64_t)sizeof(sgn_real);
 }
 
+static void count_matrix(sgn_bit_count *n, sgn_stored w, int64_t rows, int64_t cols) {
+    n->parameters += rows * cols;
+    n->dense_bytes += rows * (int64_t)sgn_stored_row_bytes(w.dtype, cols);
+}
+
 static void count_linear(sgn_bit_count *n, const sgn_lowered *l, int64_t out) {
     if (l->bias) count_dense(n, out);
     const bool binary = is_binary(l);
@@ -66,6 +73,7 @@ static void count_linear(sgn_bit_count *n, const sgn_lowered *l, int64_t out) {
         for (int k = 0; k < l->chain[c].count; k++) {
             const sgn_lowered_stage *s = &l->chain[c].stage[k];
             const int64_t numbers = s->v_size + s->u_size;
+            if (s->w.data) count_matrix(n, s->w, s->rows, s->cols);
             if (!binary) count_dense(n, numbers);
             else n->scales += numbers, n->binary_bytes += numbers * (int64_t)sizeof(sgn_real);
             if (planes(s->kind)) n->binary_weights += s->rows * s->cols;
@@ -81,7 +89,9 @@ sgn_bit_count sgn_lowered_model_count(const sgn_lowered_model *lm) {
     const int64_t out[SGN_LINEARS] = { q, kv, kv, c->dim, c->ffn, c->ffn, c->dim };
     sgn_bit_count n = { 0 };
     const int64_t norm = c->dim * (lm->final_bias ? 2 : 1);
-    count_dense(&n, c->vocab * c->dim * (lm->head == lm->embedding ? 1 : 2) + norm + (lm->positions ? c->context * c->dim : 0));
+    count_matrix(&n, lm->embedding, c->vocab, c->dim);
+    if (lm->head.data != lm->embedding.data) count_matrix(&n, lm->head, c->vocab, c->dim);
+    count_dense(&n, norm + (lm->positions ? c->context * c->dim : 0));
     for (int64_t b = 0; b < c->layers; b++) {
         count_dense(&n, 2 * norm + (lm->blocks[b].q_norm ? 2 * c->head_dim : 0));
         for (int i = 0; i < SGN_LINEARS; i++) count_linear(&n, &lm->blocks[b].linear[i], out[i]);

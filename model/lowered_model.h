@@ -1,5 +1,5 @@
 /* lowered_model.h - a whole model ready to run or to be written: lowered linears and
- * plain vectors, pointing into a transformer's parameters or into a mapped file.
+ * plain vectors, pointing into a transformer's parameters or into a mapped file; matrices as they lie there.
  *
  * SPDX-License-Identifier: MIT */
 #ifndef SGN_MODEL_LOWERED_MODEL_H
@@ -16,10 +16,10 @@ typedef struct {
 
 typedef struct {
     sgn_model_config   config;
-    const sgn_real    *embedding;                 /* (vocab, dim) */
+    sgn_stored         embedding;                 /* (vocab, dim) */
     const sgn_real    *positions;                 /* (context, dim); NULL: rotary */
     const sgn_real    *final_norm, *final_bias;   /* (dim); bias NULL: RMSNorm */
-    const sgn_real    *head;                      /* (vocab, dim); == embedding when tied */
+    sgn_stored         head;                      /* (vocab, dim); its data == embedding's when tied */
     sgn_lowered_block *blocks;                    /* (layers) */
 } sgn_lowered_model;
 

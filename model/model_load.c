@@ -331,6 +331,10 @@ sgn_status sgn_model_load_weights(sgn_transformer *m, const char *directory, sgn
     SGN_TRY(sgn_path_set(&manifest, err, "%s/MANIFEST", directory));
     if (sgn_file_exists(manifest.s) && sgn_params_stored_bytes(&m->params) < SGN_VERIFY_BELOW)
         SGN_TRY(sgn_manifest_verify(directory, err));
+    return sgn_model_fill(m, directory, err);
+}
+
+sgn_status sgn_model_fill(sgn_transformer *m, const char *directory, sgn_error *err) {
     if (m->files) return load(m, m->files, err);
     sgn_array_set set;
     SGN_TRY(sgn_array_set_open(&set, directory, err));

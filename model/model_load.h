@@ -29,6 +29,7 @@ bool       sgn_model_has_config(const char *directory);          /* is there one
  * of X.weight: latents become +-1. Values that are not finite are refused, a MANIFEST is verified
  * first. Then refreshes the signs. The config.json is not read. */
 sgn_status sgn_model_load_weights(sgn_transformer *m, const char *directory, sgn_error *err);
+sgn_status sgn_model_fill(sgn_transformer *m, const char *directory, sgn_error *err);      /* the same, whatever a MANIFEST says */
 
 /* Between init and commit of a frozen model that is only run: dense matrices, embedding and head stay in the
  * directory's archives where these have them whole, can be mapped, and the type has a converter (`to_real` of

@@ -67,13 +67,14 @@ static void fill(void) {
 #define FILL(entry) if (!k->entry) k->entry = ref->entry
         FILL(pack_signs); FILL(pack_kept); FILL(pack_above); FILL(dot); FILL(axpy); FILL(sum_squares); FILL(max); FILL(exp_sum); FILL(swiglu);
         FILL(swiglu_back); FILL(rmsnorm); FILL(rmsnorm_back); FILL(rope); FILL(adamw);
-#undef FILL
         for (int t = 0; t < SGN_DTYPE_COUNT; t++) {
-            if (!k->to_real[t]) k->to_real[t] = ref->to_real[t];
-            if (!k->from_real[t]) k->from_real[t] = ref->from_real[t];
-            if (!k->key_scores[t]) k->key_scores[t] = ref->key_scores[t];
-            if (!k->mix_values[t]) k->mix_values[t] = ref->mix_values[t];
+            FILL(to_real[t]);
+            FILL(dot_stored[t]);
+            FILL(from_real[t]);
+            FILL(key_scores[t]);
+            FILL(mix_values[t]);
         }
+#undef FILL
     }
 }
 

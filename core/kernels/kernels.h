@@ -86,6 +86,8 @@ typedef struct {
     /* y = the n numbers at x, whole blocks of a stored type at any address; NULL for types that are not used as
      * they lie. Every number that the type has is exact; not a number stays one. */
     void (*to_real[SGN_DTYPE_COUNT])(sgn_real *y, const void *x, int64_t n);
+    /* sum_j w_j x_j of such numbers w, for the types that to_real has. */
+    sgn_real (*dot_stored[SGN_DTYPE_COUNT])(const void *w, const sgn_real *x, int64_t n);
 
     /* --- a cache of keys and values: F32 or F16, other entries NULL --------- */
     /* y = x in that type, rounded to nearest even. */

@@ -226,6 +226,10 @@ CACHE(float, , key_scores_f32, mix_values_f32)
 CACHE(uint16_t, sgn_f16_to_f32, key_scores_f16, mix_values_f16)
 
 #include "core/kernels/blocks.inc"
+DOT_BY_PIECES(dot_f32, SGN_DTYPE_F32, from_f32)
+DOT_BY_PIECES(dot_f16, SGN_DTYPE_F16, from_f16)
+DOT_BY_PIECES(dot_bf16, SGN_DTYPE_BF16, from_bf16)
+DOT_BY_PIECES(dot_q8_0, SGN_DTYPE_Q8_0, from_q8_0)
 
 const sgn_kernels sgn_kernels_ref = {
     .name = "ref",
@@ -239,4 +243,5 @@ const sgn_kernels sgn_kernels_ref = {
     .key_scores = { [SGN_DTYPE_F32] = key_scores_f32, [SGN_DTYPE_F16] = key_scores_f16 },
     .mix_values = { [SGN_DTYPE_F32] = mix_values_f32, [SGN_DTYPE_F16] = mix_values_f16 },
     .to_real = { [SGN_DTYPE_F32] = from_f32, [SGN_DTYPE_F16] = from_f16, [SGN_DTYPE_BF16] = from_bf16, BLOCK_CONVERTERS },
+    .dot_stored = { STORED_DOTS },
 };

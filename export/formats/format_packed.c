@@ -12,6 +12,7 @@
 #include "core/checked.h"
 #include "core/digest.h"
 #include "core/file.h"
+#include "core/kernels/kernels.h"
 #include "export/parts.h"
 
 enum { VERSION = 1 };
@@ -37,8 +38,12 @@ static sgn_json *add_stage(sgn_parts *parts, const char *linear, const sgn_lower
         sgn_json_set(j, plane_key[i], sgn_json_new_string(*name));
         sgn_parts_add(parts, SGN_DTYPE_U8, s->rows, 8 * s->plane[i].stride, s->plane[i].word, "%s.%s", linear, *name++);
     }
+    if (s->w.data) {
+        sgn_json_set(j, "v", sgn_json_new_string(*name));
+        sgn_parts_add(parts, s->w.dtype, s->rows, s->cols, s->w.data, "%s.%s", linear, *name++);
+    }
     if (s->v) {
-        const int64_t cols = s->kind == SGN_STAGE_DENSE ? s->cols : s->kind == SGN_STAGE_GROUP_SIGN ? groups(s) : 0;
+        const int64_t cols = s->kind == SGN_STAGE_GROUP_SIGN ? groups(s) : 0;
         sgn_json_set(j, "v", sgn_json_new_string(*name));
         sgn_parts_add(parts, SGN_DTYPE_F32, cols ? s->rows : s->v_size, cols, s->v, "%s.%s", linear, *name++);
     }
@@ -147,6 +152,33 @@ static sgn_status floats(reader *r, const char *name, int64_t rows, int64_t cols
     return SGN_OK;
 }
 
+static sgn_status check_row(const reader *r, const char *name, const float *x, int64_t n, int64_t first, sgn_error *err) {
+    if (isfinite(sgn_kernels_get()->sum_squares(x, n))) return SGN_OK;
+    for (int64_t j = 0; j < n; j++)
+        if (!isfinite(x[j])) REFUSE("%s: '%s' has %g at index %lld", r->archive.path, name, (double)x[j], (long long)(first + j));
+    return SGN_OK;
+}
+
+/* (rows, cols) of any type that is used as it lies. */
+static sgn_status matrix(reader *r, const char *name, int64_t rows, int64_t cols, sgn_stored *out, sgn_error *err) {
+    int k;
+    SGN_TRY(find(r, &k, err, name));
+    const sgn_array *a = &r->archive.at[k];
+    const bool reals = a->dtype == SGN_DTYPE_F32 || a->dtype == SGN_DTYPE_F16 || a->dtype == SGN_DTYPE_BF16;
+    if (!reals || a->rank != 2 || a->dim[0] != rows || a->dim[1] != cols) return misfit(r, a, "F32", rows, cols, err);
+    *out = (sgn_stored){ .dtype = a->dtype, .data = r->archive.kind->map(&r->archive, k) };
+    if (!out->data) REFUSE("%s: '%s' cannot be mapped", r->archive.path, name);
+    float *row = malloc((size_t)cols * sizeof *row);
+    if (!row) SGN_FAIL(err, SGN_NOMEM, "%s: no memory for a row of '%s'", r->archive.path, name);
+    sgn_status s = SGN_OK;
+    for (int64_t i = 0; s == SGN_OK && i < rows; i++) {
+        sgn_kernels_get()->to_real[out->dtype](row, sgn_stored_row(*out, cols, i), cols);
+        s = check_row(r, name, row, cols, i * cols, err);
+    }
+    free(row);
+    return s;
+}
+
 static sgn_status plane(reader *r, const char *name, int64_t rows, int64_t cols, sgn_plane *out, sgn_error *err) {
     int k;
     SGN_TRY(find(r, &k, err, name));
@@ -227,7 +259,8 @@ static sgn_status read_stage(reader *r, const char *linear, const sgn_json *j, i
     if (shape_of[s->kind].u) SGN_TRY(name_of(r, linear, j, "u", false, &u, kept, err));
     if (s->kind == SGN_STAGE_RANK1) s->rows = out;
     if (s->kind == SGN_STAGE_DENSE) SGN_TRY(rows_of(r, v.s, &s->rows, err));
-    int64_t cols = s->kind == SGN_STAGE_DENSE ? width : 0;
+    if (s->kind == SGN_STAGE_DENSE) return matrix(r, v.s, s->rows, width, &s->w, err);
+    int64_t cols = 0;
     if (s->kind == SGN_STAGE_GROUP_SIGN) {
         s->group = sgn_json_int(sgn_json_get(j, "group"), 0);
         if (s->group < 1) REFUSE("%s: signum.stages: %s: 'group' is not a positive number", r->config.s, linear);
@@ -300,7 +333,8 @@ static sgn_status read_model(reader *r, const sgn_json *config, sgn_lowered_mode
     if (!lm->blocks) SGN_FAIL(err, SGN_NOMEM, "no memory for %lld lowered blocks", (long long)c->layers);
     sgn_plain x;
     for (int i = 0; (x = sgn_plain_at(lm, i)).name; i++)
-        if (x.there) SGN_TRY(floats(r, x.name, x.rows, x.cols, false, x.at, NULL, err));
+        if (x.there) SGN_TRY(x.matrix ? matrix(r, x.name, x.rows, x.cols, x.matrix, err)
+                                      : floats(r, x.name, x.rows, x.cols, false, x.at, NULL, err));
     if (c->tied_head) lm->head = lm->embedding;
     for (int64_t n = 0; n < c->layers; n++) SGN_TRY(read_block(r, stages, n, c, &lm->blocks[n], err));
     for (int i = 0; i < r->archive.count; i++)
@@ -321,13 +355,11 @@ static void close_directory(sgn_lowered_model *lm, void *state) {
 
 static sgn_status open_directory(const char *directory, const sgn_json *config, sgn_lowered_model *lm, void **state,
                                  sgn_error *err) {
-    sgn_path arrays;
-    sgn_map map;
+    sgn_path arrays, manifest;
     SGN_TRY(sgn_path_set(&arrays, err, "%s/model.safetensors", directory));
-    SGN_TRY(sgn_map_open(&map, arrays.s, err));
-    const size_t bytes = map.size;
-    sgn_map_close(&map);
-    if (bytes < SGN_VERIFY_BELOW) SGN_TRY(sgn_manifest_verify(directory, err));
+    SGN_TRY(sgn_path_set(&manifest, err, "%s/MANIFEST", directory));
+    if (!sgn_file_exists(manifest.s))
+        SGN_FAIL(err, SGN_IO, "%s is missing, which every packed model has; copy the directory again, or export the model again", manifest.s);
     reader *r = *state = calloc(1, sizeof *r);
     if (!r) SGN_FAIL(err, SGN_NOMEM, "no memory to open '%s'", directory);
     SGN_TRY(sgn_path_set(&r->config, err, "%s/config.json", directory));

@@ -13,8 +13,8 @@ static sgn_tensor *forward(const sgn_linear *l, sgn_tape *t, sgn_tensor *x) {
 
 static sgn_status lower(const sgn_linear *l, sgn_lowered *out, sgn_error *err) {
     (void)err;
-    const sgn_lowered_stage w = { .kind = SGN_STAGE_DENSE, .rows = l->out, .cols = l->in, .v_size = l->out * l->in,
-                                  .v = sgn_linear_param(l, l->p[W])->data, .name = { "weight" } };
+    const sgn_lowered_stage w = { .kind = SGN_STAGE_DENSE, .rows = l->out, .cols = l->in,
+                                  .w = sgn_tensor_matrix(sgn_linear_param(l, l->p[W])), .name = { "weight" } };
     out->chain[out->count++] = (sgn_chain){ { w }, 1 };
     return SGN_OK;
 }

@@ -137,6 +137,29 @@ static void paired_rows_come_back_in_order(void **state) {
     assert_memory_equal(got, want, sizeof want);
 }
 
+/* Products with what lies there are those with its numbers, at an odd address and of any length that its blocks allow. */
+static void dots_of_stored_numbers(void **state) {
+    (void)state;
+    enum { MOST = 1024 };
+    static unsigned char raw[4 * MOST + 1];
+    static float w[MOST], x[MOST];
+    const sgn_kernels *k;
+    bool runs;
+    for (int i = 0; i < 4 * MOST + 1; i++) raw[i] = (unsigned char)(i * 37 % 61);       /* numbers all */
+    for (int i = 0; i < MOST; i++) x[i] = (float)sgn_rng_normal(9, 1, (uint64_t)i);
+    for (int set = 0; (k = sgn_kernels_at(set, &runs)); set++) for (int t = 0; runs && t < SGN_DTYPE_COUNT; t++) {
+        assert_int_equal(!k->to_real[t], !k->dot_stored[t]);
+        const int64_t block = sgn_dtype_block((sgn_dtype)t);
+        for (int64_t n = 0; k->dot_stored[t] && n <= MOST; n += n < 100 && block == 1 ? 1 : block == 1 ? 331 : block) {
+            double sum = 0, size = 0;
+            k->to_real[t](w, raw + 1, n);
+            for (int64_t j = 0; j < n; j++) sum += (double)w[j] * (double)x[j], size += fabs((double)w[j] * (double)x[j]);
+            const double got = (double)k->dot_stored[t](raw + 1, x, n);
+            if (!(fabs(got - sum) <= 1e-6 * size)) fail_msg("%s, %s, %d numbers: %g, expected %g", k->name, sgn_dtype_name((sgn_dtype)t), (int)n, got, sum);
+        }
+    }
+}
+
 static void rows_and_blocks(void **state) {
     (void)state;
     const char at[100] = { 0 };
@@ -270,6 +293,7 @@ int main(void) {
         cmocka_unit_test(every_number_is_exact), cmocka_unit_test(as_pytorch), cmocka_unit_test(any_length_and_address),
         cmocka_unit_test(blocks_as_described),
         cmocka_unit_test(paired_rows_come_back_in_order),
+        cmocka_unit_test(dots_of_stored_numbers),
         cmocka_unit_test(rows_and_blocks), cmocka_unit_test(products_are_those_of_reals), cmocka_unit_test(ops_read_it),
         cmocka_unit_test(losses_read_it),
     };

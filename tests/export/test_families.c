@@ -102,7 +102,7 @@ static void runtime_pass(const family *f, const sgn_transformer *m) {
         sgn_runtime_reset(r);
         check_ok(sgn_runtime_hidden(r, f->token + b * f->seq, at, &h, &err), &err);
         check_ok(sgn_runtime_hidden(r, f->token + b * f->seq + at, 1, &h, &err), &err);
-        compare(f, k, h, lm.head, lm.config.dim, "runtime");
+        compare(f, k, h, lm.head.data, lm.config.dim, "runtime");
     }
     sgn_runtime_close(r);
     sgn_lowered_model_free(&lm);

@@ -20,7 +20,7 @@ static void file_logits(const char *where, float *logits) {
     sgn_model_file *f;
     sgn_runtime *r;
     const float *hidden;
-    check_ok(sgn_model_file_open(&f, where, &err), &err);
+    check_ok(sgn_model_file_open(&f, where, SGN_VERIFY_SMALL, &err), &err);
     check_ok(sgn_runtime_open(&r, sgn_model_file_lowered(f), &(sgn_runtime_options){ .context = SMALL_CONTEXT, .batch = N }, &err), &err);
     check_ok(sgn_runtime_hidden(r, tokens, N, &hidden, &err), &err);
     for (int t = 0; t < N; t++) sgn_runtime_logits(r, hidden + t * DIM, logits + t * SMALL_VOCAB);
@@ -121,7 +121,7 @@ static void kinds_bytes_and_tokenizer(void **state) {
         const char *to = check_path("with-tokenizer");
         sgn_tokenizer *again;
         check_ok(sgn_export(sgn_format_at(k)->name, to, &m, &o, true, &err), &err);
-        check_ok(sgn_model_file_open(&f, to, &err), &err);
+        check_ok(sgn_model_file_open(&f, to, SGN_VERIFY_SMALL, &err), &err);
         assert_string_equal(sgn_model_file_kind(f), sgn_format_at(k)->name);
         const bool gguf = strcmp(sgn_format_at(k)->name, "gguf") == 0;
         assert_int_equal(stat(check_path(gguf ? "with-tokenizer/model.gguf" : "with-tokenizer/model.safetensors"), &st), 0);
@@ -386,7 +386,7 @@ static const char *inside(const char *name) {
 static void check_refused(sgn_status status, const char *text) {
     sgn_error err;
     sgn_model_file *f;
-    check_fails(sgn_model_file_open(&f, packed, &err), status, &err, text);
+    check_fails(sgn_model_file_open(&f, packed, SGN_VERIFY_SMALL, &err), status, &err, text);
     assert_null(f);
 }
 
@@ -476,7 +476,7 @@ static void refuses_wrong_arrays(void **state) {
     change_array(UP ".sign", 24 * 3 + 16, "\xff", 1, NULL);        /* bits 128 to 135 are weights */
     sgn_error err;
     sgn_model_file *f;
-    check_ok(sgn_model_file_open(&f, packed, &err), &err);
+    check_ok(sgn_model_file_open(&f, packed, SGN_VERIFY_SMALL, &err), &err);
     sgn_model_file_close(f);
     fresh();
     change_array(UP ".wscale", 20, &nan, 4, NULL);

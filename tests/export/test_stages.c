@@ -58,7 +58,11 @@ static sgn_lowered_stage grouped(int64_t rows, int64_t cols, int64_t group) {
     s.v = vector(s.v_size);
     return s;
 }
-static sgn_lowered_stage dense(int64_t rows, int64_t cols) { return stage(SGN_STAGE_DENSE, rows, cols, vector(rows * cols), rows * cols); }
+static sgn_lowered_stage dense(int64_t rows, int64_t cols) {
+    sgn_lowered_stage s = stage(SGN_STAGE_DENSE, rows, cols, NULL, 0);
+    s.w = sgn_stored_reals(vector(rows * cols));
+    return s;
+}
 static sgn_lowered_stage rank1(int64_t rows, int64_t cols, int64_t v_size, int64_t u_size) {
     sgn_lowered_stage s = stage(SGN_STAGE_RANK1, rows, cols, v_size ? vector(v_size) : NULL, v_size);
     s.u = u_size ? vector(u_size) : NULL;
@@ -73,7 +77,7 @@ static double entry(const sgn_lowered_stage *s, int64_t i, int64_t j) {
     case SGN_STAGE_SIGN: return sgn_plane_sign(&s->plane[0], i, j);
     case SGN_STAGE_TERNARY: return sgn_plane_bit(&s->plane[0], i, j) - sgn_plane_bit(&s->plane[1], i, j);
     case SGN_STAGE_GROUP_SIGN: return (double)s->v[i * groups + j / group] * (double)sgn_plane_sign(&s->plane[0], i, j);
-    case SGN_STAGE_DENSE: return s->v[i * s->cols + j];
+    case SGN_STAGE_DENSE: return ((const float *)s->w.data)[i * s->cols + j];
     case SGN_STAGE_SCALE: return i != j ? 0 : s->v[s->v_size == 1 ? 0 : i];
     default: return (s->v ? s->v[s->v_size == 1 ? 0 : j] : 1) * (s->u ? s->u[s->u_size == 1 ? 0 : i] : 1);
     }

@@ -48,7 +48,7 @@ static void run_stage(const sgn_lowered_stage *s, double *x) {
     for (int64_t j = 0; j < s->cols; j++) dot += x[j] * (weighed ? (double)s->v[s->v_size == 1 ? 0 : j] : 1);
     for (int64_t i = 0; i < s->rows; i++) {
         for (int64_t j = 0; j < s->cols; j++) {
-            if (s->kind == SGN_STAGE_DENSE) y[i] += (double)s->v[i * s->cols + j] * x[j];
+            if (s->kind == SGN_STAGE_DENSE) y[i] += (double)((const sgn_real *)s->w.data)[i * s->cols + j] * x[j];
             if (s->kind == SGN_STAGE_SIGN) y[i] += (double)sgn_plane_sign(&s->plane[0], i, j) * x[j];
             if (s->kind == SGN_STAGE_MASKED_SIGN && sgn_plane_bit(&s->plane[1], i, j))
                 y[i] += (double)sgn_plane_sign(&s->plane[0], i, j) * x[j];
