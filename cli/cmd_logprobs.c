@@ -132,7 +132,7 @@ static sgn_status run(int argc, char **argv, sgn_error *err) {
     char *text = NULL;
     size_t size;
     sgn_status status = sgn_words_or_input(argc - 1, argv + 1, &text, &size, err);
-    if (status == SGN_OK) status = sgn_model_file_open(&s.file, argv[0], err);
+    if (status == SGN_OK) status = sgn_model_file_open(&s.file, argv[0], SGN_VERIFY_SMALL, err);
     if (status == SGN_OK) status = read_text(&s, text, size, err);
     if (status == SGN_OK) status = score(&s, err);
     free(text);

@@ -29,6 +29,13 @@ static sgn_status find(const sgn_option *options, const char *name, size_t lengt
     SGN_FAIL(err, SGN_CONFIG, "unknown option '--%s'; --help lists the options", word);
 }
 
+static sgn_status add(const sgn_option *o, sgn_option_list *list, const char *value, sgn_error *err) {
+    if (list->count == SGN_OPTION_LIST_MAX)
+        SGN_FAIL(err, SGN_CONFIG, "--%s is given more than %d times", o->name, SGN_OPTION_LIST_MAX);
+    list->at[list->count++] = value;
+    return SGN_OK;
+}
+
 static sgn_status set(const sgn_option *o, void *values, const char *value, sgn_error *err) {
     void *at = (char *)values + o->offset;
     char *end;
@@ -36,6 +43,7 @@ static sgn_status set(const sgn_option *o, void *values, const char *value, sgn_
     switch (o->type) {
     case SGN_OPTION_FLAG: *(bool *)at = true; return SGN_OK;
     case SGN_OPTION_WORD: *(const char **)at = value; return SGN_OK;
+    case SGN_OPTION_LIST: return add(o, at, value, err);
     case SGN_OPTION_INT: *(int64_t *)at = strtoll(value, &end, 10); break;
     case SGN_OPTION_REAL: *(double *)at = strtod(value, &end); break;
     default: return SGN_OK;

@@ -13,8 +13,12 @@ typedef enum {
     SGN_OPTION_FLAG,           /* bool */
     SGN_OPTION_WORD,           /* const char * */
     SGN_OPTION_INT,            /* int64_t */
-    SGN_OPTION_REAL            /* double */
+    SGN_OPTION_REAL,           /* double */
+    SGN_OPTION_LIST            /* sgn_option_list: may be given more than once */
 } sgn_option_type;
+
+enum { SGN_OPTION_LIST_MAX = 64 };
+typedef struct { const char *at[SGN_OPTION_LIST_MAX]; int count; } sgn_option_list;
 
 typedef struct {
     const char     *name;      /* without dashes; a table ends with NULL */

@@ -5,7 +5,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include "data/utf8.h"
 #include "data/vocabulary.h"
 
 sgn_status sgn_print_json(sgn_json *j, int indent, sgn_error *err) {
@@ -15,15 +14,6 @@ sgn_status sgn_print_json(sgn_json *j, int indent, sgn_error *err) {
     free(text);
     sgn_json_free(j);
     return s;
-}
-
-sgn_json *sgn_json_new_text(const char *text, size_t size) {
-    char *repaired;
-    size_t n;
-    if (sgn_utf8_repair(text, size, &repaired, &n, NULL) != SGN_OK) return NULL;
-    sgn_json *j = sgn_json_new_string(repaired);
-    free(repaired);
-    return j;
 }
 
 const char *sgn_size_print(uint64_t bytes, sgn_size_text *out) {

@@ -9,12 +9,11 @@
 #include <stdint.h>
 #include "core/json.h"
 #include "data/tokenizer.h"
+#include "data/utf8.h"
 #include "export/format.h"
 
 /* One value on stdout, and a newline; j is taken. */
 sgn_status  sgn_print_json(sgn_json *j, int indent, sgn_error *err);
-/* A text value from any bytes: U+FFFD for what is not UTF-8. */
-sgn_json   *sgn_json_new_text(const char *text, size_t size);
 
 /* "1.3 MiB" */
 typedef struct { char s[24]; } sgn_size_text;

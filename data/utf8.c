@@ -96,3 +96,12 @@ sgn_status sgn_utf8_repair(const char *text, size_t size, char **out, size_t *n,
     *n = (size_t)(to - *out);
     return SGN_OK;
 }
+
+sgn_json *sgn_json_new_text(const char *text, size_t size) {
+    char *repaired;
+    size_t n;
+    if (sgn_utf8_repair(text, size, &repaired, &n, NULL) != SGN_OK) return NULL;
+    sgn_json *j = sgn_json_new_string(repaired);
+    free(repaired);
+    return j;
+}

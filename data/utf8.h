@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include "core/status.h"
+#include "core/json.h"
 
 /* Bytes of the character at the start of text: 1..4, or 0 where none is; the code point in *cp (may be NULL). */
 int      sgn_utf8_char(const char *text, size_t size, uint32_t *cp);
@@ -20,5 +20,7 @@ uint64_t sgn_utf8_invalid(const char *text, size_t size);      /* bytes that bel
 int      sgn_utf8_put(char out[4], uint32_t cp);
 /* A malloc'd copy with U+FFFD for each byte that belongs to no character, NUL-terminated. */
 sgn_status sgn_utf8_repair(const char *text, size_t size, char **out, size_t *n, sgn_error *err);
+/* A JSON string from any bytes, repaired like that; NULL: no memory. */
+sgn_json  *sgn_json_new_text(const char *text, size_t size);
 
 #endif

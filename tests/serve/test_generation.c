@@ -13,7 +13,7 @@ static float embedding[VOCAB * VOCAB], head[VOCAB * VOCAB], ones[VOCAB];
 static const sgn_lowered_model model = {
     .config = { .dim = VOCAB, .layers = 0, .heads = 1, .kv_heads = 1, .head_dim = 2, .ffn = 1, .vocab = VOCAB, .context = CONTEXT,
                 .arch = "llama", .linear = "full", .scales = "row", .rope_type = "linear", .rope_theta = 1e4, .rope_scaling = 1 },
-    .embedding = embedding, .head = head, .final_norm = ones,
+    .embedding = { .dtype = SGN_DTYPE_F32, .data = embedding }, .head = { .dtype = SGN_DTYPE_F32, .data = head }, .final_norm = ones,
 };
 static sgn_tokenizer *bytes;
 static sgn_generator *g;
