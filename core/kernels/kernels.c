@@ -33,6 +33,14 @@ extern const sgn_kernels sgn_kernels_neon;
 #endif
 static bool runs_always(void) { return true; }
 
+/* The set whose kernels for few rows k takes: what AVX-512 does there needs VNNI. */
+static const sgn_kernels *gemv_of(const sgn_kernels *k) {
+#if defined(__x86_64__) && !defined(SGN_DOUBLE)
+    if (k == &sgn_kernels_avx512 && !__builtin_cpu_supports("avx512vnni")) return &sgn_kernels_avx2;
+#endif
+    return k->gemv_signs ? k : &sgn_kernels_ref;
+}
+
 /* From slow to fast. */
 static const struct { const sgn_kernels *kernels; bool (*runs)(void); } rows[] = {
     { &sgn_kernels_ref, runs_always },
@@ -64,6 +72,11 @@ static void fill(void) {
             k->binary_scratch = ref->binary_scratch;
             k->binary_gemm = ref->binary_gemm;
         }
+        const sgn_kernels *gemv = gemv_of(rows[i].kernels);
+        k->gemv_bytes = gemv->gemv_bytes;
+        k->gemv_prepare = gemv->gemv_prepare;
+        k->gemv_signs = gemv->gemv_signs;
+        k->gemv_groups = gemv->gemv_groups;
 #define FILL(entry) if (!k->entry) k->entry = ref->entry
         FILL(pack_signs); FILL(pack_kept); FILL(pack_above); FILL(dot); FILL(axpy); FILL(sum_squares); FILL(max); FILL(exp_sum); FILL(swiglu);
         FILL(swiglu_back); FILL(rmsnorm); FILL(rmsnorm_back); FILL(rope); FILL(adamw);

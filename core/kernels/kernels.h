@@ -62,6 +62,18 @@ typedef struct {
     size_t (*binary_scratch)(int64_t n, int64_t k);              /* bytes of `scratch`, for any code */
     void   (*binary_gemm)(const sgn_binary_product *p, sgn_tile t, void *scratch);
 
+    /* --- few rows of x, signs from the plane as it lies ---------------------- */
+    /* x as the kernels want it: one vector of integers q of 8 bits, or four of digits to the base of 256, gemv_bytes each,
+     * 64-byte aligned. Returns u with x_j a_j = u q_j or u sum_d 256^d q_dj (a NULL: ones), up to rounding: q = round(x a / u) with
+     * u = max |x a| / 127; or, exact, |q| < 2^30 and u a power of two. NaN where some x a is not finite. */
+    size_t   (*gemv_bytes)(int64_t k);
+    sgn_real (*gemv_prepare)(void *to, const sgn_real *x, const sgn_real *a, int64_t k, bool exact);
+    /* sum (end - begin, count) = the rows' sum_j s_ij q_j, exactly, for each of `count` vectors; k < 2^24. */
+    void     (*gemv_signs)(const sgn_plane *s, int64_t begin, int64_t end, const void *x, int64_t count, int32_t *sum);
+    /* The same of sum_g scale_ig sum_{j in g} s_ij q_j: scale (rows, groups); `group` columns, a multiple of 64. */
+    void     (*gemv_groups)(const sgn_plane *s, int64_t begin, int64_t end, int64_t group, const sgn_real *scale, const void *x,
+                            int64_t count, sgn_real *sum);
+
     /* --- rows of reals ------------------------------------------------------ */
     sgn_real (*dot)(const sgn_real *a, const sgn_real *b, int64_t n);
     void     (*axpy)(sgn_real *y, sgn_real a, const sgn_real *x, int64_t n);        /* y += a x */

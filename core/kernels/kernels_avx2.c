@@ -41,5 +41,27 @@ static inline void transpose(vreal r[WIDTH]) {
 }
 #include "core/kernels/kernels_lookup.inc"
 
-const sgn_kernels sgn_kernels_avx2 = { .name = "avx2", ROW_KERNELS, BINARY_KERNELS };
+/* Sums of a block stay in 16 bits: 16 columns times 2 times 128, and as much at the start. */
+#define BYTES 32
+typedef int16_t gsum __attribute__((vector_size(BYTES)));
+typedef uint8_t bytes_32 __attribute__((vector_size(BYTES)));
+static inline gsum g_step(gsum s, bytes_32 u, bytes_32 x) { return s + (gsum)_mm256_maddubs_epi16((__m256i)u, (__m256i)x); }
+static inline vint g_widen(gsum s) { return (vint)_mm256_madd_epi16((__m256i)s, _mm256_set1_epi16(1)); }
+static inline int32_t g_total(vint v) {
+    __m128i s = _mm_add_epi32(_mm256_castsi256_si128((__m256i)v), _mm256_extracti128_si256((__m256i)v, 1));
+    s = _mm_add_epi32(s, _mm_shuffle_epi32(s, 0x4E));
+    return _mm_cvtsi128_si32(_mm_add_epi32(s, _mm_shuffle_epi32(s, 0xB1)));
+}
+static inline float v_total(vreal v) {
+    __m128 s = _mm_add_ps(_mm256_castps256_ps128((__m256)v), _mm256_extractf128_ps((__m256)v, 1));
+    s = _mm_add_ps(s, _mm_movehl_ps(s, s));
+    return _mm_cvtss_f32(_mm_add_ss(s, _mm_movehdup_ps(s)));
+}
+static inline vreal g_pick(const float *s, int64_t n, vint at) {
+    const __m256i in = _mm256_cmpgt_epi32(_mm256_set1_epi32((int)n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+    return (vreal)_mm256_permutevar8x32_ps(_mm256_maskload_ps(s, in), (__m256i)at);
+}
+#include "core/kernels/kernels_gemv.inc"
+
+const sgn_kernels sgn_kernels_avx2 = { .name = "avx2", ROW_KERNELS, BINARY_KERNELS, GEMV_KERNELS };
 #endif

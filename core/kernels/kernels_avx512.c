@@ -476,8 +476,25 @@ static void binary_gemm(const sgn_binary_product *p, sgn_tile tile, void *scratc
     }
 }
 
+/* --- few rows: with VNNI, else kernels.c takes those of AVX2 ------------------------------- */
+#define BYTES 64
+typedef vint gsum;
+typedef uint8_t bytes_64 __attribute__((vector_size(BYTES)));
+/* Not the intrinsic: it wants a flag under which a compiler may use VNNI anywhere in this file. */
+static inline gsum g_step(gsum s, bytes_64 u, bytes_64 x) {
+    __asm__("vpdpbusd %[x], %[u], %[s]" : [s] "+v"(s) : [u] "v"(u), [x] "v"(x));
+    return s;
+}
+static inline vint g_widen(gsum s) { return s; }
+static inline int32_t g_total(vint v) { return _mm512_reduce_add_epi32((__m512i)v); }
+static inline float v_total(vreal v) { return _mm512_reduce_add_ps((__m512)v); }
+static inline vreal g_pick(const float *s, int64_t n, vint at) {
+    return (vreal)_mm512_permutexvar_ps((__m512i)at, _mm512_maskz_loadu_ps(lanes_below(n), s));
+}
+#include "core/kernels/kernels_gemv.inc"
+
 const sgn_kernels sgn_kernels_avx512 = {
-    .name = "avx512", ROW_KERNELS,
+    .name = "avx512", ROW_KERNELS, GEMV_KERNELS,
     .binary_index_bytes = binary_index_bytes, .binary_index = binary_index,
     .binary_tile_rows = 4 * TOKENS, .binary_tile_cols = 512,
     .binary_scratch = binary_scratch, .binary_gemm = binary_gemm,

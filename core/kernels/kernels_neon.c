@@ -36,5 +36,23 @@ static inline void transpose(vreal r[WIDTH]) {
 }
 #include "core/kernels/kernels_lookup.inc"
 
-const sgn_kernels sgn_kernels_neon = { .name = "neon", ROW_KERNELS, BINARY_KERNELS };
+#define BYTES 16
+typedef vint gsum;
+typedef uint8_t bytes_16 __attribute__((vector_size(BYTES)));
+static inline gsum g_step(gsum s, bytes_16 u, bytes_16 x) {
+    const int8x16_t a = vreinterpretq_s8_u8((uint8x16_t)u), b = vreinterpretq_s8_u8((uint8x16_t)x);
+    const int16x8_t low = vmull_s8(vget_low_s8(a), vget_low_s8(b)), high = vmull_high_s8(a, b);
+    return (gsum)vaddq_s32((int32x4_t)s, vpaddq_s32(vpaddlq_s16(low), vpaddlq_s16(high)));
+}
+static inline vint g_widen(gsum s) { return s; }
+static inline int32_t g_total(vint v) { return vaddvq_s32((int32x4_t)v); }
+static inline float v_total(vreal v) { return vaddvq_f32((float32x4_t)v); }
+static inline vreal g_pick(const float *s, int64_t n, vint at) {
+    vreal v;
+    for (int i = 0; i < WIDTH; i++) v[i] = s[at[i] < n ? at[i] : 0];
+    return v;
+}
+#include "core/kernels/kernels_gemv.inc"
+
+const sgn_kernels sgn_kernels_neon = { .name = "neon", ROW_KERNELS, BINARY_KERNELS, GEMV_KERNELS };
 #endif

@@ -79,6 +79,62 @@ static void binary_gemm(const sgn_binary_product *p, sgn_tile t, void *scratch) 
     }
 }
 
+/* --- few rows: one byte of each q after the other -------------------------------------------------- */
+
+static size_t gemv_bytes(int64_t k) { return ((size_t)k + 63) / 64 * 64; }
+
+/* q = round(2^e x a), |q| < 2^30, to digits from -128 to 127; or q = round(127 x a / max |x a|) */
+static sgn_real gemv_prepare(void *to, const sgn_real *x, const sgn_real *a, int64_t k, bool exact) {
+    sgn_real most = 0;
+    for (int64_t j = 0; j < k; j++) {
+        const sgn_real size = (sgn_real)fabs((double)(a ? x[j] * a[j] : x[j]));
+        if (!(size <= most)) most = size;
+        if (!isfinite(most)) break;
+    }
+    const bool finite = isfinite(most);
+    int above;
+    frexp(finite ? (double)most : 0, &above);
+    const double e = ldexp(1, 30 - above > 126 ? 126 : 30 - above);
+    const sgn_real u = most / 127;
+    for (int64_t j = 0; j < k; j++) {
+        const sgn_real y = finite ? a ? x[j] * a[j] : x[j] : 0;
+        int64_t q = (int64_t)(exact ? rint((double)y * e) : finite && u > 0 ? rint((double)(y / u)) : 0);
+        for (int d = 0; d < (exact ? 4 : 1); d++) {
+            const int64_t digit = ((q + 128) & 255) - 128;
+            ((int8_t *)to)[(size_t)d * gemv_bytes(k) + (size_t)j] = (int8_t)digit;
+            q = (q - digit) / 256;
+        }
+    }
+    return !finite ? (sgn_real)NAN : exact ? (sgn_real)(1 / e) : u;
+}
+
+/* sum_j s_j q_j over columns [from, to) of row i */
+static int32_t sign_sum(const sgn_plane *s, int64_t i, int64_t from, int64_t to, const int8_t *q) {
+    int32_t sum = 0;
+    for (int64_t j = from; j < to; j++) sum += sgn_plane_bit(s, i, j) ? q[j] : -q[j];
+    return sum;
+}
+
+static void gemv_signs(const sgn_plane *s, int64_t begin, int64_t end, const void *x, int64_t count, int32_t *sum) {
+    for (int64_t i = begin; i < end; i++)
+        for (int64_t v = 0; v < count; v++)
+            *sum++ = sign_sum(s, i, 0, s->cols, (const int8_t *)x + (size_t)v * gemv_bytes(s->cols));
+}
+
+static void gemv_groups(const sgn_plane *s, int64_t begin, int64_t end, int64_t group, const sgn_real *scale, const void *x,
+                        int64_t count, sgn_real *sum) {
+    const int64_t groups = (s->cols + group - 1) / group;
+    for (int64_t i = begin; i < end; i++)
+        for (int64_t v = 0; v < count; v++) {
+            double all = 0;
+            for (int64_t g = 0; g < groups; g++) {
+                const int64_t to = (g + 1) * group < s->cols ? (g + 1) * group : s->cols;
+                all += (double)scale[i * groups + g] * sign_sum(s, i, g * group, to, (const int8_t *)x + (size_t)v * gemv_bytes(s->cols));
+            }
+            *sum++ = (sgn_real)all;
+        }
+}
+
 static sgn_real dot(const sgn_real *a, const sgn_real *b, int64_t n) {
     double sum = 0;
     for (int64_t j = 0; j < n; j++) sum += (double)a[j] * (double)b[j];
@@ -236,6 +292,7 @@ const sgn_kernels sgn_kernels_ref = {
     .pack_signs = pack_signs, .pack_kept = pack_kept, .pack_above = pack_above,
     .binary_tile_rows = 8, .binary_tile_cols = 512,
     .binary_scratch = binary_scratch, .binary_gemm = binary_gemm,
+    .gemv_bytes = gemv_bytes, .gemv_prepare = gemv_prepare, .gemv_signs = gemv_signs, .gemv_groups = gemv_groups,
     .dot = dot, .axpy = axpy, .sum_squares = sum_squares, .max = max, .exp_sum = exp_sum,
     .swiglu = swiglu, .swiglu_back = swiglu_back, .rmsnorm = rmsnorm, .rmsnorm_back = rmsnorm_back,
     .rope = rope, .adamw = adamw,

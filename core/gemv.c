@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT */
+#include "core/gemv.h"
+
+#include "core/kernels/kernels.h"
+
+/* Rows of S whose sums a thread holds at a time; weights worth a task; digits of x. */
+enum { ROWS = 32, TASK = 1 << 18, DIGITS = 4, MOST = SGN_GEMV_ROWS * DIGITS };
+
+typedef struct {
+    const sgn_gemv *p;
+    int             digits;                    /* vectors of a row of x */
+    size_t          bytes;                     /* of such a vector */
+    char           *x;
+    sgn_real       *unit;                      /* (m) */
+} job;
+
+size_t sgn_gemv_bytes(int64_t m, int64_t cols, bool int8) {
+    return (size_t)m * sgn_kernels_get()->gemv_bytes(cols) * (int8 ? 1 : DIGITS) + SGN_GEMV_ROWS * sizeof(sgn_real);
+}
+
+static void prepare_rows(void *ctx, int64_t begin, int64_t end) {
+    const job *j = ctx;
+    const sgn_gemv *p = j->p;
+    for (int64_t t = begin; t < end; t++)
+        j->unit[t] = sgn_kernels_get()->gemv_prepare(j->x + (size_t)t * j->bytes * (size_t)j->digits, p->x + t * p->ldx, p->in_scale,
+                                                     p->plane[0]->cols, !p->int8);
+}
+
+/* y_ti = c_i u_t D_ti + r_t */
+static void put(const job *j, int64_t i, int64_t t, double sum) {
+    const sgn_gemv *p = j->p;
+    sgn_real y = (sgn_real)(sum * (double)j->unit[t]), *to = p->y + t * p->ldy + i;
+    if (p->out_scale) y *= p->out_scale[i];
+    if (p->row_add) y += p->row_add[t];
+    *to = p->add ? *to + y : y;
+}
+
+/* D of whole rows: integers below 2^30 cols */
+static void rows_of_signs(const job *j, int64_t begin, int64_t end) {
+    const sgn_gemv *p = j->p;
+    const int64_t count = p->m * j->digits;
+    int32_t plus[ROWS * MOST], minus[ROWS * MOST];
+    sgn_kernels_get()->gemv_signs(p->plane[0], begin, end, j->x, count, plus);
+    if (p->code == SGN_CODE_TERNARY) sgn_kernels_get()->gemv_signs(p->plane[1], begin, end, j->x, count, minus);
+    for (int64_t i = begin; i < end; i++)
+        for (int64_t t = 0; t < p->m; t++) {
+            const int64_t at = (i - begin) * count + t * j->digits;
+            int64_t sum = 0;
+            for (int d = j->digits - 1; d >= 0; d--)   /* (A - B)/2: planes as signs */
+                sum = 256 * sum + (p->code == SGN_CODE_TERNARY ? ((int64_t)plus[at + d] - minus[at + d]) / 2 : plus[at + d]);
+            put(j, i, t, (double)sum);
+        }
+}
+
+static void rows_of_groups(const job *j, int64_t begin, int64_t end) {
+    const sgn_gemv *p = j->p;
+    const int64_t count = p->m * j->digits;
+    const sgn_real *scale = p->group_scale;
+    sgn_real plus[ROWS * MOST], minus[ROWS * MOST];
+    sgn_kernels_get()->gemv_groups(p->plane[0], begin, end, p->group, scale, j->x, count, plus);
+    if (p->code == SGN_CODE_TERNARY) sgn_kernels_get()->gemv_groups(p->plane[1], begin, end, p->group, scale, j->x, count, minus);
+    for (int64_t i = begin; i < end; i++)
+        for (int64_t t = 0; t < p->m; t++) {
+            const int64_t at = (i - begin) * count + t * j->digits;
+            double sum = 0;
+            for (int d = j->digits - 1; d >= 0; d--)
+                sum = 256 * sum + (p->code == SGN_CODE_TERNARY ? ((double)plus[at + d] - (double)minus[at + d]) / 2 : (double)plus[at + d]);
+            put(j, i, t, sum);
+        }
+}
+
+static void run_rows(void *ctx, int64_t begin, int64_t end) {
+    const job *j = ctx;
+    for (int64_t i = begin; i < end; i += ROWS) {
+        const int64_t to = end - i < ROWS ? end : i + ROWS;
+        if (j->p->group) rows_of_groups(j, i, to);
+        else rows_of_signs(j, i, to);
+    }
+}
+
+void sgn_gemv_run(const sgn_gemv *p, void *work) {
+    const int64_t rows = p->plane[0]->rows, cols = p->plane[0]->cols;
+    const int digits = p->int8 ? 1 : DIGITS;
+    job j = { p, digits, sgn_kernels_get()->gemv_bytes(cols), work, NULL };
+    j.unit = (sgn_real *)(void *)(j.x + (size_t)p->m * j.bytes * (size_t)digits);
+    sgn_parallel(p->m, 1, prepare_rows, &j);
+    const int64_t fit = TASK / (cols * p->m * digits) / ROWS * ROWS;
+    sgn_parallel(rows, fit < ROWS ? ROWS : fit, run_rows, &j);
+}
