@@ -46,6 +46,10 @@ sgn_tensor *sgn_swiglu(sgn_tape *t, sgn_tensor *gate, sgn_tensor *up);
 sgn_tensor *sgn_gelu(sgn_tape *t, sgn_tensor *x);
 void        sgn_gelu_row(sgn_real *y, const sgn_real *x, int64_t n);
 
+/* Each token on its own grid of 8 bits, by its largest |x| (BitNet b1.58); gradient straight through. */
+sgn_tensor *sgn_quant_act(sgn_tape *t, sgn_tensor *x);
+void        sgn_quant_act_row(sgn_real *y, const sgn_real *x, int64_t n);
+
 /* What the next token should be, beside the hard label. */
 typedef enum {
     SGN_SOFT_NONE,

@@ -164,12 +164,15 @@ typedef struct { sgn_params *p; int i; } estimate_job;
 
 static void estimate_task(void *ctx, int64_t begin, int64_t end) {
     const estimate_job *job = ctx;
-    job->p->at[job->i].rule->estimate(job->p, job->i, begin, end);
+    sgn_param *p = &job->p->at[job->i];
+    const int64_t cols = p->tensor.shape.dim[1], at = begin * cols;
+    sgn_estimator_apply(p->estimator, p->tensor.grad + at, p->tensor.data + at, (end - begin) * cols);
+    if (p->rule && p->rule->estimate) p->rule->estimate(job->p, job->i, begin, end);
 }
 
 void sgn_params_estimate(sgn_params *p) {
     for (int i = 0; i < p->count; i++)
-        if (p->at[i].rule && p->at[i].rule->estimate)
+        if (p->at[i].estimator != SGN_ESTIMATOR_IDENTITY || (p->at[i].rule && p->at[i].rule->estimate))
             sgn_parallel(p->at[i].tensor.shape.dim[0], PACK_ROWS, estimate_task, &(estimate_job){ p, i });
 }
 

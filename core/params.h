@@ -12,6 +12,7 @@
 
 #include <stdbool.h>
 #include "core/bits.h"
+#include "core/estimator.h"
 #include "core/status.h"
 #include "core/tensor.h"
 
@@ -32,7 +33,7 @@ typedef struct sgn_params sgn_params;
 typedef struct {
     /* Latent at[i] changed and is about to be packed: clips it, sets signs->cut and ->center, fills derived parameters. NULL: nothing. */
     void (*settle)(sgn_params *p, int i);
-    /* Gradient rows [begin, end) of at[i] become g . f(w), f the estimator's factor; before norm and clipping. NULL: identity. */
+    /* Gradient rows [begin, end) of at[i], and of its scale, get factors of the kind's own beside the estimator's. NULL: none. */
     void (*estimate)(sgn_params *p, int i, int64_t begin, int64_t end);
 } sgn_latent_rule;
 
@@ -43,6 +44,7 @@ typedef struct {
     sgn_param_class class;
     sgn_code        code;                   /* of a latent; binary unless changed between add and commit. A ternary one's
                                              * tensor.signs->cut is its rule's to set */
+    sgn_estimator   estimator;              /* of a latent: its gradient is multiplied by f(w), before norm and clipping */
     const sgn_latent_rule *rule;            /* of a latent, NULL: none; set between add and commit, like the next two */
     int             scale;                  /* index of the parameter that goes with it, for the rule; -1: none */
     double          constant;               /* the rule's own */
@@ -83,7 +85,7 @@ sgn_param *sgn_params_find(const sgn_params *p, const char *name);      /* NULL:
 sgn_slab  *sgn_params_slab(sgn_params *p, const sgn_param *param);
 int64_t    sgn_params_numel(const sgn_params *p);                        /* without padding */
 void       sgn_params_zero_grad(sgn_params *p);
-/* Estimators' factors on the gradients of all latents that have a rule for it. */
+/* The estimators' factors, and those of rules, on the gradients of all latents. */
 void       sgn_params_estimate(sgn_params *p);
 /* Settles latent at[i] and makes its planes and index tables. Returns the number of signs that changed. */
 int64_t    sgn_params_repack(sgn_params *p, int i);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "model/linear.h"
 
+#include <string.h>
+
 sgn_status sgn_linear_declare(sgn_linear *l, sgn_params *p, const sgn_model_config *c, const char *kind,
                               const char *path, int64_t in, int64_t out, bool bias, sgn_error *err) {
     *l = (sgn_linear){ .kind = sgn_linear_kind_find(kind), .params = p, .in = in, .out = out,
@@ -8,6 +10,17 @@ sgn_status sgn_linear_declare(sgn_linear *l, sgn_params *p, const sgn_model_conf
     if (!l->kind) SGN_FAIL(err, SGN_CONFIG, "%s: there is no linear kind '%s'", path, kind);
     SGN_TRY(l->kind->declare(l, path, err));
     return bias ? sgn_params_add(p, SGN_PARAM_BIAS, sgn_shape1(out), &l->bias, err, "%s.bias", path) : SGN_OK;
+}
+
+sgn_status sgn_linear_latent(sgn_linear *l, const char *path, const char *name, sgn_shape shape, sgn_code code,
+                             sgn_estimator own, int *index, sgn_error *err) {
+    const char *asked = l->config->estimator;
+    SGN_TRY(sgn_params_add(l->params, SGN_PARAM_LATENT, shape, index, err, "%s.%s", path, name));
+    l->params->at[*index].code = code;
+    l->params->at[*index].estimator = *asked && strcmp(asked, "auto") ? sgn_estimator_find(asked) : own;
+    if (l->params->at[*index].estimator == SGN_ESTIMATORS)
+        SGN_FAIL(err, SGN_CONFIG, "model.estimator: there is no '%s'; there are identity, clipped, approx, tanh, onebit and smooth", asked);
+    return SGN_OK;
 }
 
 sgn_tensor *sgn_linear_param(const sgn_linear *l, int index) {

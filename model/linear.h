@@ -44,6 +44,9 @@ sgn_tensor *sgn_linear_forward(const sgn_linear *l, sgn_tape *t, sgn_tensor *x);
 /* Scales from the weight, after it was drawn or read. Nothing, like lowering, for a layer that was not declared. */
 void        sgn_linear_derive(sgn_linear *l);
 sgn_status  sgn_linear_lower(const sgn_linear *l, sgn_lowered *out, sgn_error *err);
+/* For kinds: declares latent PATH.NAME with the config's estimator, else `own`. */
+sgn_status  sgn_linear_latent(sgn_linear *l, const char *path, const char *name, sgn_shape shape, sgn_code code,
+                              sgn_estimator own, int *index, sgn_error *err);
 /* A parameter's tensor, NULL for index -1. */
 sgn_tensor *sgn_linear_param(const sgn_linear *l, int index);
 

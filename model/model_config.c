@@ -19,6 +19,8 @@ const sgn_field sgn_model_fields[] = {
     FIELD(context, INT, 0, 1 << 24, NULL, "0", "longest sequence in tokens; 0: train.seq"),
     FIELD(linear, TEXT, 0, 0, NULL, "fbi", "kind of the linear layers that model.binary names: fbi, nm or full"),
     FIELD(keep, CHOICE, 0, 0, "1:4|1:8|1:16|2:8", "1:8", "linear = nm: how many of how many consecutive inputs keep a weight"),
+    FIELD(estimator, CHOICE, 0, 0, "auto|identity|clipped|approx|tanh|onebit|smooth", "auto",
+          "what the latents' gradient is multiplied by; auto: as the kind's paper has it"),
     FIELD(scales, CHOICE, 0, 0, "column|row|group128|tensor", "column", "which weights of a binary layer share a scale"),
     FIELD(shift, BOOL, 0, 0, NULL, "true", "a learned shift beside each scale (group128 has none)"),
     FIELD(binary, TEXT, 0, 0, NULL, "attention,mlp",

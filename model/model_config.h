@@ -15,6 +15,7 @@ typedef struct {
     int64_t context;                                      /* longest sequence; 0: train.seq */
     char    linear[SGN_TEXT];                             /* linear kind of the binary modules: "fbi" */
     char    keep[SGN_TEXT];                               /* nm: N:M, which of M weights it keeps */
+    char    estimator[SGN_TEXT];                          /* a word of core/estimator.h; "auto" or "": the kind's own */
     char    scales[SGN_TEXT];                             /* column | row | group128 | tensor */
     bool    shift;                                        /* beta beside alpha (group128 has none) */
     char    binary[SGN_TEXT];                             /* "attention,mlp", also q k v o gate up down */

@@ -32,8 +32,7 @@ sgn_status sgn_scaled_signs_declare(sgn_linear *l, const char *path, sgn_code co
     if (code != SGN_CODE_BINARY && pattern_of(l) == GROUPED)
         SGN_FAIL(err, SGN_CONFIG, "%s: model.scales = group128 goes with dense signs; with model.linear = %s take column, row or tensor",
                  path, l->kind->name);
-    SGN_TRY(sgn_params_add(l->params, SGN_PARAM_LATENT, sgn_shape2(l->out, l->in), &l->p[W], err, "%s.weight", path));
-    l->params->at[l->p[W]].code = code;
+    SGN_TRY(sgn_linear_latent(l, path, "weight", sgn_shape2(l->out, l->in), code, SGN_ESTIMATOR_IDENTITY, &l->p[W], err));
     SGN_TRY(sgn_params_add(l->params, SGN_PARAM_SCALE, scale, &l->p[ALPHA], err, "%s.wscale", path));
     if (!l->config->shift || pattern_of(l) == GROUPED) return SGN_OK;
     return sgn_params_add(l->params, SGN_PARAM_SCALE, scale, &l->p[BETA], err, "%s.wbias", path);

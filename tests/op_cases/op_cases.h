@@ -12,6 +12,7 @@ typedef enum {
     CASE_NONE,                 /* NULL */
     CASE_DENSE,                /* normal values */
     CASE_LATENT,               /* +-1 with planes: there sign(w) = w */
+    CASE_GRID,                 /* whole numbers to 127, the first of each row 127: an 8-bit grid leaves them as they are */
     CASE_SAME                  /* the tensor of input `same` once more */
 } case_kind;
 
@@ -47,6 +48,7 @@ typedef struct {
 #define NEAR_ONE(count)         { .kind = CASE_DENSE, .rows = count, .mean = 1, .spread = 0.3 }
 #define SPREAD(rows_, cols_, s) { .kind = CASE_DENSE, .rows = rows_, .cols = cols_, .spread = s }
 #define LATENT(rows_, cols_)    { .kind = CASE_LATENT, .rows = rows_, .cols = cols_ }
+#define GRID(rows_, cols_)      { .kind = CASE_GRID, .rows = rows_, .cols = cols_ }
 #define SAME(input)             { .kind = CASE_SAME, .same = input }
 
 #define OP_CASES(name, cases, apply, expect) \

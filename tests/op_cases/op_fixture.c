@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "tests/op_cases/op_fixture.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include "core/arena.h"
@@ -30,7 +31,7 @@ static const sgn_op functional = {
 };
 
 bool op_fixture_owns(const op_fixture *f, int i) {
-    return f->c->in[i].kind == CASE_DENSE || f->c->in[i].kind == CASE_LATENT;
+    return f->c->in[i].kind != CASE_NONE && f->c->in[i].kind != CASE_SAME;
 }
 
 static void *take(size_t bytes) {
@@ -61,7 +62,8 @@ static void make_input(op_fixture *f, int i) {
     x->grad = take((size_t)n * sizeof *x->grad);
     for (int64_t k = 0; k < n; k++) {
         const double z = sgn_rng_normal(1, (uint64_t)i, (uint64_t)k);
-        x->data[k] = (sgn_real)(c->kind == CASE_LATENT ? (z < 0 ? -1 : 1) : c->mean + c->spread * z);
+        const double whole = c->cols && k % c->cols ? fmax(-127, fmin(127, rint(40 * z))) : 127;
+        x->data[k] = (sgn_real)(c->kind == CASE_LATENT ? (z < 0 ? -1 : 1) : c->kind == CASE_GRID ? whole : c->mean + c->spread * z);
     }
     if (c->kind == CASE_LATENT) make_planes(f, i);
 }
