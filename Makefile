@@ -97,8 +97,9 @@ $(B)/tests/fuzz/%_fuzz: $(B)/tests/fuzz/%_fuzz.o $(FUZZ_OBJ) $(LIB)
 PACKAGES      := make clang libomp-dev libopenblas-pthread-dev libhdf5-dev libzstd-dev zlib1g-dev \
                  libyaml-dev libjansson-dev libxxhash-dev libpcre2-dev libutf8proc-dev
 PACKAGES_demo  := $(PACKAGES) bible-kjv
-PACKAGES_check := $(PACKAGES) gcc libcmocka-dev zstd hdf5-tools python3 python3-numpy python3-h5py python3-sentencepiece
-PACKAGES_check-long := $(PACKAGES_check) libclang-rt-dev python3-torch
+PACKAGES_check := $(PACKAGES) gcc libcmocka-dev zstd hdf5-tools python3 python3-numpy python3-h5py \
+                 python3-sentencepiece python3-torch
+PACKAGES_check-long := $(PACKAGES_check) libclang-rt-dev
 PACKAGES_fuzz  := $(PACKAGES) libclang-rt-dev
 
 .PHONY: packages-demo packages-check packages-check-long packages-fuzz
@@ -129,8 +130,10 @@ check-unit: $(TESTS)
 check-gradients:
 	@$(MAKE) --no-print-directory -s -j2 $(CHECK_CC) FLAVOUR=double tests
 	@$(MAKE) --no-print-directory FLAVOUR=double check-unit
+# Programs of others, from npm (installed once into build/clients) and PyTorch; the rest of tests/clients is for check-long.
+CLIENTS := tests/clients/check_tokenizers.sh tests/clients/check_exports.sh
 check-end: signum
-	@set -e; for t in $(wildcard tests/cli/test_*.sh) tests/clients/check_tokenizers.sh; do echo "== $$t"; bash $$t; done
+	@set -e; for t in $(wildcard tests/cli/test_*.sh) $(CLIENTS); do echo "== $$t"; bash $$t; done
 
 # Everything again under the plain-C kernels, gcc and the sanitizers; then the foreign references.
 check-long: packages-check-long check
@@ -141,7 +144,7 @@ check-long: packages-check-long check
 	@$(MAKE) --no-print-directory -s -j2 FLAVOUR=asan  tests && $(MAKE) --no-print-directory FLAVOUR=asan  FUZZ_CASES=20000 check-unit
 	@$(MAKE) --no-print-directory -s -j2 FLAVOUR=ubsan tests && $(MAKE) --no-print-directory FLAVOUR=ubsan FUZZ_CASES=20000 check-unit
 	@$(MAKE) --no-print-directory -s -j2 FLAVOUR=tsan  tests && $(MAKE) --no-print-directory FLAVOUR=tsan  check-unit
-	@set -e; for t in $(filter-out tests/clients/check_tokenizers.sh,$(wildcard tests/golden/check_*.sh tests/clients/check_*.sh)); do echo "== $$t"; bash $$t; done
+	@set -e; for t in $(filter-out $(CLIENTS),$(wildcard tests/golden/check_*.sh tests/clients/check_*.sh)); do echo "== $$t"; bash $$t; done
 
 # make fuzz TARGET=json TIME=600: clang's fuzzer on one parser, for so many seconds, from our own files and what it found before.
 TIME ?= 60

@@ -6,10 +6,7 @@ cd "$(dirname "$0")/../.."
 S=$(realpath "${SIGNUM:-./signum}")
 D=$(mktemp -d "${TMPDIR:-/tmp}/signum-client-XXXXXX")
 trap 'rm -rf "$D"' EXIT
-skip() { echo "SKIPPED: $*" >&2; exit 0; }
-command -v npm >/dev/null && command -v zstd >/dev/null || skip "no npm or no zstd"
-cp tests/clients/tokenizer.mjs "$D"
-(cd "$D" && npm init -y && npm install @huggingface/tokenizers) >"$D/log" 2>&1 || skip "npm cannot fetch @huggingface/tokenizers"
+. tests/clients/npm.sh
 
 awk -v seed=3 -v words=4000 -f tests/cli/nonsense.awk >"$D/text.txt"
 printf "It's 3 o'clock: na\303\257ve caf\303\251s,\302\240\344\270\255\346\226\207 \360\237\230\200!\n\n\t  end  \n" >>"$D/text.txt"
@@ -19,5 +16,5 @@ vectors=../shared/data/tokenizers/vectors/gpt-2.inp
 for t in byte "$D/bpe.json"; do
     rm -rf "$D/data"
     "$S" tokenize "$D/text.txt" --tokenizer "$t" --valid 0 --out "$D/data" >"$D/log" 2>&1 || { cat "$D/log"; exit 1; }
-    node "$D/tokenizer.mjs" "$D/data/train" "$D/text.txt"
+    node $clients/tokenizer.mjs "$D/data/train" "$D/text.txt"
 done

@@ -6,11 +6,8 @@ cd "$(dirname "$0")/../.."
 S=$(realpath "${SIGNUM:-./signum}")
 D=$(mktemp -d "${TMPDIR:-/tmp}/signum-client-XXXXXX")
 trap 'rm -rf "$D"' EXIT
-skip() { echo "SKIPPED: tests/clients/check_tokenizers.sh: $*" >&2; exit 0; }
-command -v npm >/dev/null && command -v python3 >/dev/null || skip "no npm or no python3"
+. tests/clients/npm.sh
 [ -r ../shared/data/tokenizers/llama/tokenizer.model ] || skip "no ../shared/data"
-cp tests/clients/tokenizers.mjs "$D"
-(cd "$D" && npm init -y && timeout 60 npm install @huggingface/tokenizers) >"$D/log" 2>&1 || skip "npm cannot fetch @huggingface/tokenizers"
 python3 tests/clients/make_tokenizers.py ../shared/data "$D/made"
 
 same_text() {                  # what normalizes nothing gives the text back
@@ -24,9 +21,9 @@ failed=0
 for t in "$D"/made/*/; do
     t=${t%/}
     "$S" tokenizer encode --tokenizer "$t" --json --specials <"$D/made/special.txt" >"$D/ids.json"
-    node "$D/tokenizers.mjs" "$t" "$D/made/special.txt" "$D/ids.json" || failed=1
+    node $clients/tokenizers.mjs "$t" "$D/made/special.txt" "$D/ids.json" || failed=1
     "$S" tokenizer encode --tokenizer "$t" --json <"$D/made/text.txt" >"$D/ids.json"
-    node "$D/tokenizers.mjs" "$t" "$D/made/text.txt" "$D/ids.json" || failed=1
+    node $clients/tokenizers.mjs "$t" "$D/made/text.txt" "$D/ids.json" || failed=1
     same_text "$t" || failed=1
 done
 exit $failed
