@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include "export/format.h"
 #include "model/array_set.h"
+#include "model/lowered_planes.h"
 #include "model/model_load.h"
 
 enum { CONFIG_LIMIT = 4 << 20 };       /* a packed config.json lists the stages of every layer */
@@ -63,7 +64,8 @@ static sgn_status open_mapped(sgn_model_file *f, sgn_verify verify, sgn_error *e
     SGN_TRY(sgn_model_fill(m, f->directory.s, err));
     const bool small = sgn_params_stored_bytes(&m->params) < SGN_VERIFY_BELOW;
     if (verify == SGN_VERIFY_ALL || (verify == SGN_VERIFY_SMALL && small)) SGN_TRY(sgn_model_check_mapped(m, err));
-    return sgn_lowered_model_from(&f->lowered, m, err);
+    SGN_TRY(sgn_lowered_model_from(&f->lowered, m, err));
+    return sgn_lowered_model_unblock(&f->lowered, err);
 }
 
 /* A file that says its shape itself. */

@@ -2,6 +2,7 @@
 #include "model/lowered_model.h"
 
 #include <stdlib.h>
+#include "core/arena.h"
 
 static const sgn_real *numbers(const sgn_transformer *m, int index) { return index < 0 ? NULL : m->params.at[index].tensor.data; }
 
@@ -39,6 +40,7 @@ sgn_status sgn_lowered_model_from(sgn_lowered_model *lm, const sgn_transformer *
 
 void sgn_lowered_model_free(sgn_lowered_model *lm) {
     free(lm->blocks);
+    sgn_memory_free(lm->memory, lm->memory_bytes);
     *lm = (sgn_lowered_model){ 0 };
 }
 

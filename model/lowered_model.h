@@ -21,6 +21,8 @@ typedef struct {
     const sgn_real    *final_norm, *final_bias;   /* (dim); bias NULL: RMSNorm */
     sgn_stored         head;                      /* (vocab, dim); its data == embedding's when tied */
     sgn_lowered_block *blocks;                    /* (layers) */
+    void              *memory;                    /* of what is no view (lowered_planes.h); NULL: nothing */
+    size_t             memory_bytes;
 } sgn_lowered_model;
 
 /* Views of m, which must outlive it. */
