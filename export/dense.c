@@ -13,7 +13,7 @@ static void unit_vectors(float *x, int64_t first, int64_t m, int64_t in) {
 
 static sgn_status prepare(sgn_stages *s, const sgn_lowered *l, int64_t out, int64_t in, const char *layer, sgn_arena *a,
                           float **x, float **y, float **work, sgn_error *err) {
-    SGN_TRY(sgn_stages_init(s, l, in, out, 0, layer, a, err));
+    SGN_TRY(sgn_stages_init(s, l, in, out, 0, false, layer, a, err));
     *x = sgn_arena_alloc(a, (size_t)(UNITS * in) * sizeof **x);
     *y = sgn_arena_alloc(a, (size_t)(UNITS * out) * sizeof **y);
     *work = sgn_arena_alloc(a, (size_t)sgn_stages_work(s, UNITS) * sizeof **work);

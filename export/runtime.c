@@ -25,6 +25,7 @@ struct sgn_runtime {
     const sgn_lowered_model *model;
     sgn_model_config         c;
     int64_t    context, batch, position, chunk;/* chunk: positions whose logits exist at once */
+    bool       int8;
     sgn_dtype  type;                           /* of the cache */
     sgn_arena  arena;
     layer     *layers;
@@ -47,7 +48,7 @@ static sgn_status lay_out_linears(sgn_runtime *r, int64_t *work, sgn_error *err)
             int64_t out, in;
             if (!r->model->blocks[i].linear[l].count) continue;
             sgn_linear_shape(&r->c, (sgn_block_linear)l, &out, &in);
-            SGN_TRY(sgn_stages_init(s, &r->model->blocks[i].linear[l], in, out, r->c.rms_eps,
+            SGN_TRY(sgn_stages_init(s, &r->model->blocks[i].linear[l], in, out, r->c.rms_eps, r->int8,
                                     sgn_linear_name_of(i, (sgn_block_linear)l).s, &r->arena, err));
             const int64_t need = sgn_stages_work(s, r->batch);
             if (need > *work) *work = need;
@@ -117,6 +118,7 @@ sgn_status sgn_runtime_open(sgn_runtime **out, const sgn_lowered_model *m, const
     r->context = context;
     r->type = o->cache ? o->cache : SGN_DTYPE_F32;
     r->batch = batch < context ? batch : context;
+    r->int8 = o->int8;
     const int64_t fit = CHUNK_LOGITS / r->c.vocab;
     r->chunk = fit < 1 ? 1 : fit < r->batch ? fit : r->batch;
     const sgn_status s = prepare(r, err);

@@ -13,6 +13,7 @@ typedef struct {
     int64_t context;               /* most positions held */
     int64_t batch;                 /* most tokens of one call */
     sgn_dtype cache;               /* of keys and values: SGN_DTYPE_F32, or SGN_DTYPE_F16 in half the memory; 0: F32 */
+    bool int8;                     /* activations entering products with signs are rounded to 8 bits per token */
 } sgn_runtime_options;
 
 /* The model must outlive it. */

@@ -7,8 +7,8 @@
 #include "core/parallel.h"
 #include "export/dense_run.h"
 
-/* Floats per task; groups per call. */
-enum { GRAIN = 16384, GROUPS = 64 };
+/* Floats per task. */
+enum { GRAIN = 16384 };
 
 static int64_t grain(int64_t width) { return width < GRAIN ? GRAIN / width : 1; }
 
@@ -22,58 +22,9 @@ static const float *expand(sgn_arena *a, const float *v, int64_t size, int64_t n
     return out;
 }
 
-static void *new_index(sgn_arena *a, const sgn_plane *p) {
-    const sgn_kernels *k = sgn_kernels_get();
-    const size_t bytes = k->binary_index ? k->binary_index_bytes(SGN_CODE_BINARY, p->rows, p->cols) : 0;
-    void *index = bytes ? sgn_arena_alloc(a, bytes) : NULL;
-    sgn_plane_index(p, index);
-    return index;
-}
-
-static int64_t groups(const sgn_lowered_stage *s) { return (s->cols + s->group - 1) / s->group; }
-
-static sgn_plane group_plane(const sgn_lowered_stage *s, int64_t g) {
-    const int64_t at = g * s->group, cols = s->cols - at < s->group ? s->cols - at : s->group;
-    return (sgn_plane){ s->rows, cols, s->plane[0].stride, s->plane[0].word + at / 64 };
-}
-
-static sgn_status prepare_groups(sgn_stage_step *p, const char *layer, sgn_arena *a, sgn_error *err) {
-    const sgn_lowered_stage *s = p->stage;
-    if (s->group < 64 || s->group % 64)
-        SGN_FAIL(err, SGN_UNSUPPORTED, "%s: groups of %lld columns cannot run; 64, 128, 192 ... can", layer,
-                 (long long)s->group);
-    const int64_t count = groups(s);
-    float *scale = sgn_arena_alloc(a, (size_t)(count * s->rows) * sizeof *scale);
-    for (int64_t g = 0; scale && g < count; g++)
-        for (int64_t i = 0; i < s->rows; i++) scale[g * s->rows + i] = s->v[i * count + g];
-    p->group_scale = scale;
-    p->group_index = sgn_arena_alloc(a, (size_t)count * sizeof *p->group_index);
-    for (int64_t g = 0; g < count; g++) {
-        const sgn_plane plane = group_plane(s, g);
-        void *index = new_index(a, &plane);
-        if (p->group_index) p->group_index[g] = index;
-    }
-    return sgn_binary_gemm_reserve(s->rows, s->group, err);
-}
-
 /* Stages that a sign product takes in: a scale before it, a scale after it. */
 static bool is_product(const sgn_lowered_stage *s) { return s->kind == SGN_STAGE_SIGN || s->kind == SGN_STAGE_TERNARY; }
 static bool is_scale(const sgn_lowered_stage *s) { return s->kind == SGN_STAGE_SCALE; }
-
-static sgn_status prepare_product(sgn_stage_step *p, const sgn_lowered_stage *before, const sgn_lowered_stage *after,
-                                  sgn_arena *a, sgn_error *err) {
-    const sgn_lowered_stage *s = p->stage;
-    if (before) p->in_scale = expand(a, before->v, before->v_size, s->cols, 1);
-    if (after) p->out_scale = expand(a, after->v, after->v_size, s->rows, 1);
-    if (s->kind == SGN_STAGE_TERNARY) {
-        const float *scale = p->out_scale;
-        p->out_scale = expand(a, scale, s->rows, s->rows, 0.5f);
-        p->minus_scale = expand(a, scale, s->rows, s->rows, -0.5f);
-        p->index[1] = new_index(a, &s->plane[1]);
-    }
-    p->index[0] = new_index(a, &s->plane[0]);
-    return sgn_binary_gemm_reserve(s->rows, s->cols, err);
-}
 
 static sgn_status check_stage(const sgn_lowered_stage *s, int64_t width, const char *layer, sgn_error *err) {
     if (s->kind == SGN_STAGE_MASKED_SIGN || s->kind >= SGN_STAGE_COUNT)
@@ -96,6 +47,7 @@ static sgn_status prepare_chain(sgn_stages *s, int c, const sgn_chain *chain, co
         SGN_TRY(check_stage(at, width, layer, err));
         sgn_stage_step *p = &s->step[c][s->count[c]++];
         const sgn_lowered_stage *before = NULL;
+        const bool rounded = i > 0 && at[-1].kind == SGN_STAGE_QUANT_ACT;  /* already: the same 8 bits again */
         if (is_scale(at) && next && is_product(next)) {
             SGN_TRY(check_stage(next, width, layer, err));
             before = at;
@@ -104,13 +56,13 @@ static sgn_status prepare_chain(sgn_stages *s, int c, const sgn_chain *chain, co
         }
         *p = (sgn_stage_step){ .stage = at };
         width = at->rows;
-        if (is_product(at)) {
-            const sgn_lowered_stage *after = next && is_scale(next) ? next : NULL;
+        if (is_product(at) || at->kind == SGN_STAGE_GROUP_SIGN) {
+            const sgn_lowered_stage *after = is_product(at) && next && is_scale(next) ? next : NULL;
             if (after) SGN_TRY(check_stage(after, width, layer, err));
-            SGN_TRY(prepare_product(p, before, after, a, err));
+            p->product = (sgn_stage_product){ at, before ? expand(a, before->v, before->v_size, at->cols, 1) : NULL,
+                                              after ? expand(a, after->v, after->v_size, width, 1) : NULL, s->int8 || (rounded && !before) };
+            SGN_TRY(sgn_stage_product_check(&p->product, layer, err));
             i += after != NULL;
-        } else if (at->kind == SGN_STAGE_GROUP_SIGN) {
-            SGN_TRY(prepare_groups(p, layer, a, err));
         } else if (at->kind == SGN_STAGE_RANK1) {
             const bool one = at->u && at->u_size == 1;     /* (x . v) u 1^T = (x . uv) 1^T */
             p->v = expand(a, at->v, at->v_size, at->cols, one ? at->u[0] : 1);
@@ -127,9 +79,9 @@ static sgn_status prepare_chain(sgn_stages *s, int c, const sgn_chain *chain, co
     return SGN_OK;
 }
 
-sgn_status sgn_stages_init(sgn_stages *s, const sgn_lowered *l, int64_t in, int64_t out, double eps,
+sgn_status sgn_stages_init(sgn_stages *s, const sgn_lowered *l, int64_t in, int64_t out, double eps, bool int8,
                            const char *layer, sgn_arena *a, sgn_error *err) {
-    *s = (sgn_stages){ .in = in, .out = out, .eps = (float)eps, .bias = l->bias, .chains = l->count };
+    *s = (sgn_stages){ .in = in, .out = out, .eps = (float)eps, .bias = l->bias, .chains = l->count, .int8 = int8 };
     for (int c = 0; c < l->count; c++) {
         if (l->chain[c].count < 1) SGN_FAIL(err, SGN_SHAPE, "%s: chain %d has no stages", layer, c);
         SGN_TRY(prepare_chain(s, c, &l->chain[c], layer, a, err));
@@ -161,21 +113,13 @@ typedef struct {
     bool         add;
 } row_job;
 
-/* x = round(127 x / max|x|) max|x| / 127 */
-static void quantize(const float *x, float *y, int64_t n) {
-    float most = 0;
-    for (int64_t j = 0; j < n; j++) most = fmaxf(most, fabsf(x[j]));
-    const float scale = most / 127;
-    for (int64_t j = 0; j < n; j++) y[j] = scale > 0 ? rintf(x[j] / scale) * scale : 0;
-}
-
 static void run_row(const row_job *j, const float *x, float *y) {
     const sgn_stage_step *p = j->p;
     const int64_t rows = p->stage->rows, cols = p->stage->cols;
     const sgn_kernels *k = sgn_kernels_get();
     switch (p->stage->kind) {
     case SGN_STAGE_NORM: k->rmsnorm(y, x, p->v, cols, j->eps); break;
-    case SGN_STAGE_QUANT_ACT: quantize(x, y, cols); break;
+    case SGN_STAGE_QUANT_ACT: sgn_quantize_row(x, NULL, y, cols); break;
     case SGN_STAGE_SCALE:
         for (int64_t i = 0; i < cols; i++) y[i] = x[i] * p->v[i];
         break;
@@ -201,45 +145,12 @@ static void sum_rows(void *ctx, int64_t begin, int64_t end) {
     for (int64_t t = begin; t < end; t++) j->sum[t] = sgn_kernels_get()->dot(j->x + t * j->in, j->v, j->in);
 }
 
-static void run_groups(const sgn_stage_step *p, const float *x, int64_t m, float *y, bool add) {
-    const sgn_lowered_stage *s = p->stage;
-    sgn_binary_product product[GROUPS];
-    sgn_plane plane[GROUPS];
-    for (int64_t g = 0; g < groups(s);) {
-        int n = 0;
-        for (; n < GROUPS && g < groups(s); n++, g++) {
-            plane[n] = group_plane(s, g);
-            product[n] = (sgn_binary_product){
-                .m = m, .n = s->rows, .k = plane[n].cols, .x = x + g * s->group, .ldx = s->cols, .s = &plane[n],
-                .index = p->group_index[g], .out_scale = p->group_scale + g * s->rows,
-                .add = add || g > 0, .y = y, .ldy = s->rows };
-        }
-        sgn_binary_gemm_sum(product, n);
-    }
-}
-
 static void run_step(const sgn_stages *s, const sgn_stage_step *p, const float *x, int64_t m, float *y,
-                     bool add, const float *row_add) {
+                     bool add, const float *row_add, void *room) {
     const sgn_lowered_stage *at = p->stage;
-    sgn_binary_product product[2] = { {
-        .m = m, .n = at->rows, .k = at->cols, .x = x, .ldx = at->cols, .in_scale = p->in_scale,
-        .s = &at->plane[0], .index = p->index[0], .out_scale = p->out_scale, .row_add = row_add,
-        .add = add, .y = y, .ldy = at->rows } };
-    switch (at->kind) {
-    case SGN_STAGE_TERNARY:
-        product[1] = product[0];
-        product[1].s = &at->plane[1];
-        product[1].index = p->index[1];
-        product[1].out_scale = p->minus_scale;
-        product[1].row_add = NULL;
-        product[1].add = true;
-        sgn_binary_gemm_sum(product, 2);
-        break;
-    case SGN_STAGE_SIGN: sgn_binary_gemm_sum(product, 1); break;
-    case SGN_STAGE_GROUP_SIGN: run_groups(p, x, m, y, add); break;
-    case SGN_STAGE_DENSE: sgn_dense_run(at->w, x, m, at->rows, at->cols, add, y); break;
-    default: sgn_parallel(m, grain(at->cols), run_rows, &(row_job){ p, x, s->eps, y, add });
-    }
+    if (p->product.stage) sgn_stage_product_run(&p->product, x, m, row_add, add, y, room);
+    else if (at->kind == SGN_STAGE_DENSE) sgn_dense_run(at->w, x, m, at->rows, at->cols, add, y);
+    else sgn_parallel(m, grain(at->cols), run_rows, &(row_job){ p, x, s->eps, y, add });
 }
 
 typedef struct { const float *from; float *y; int64_t width, step; } add_job;
@@ -253,14 +164,26 @@ static bool can_add(const sgn_lowered_stage *s) {
     return s->kind != SGN_STAGE_NORM && s->kind != SGN_STAGE_QUANT_ACT && s->kind != SGN_STAGE_SCALE;
 }
 
+/* Work: room of products, sums of rows, two matrices of what passes between stages. */
+static int64_t room_floats(const sgn_stages *s, int64_t m) {
+    size_t most = 0;
+    for (int c = 0; c < s->chains; c++)
+        for (int i = 0; i < s->count[c]; i++) {
+            const sgn_stage_product *p = &s->step[c][i].product;
+            const size_t bytes = p->stage ? sgn_stage_product_room(p, m) : 0;
+            most = bytes > most ? bytes : most;
+        }
+    return (int64_t)(sgn_round_up(most, SGN_ALIGN) / sizeof(float));
+}
+
 int64_t sgn_stages_work(const sgn_stages *s, int64_t m) {
     const int64_t last = s->widest > s->out ? s->widest : s->out;
-    return m * (s->chains > 1 || s->widest ? 2 * last + 1 : 1);
+    return room_floats(s, m) + m * (s->chains > 1 || s->widest ? 2 * last + 1 : 1);
 }
 
 void sgn_stages_run(const sgn_stages *s, const float *x, int64_t m, float *y, float *work) {
     const int64_t wide = s->widest > s->out ? s->widest : s->out;
-    float *sums = work, *between[2] = { work + m, work + m + m * wide };
+    float *sums = work + room_floats(s, m), *between[2] = { sums + m, sums + m + m * wide };
     if (s->row_v) sgn_parallel(m, grain(s->in), sum_rows, &(sum_job){ x, s->row_v, sums, s->in });
     for (int c = 0; c < s->chains; c++) {
         const float *from = x;
@@ -268,7 +191,7 @@ void sgn_stages_run(const sgn_stages *s, const float *x, int64_t m, float *y, fl
             const sgn_stage_step *p = &s->step[c][i];
             const bool last = i + 1 == s->count[c], direct = last && (c == 0 || can_add(p->stage));
             float *to = direct ? y : between[i & 1];
-            run_step(s, p, from, m, to, direct && c > 0, last && s->row_v ? sums : NULL);
+            run_step(s, p, from, m, to, direct && c > 0, last && s->row_v ? sums : NULL, work);
             if (last && !direct) sgn_parallel(m, grain(s->out), add_rows, &(add_job){ to, y, s->out, s->out });
             from = to;
         }

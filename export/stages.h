@@ -8,16 +8,12 @@
 #define SGN_EXPORT_STAGES_H
 
 #include "core/arena.h"
-#include "model/lowered.h"
+#include "export/stage_product.h"
 
 typedef struct {
     const sgn_lowered_stage *stage;
     const float     *v, *u;                    /* whole vectors; u NULL: ones */
-    const float     *in_scale, *out_scale;     /* of a sign product, NULL: ones */
-    const float     *minus_scale;              /* TERNARY: (A x - B x)/2, out_scale and this hold the halves */
-    const float     *group_scale;              /* GROUP_SIGN: (groups, rows) */
-    void            *index[2];                 /* of the planes */
-    void           **group_index;              /* of the groups' planes */
+    sgn_stage_product product;                 /* SIGN, TERNARY, GROUP_SIGN */
 } sgn_stage_step;
 
 typedef struct {
@@ -27,13 +23,14 @@ typedef struct {
     const float   *bias;                       /* (out) or NULL */
     int64_t        in, out, widest;            /* widest: of what passes between stages */
     float          eps;                        /* of NORM */
+    bool           int8;                       /* what enters products with signs is rounded to 8 bits per row */
 } sgn_stages;
 
 /* Checks the chains and prepares them, from `a`; on a measuring arena only sizes are counted.
  * The lowered layer must outlive it. `layer` names it in messages; what cannot run is SGN_UNSUPPORTED. */
-sgn_status sgn_stages_init(sgn_stages *s, const sgn_lowered *l, int64_t in, int64_t out, double eps,
+sgn_status sgn_stages_init(sgn_stages *s, const sgn_lowered *l, int64_t in, int64_t out, double eps, bool int8,
                            const char *layer, sgn_arena *a, sgn_error *err);
-/* Floats of `work` for m rows. */
+/* Floats of `work` for m rows or fewer; it starts on a cache line. */
 int64_t    sgn_stages_work(const sgn_stages *s, int64_t m);
 /* x (m, in), y (m, out); over all threads. */
 void       sgn_stages_run(const sgn_stages *s, const float *x, int64_t m, float *y, float *work);

@@ -5,17 +5,17 @@
 #include "core/rng.h"
 #include "export/stages.h"
 
-enum { IN = 136, MID = 72, OUT = 50, M = 6, WIDE = 136 };
+enum { IN = 136, MID = 72, OUT = 50, M = 11, WIDE = 136 };
 
 static uint64_t drawn;
 static float draw(void) { return (float)sgn_rng_normal(21, 1, drawn++); }
 
 /* Memory of one layer and its stages, taken back before the next. */
-static uint64_t pool[1 << 17];
+static _Alignas(64) uint64_t pool[1 << 17];
 static size_t   pool_used;
 static void *take(size_t bytes) {
     uint64_t *p = pool + pool_used;
-    pool_used += (bytes + 7) / 8;
+    pool_used += (bytes + 63) / 64 * 8;
     assert_true(pool_used <= sizeof pool / sizeof *pool);
     return memset(p, 0, bytes);
 }
@@ -82,7 +82,13 @@ static double entry(const sgn_lowered_stage *s, int64_t i, int64_t j) {
     default: return (s->v ? s->v[s->v_size == 1 ? 0 : j] : 1) * (s->u ? s->u[s->u_size == 1 ? 0 : i] : 1);
     }
 }
-static void apply(const sgn_lowered_stage *s, const double *x, double *y) {
+static bool is_sign(sgn_stage_kind k) { return k == SGN_STAGE_SIGN || k == SGN_STAGE_TERNARY || k == SGN_STAGE_GROUP_SIGN; }
+static void apply(const sgn_lowered_stage *s, const double *x, double *y, bool int8) {
+    double rounded[WIDE];
+    if (int8 && is_sign(s->kind)) {
+        apply(&(sgn_lowered_stage){ .kind = SGN_STAGE_QUANT_ACT, .rows = s->cols, .cols = s->cols }, x, rounded, false);
+        x = rounded;
+    }
     double most = 0, squares = 0;
     for (int64_t j = 0; j < s->cols; j++) {
         most = fmax(most, fabs(x[j]));
@@ -100,20 +106,20 @@ static void apply(const sgn_lowered_stage *s, const double *x, double *y) {
     }
 }
 
-static void check_layer(const sgn_lowered *l) {
+static void check_layer_with(const sgn_lowered *l, bool int8) {
     sgn_error err;
     sgn_arena a;
     sgn_stages s;
     sgn_arena_measure(&a);
-    check_ok(sgn_stages_init(&s, l, IN, OUT, 1e-5, "layer", &a, &err), &err);
+    check_ok(sgn_stages_init(&s, l, IN, OUT, 1e-5, int8, "layer", &a, &err), &err);
     const size_t bytes = a.peak;
     check_ok(sgn_arena_init(&a, bytes, &err), &err);
-    check_ok(sgn_stages_init(&s, l, IN, OUT, 1e-5, "layer", &a, &err), &err);
+    check_ok(sgn_stages_init(&s, l, IN, OUT, 1e-5, int8, "layer", &a, &err), &err);
     assert_true(a.used <= bytes);
     static float x[M * IN], y[M * OUT];
     float *work = vector(sgn_stages_work(&s, M));
     for (int i = 0; i < M * IN; i++) x[i] = draw();
-    for (int m = 1; m <= M; m += M - 1) {
+    for (int m = 1; m <= M; m += 5) {            /* few rows, and more than sgn_kernels.gemv_rows */
         memset(y, 0x7f, sizeof y);             /* what was there before must not matter */
         sgn_stages_run(&s, x, m, y, work);
         for (int t = 0; t < m; t++) {
@@ -122,7 +128,7 @@ static void check_layer(const sgn_lowered *l) {
                 double from[WIDE], to[WIDE];
                 for (int j = 0; j < IN; j++) from[j] = (double)x[t * IN + j];
                 for (int i = 0; i < l->chain[c].count; i++) {
-                    apply(&l->chain[c].stage[i], from, to);
+                    apply(&l->chain[c].stage[i], from, to, int8);
                     memcpy(from, to, sizeof to);
                 }
                 for (int i = 0; i < OUT; i++) sum[i] += from[i];
@@ -132,6 +138,10 @@ static void check_layer(const sgn_lowered *l) {
         }
     }
     sgn_arena_free(&a);
+}
+
+static void check_layer(const sgn_lowered *l) {
+    for (int int8 = 0; int8 < 2; int8++) check_layer_with(l, int8);
     pool_used = 0;
 }
 
@@ -197,7 +207,7 @@ static void refusals(void **state) {
     sgn_stages s;
     sgn_arena_measure(&a);
 #define REFUSED(status_, words, ...) \
-    check_fails(sgn_stages_init(&s, &(sgn_lowered){ .chain = { CHAIN(__VA_ARGS__) }, .count = 1 }, IN, OUT, 1e-5, "some.layer", &a, &err), \
+    check_fails(sgn_stages_init(&s, &(sgn_lowered){ .chain = { CHAIN(__VA_ARGS__) }, .count = 1 }, IN, OUT, 1e-5, false, "some.layer", &a, &err), \
                 status_, &err, words); \
     assert_non_null(strstr(err.text, "some.layer"))
     REFUSED(SGN_UNSUPPORTED, "masked_sign", stage(SGN_STAGE_MASKED_SIGN, OUT, IN, NULL, 0));
