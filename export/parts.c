@@ -74,11 +74,12 @@ static void add_biases(sgn_parts *p, const sgn_model_config *c, const sgn_lowere
     }
 }
 
-void sgn_parts_add_plain(sgn_parts *p, const sgn_lowered_model *lm) {
+static void add_plain(sgn_parts *p, const sgn_lowered_model *lm, bool matrices) {
     sgn_lowered_model model = *lm;
     sgn_plain x;
     for (int i = 0; (x = sgn_plain_at(&model, i)).name; i++)
-        if (x.there) sgn_parts_add(p, x.matrix ? x.matrix->dtype : SGN_DTYPE_F32, x.rows, x.cols, x.matrix ? x.matrix->data : *x.at, "%s", x.name);
+        if (x.there && x.at) sgn_parts_add(p, SGN_DTYPE_F32, x.rows, x.cols, *x.at, "%s", x.name);
+        else if (x.there && matrices) sgn_parts_add(p, x.matrix->dtype, x.rows, x.cols, x.matrix->data, "%s", x.name);
     for (int64_t n = 0; n < lm->config.layers; n++) {
         sgn_lowered_block *b = &model.blocks[n];
         for (int i = 0; (x = sgn_plain_of_block(&lm->config, b, i)).name; i++)
@@ -86,6 +87,9 @@ void sgn_parts_add_plain(sgn_parts *p, const sgn_lowered_model *lm) {
         add_biases(p, &lm->config, b, n);
     }
 }
+
+void sgn_parts_add_plain(sgn_parts *p, const sgn_lowered_model *lm) { add_plain(p, lm, true); }
+void sgn_parts_add_vectors(sgn_parts *p, const sgn_lowered_model *lm) { add_plain(p, lm, false); }
 
 sgn_status sgn_parts_end(const sgn_parts *p, sgn_error *err) {
     if (p->failed) SGN_FAIL(err, SGN_NOMEM, "no memory for a list of %d arrays", p->count);

@@ -26,8 +26,9 @@ typedef struct {
 } sgn_plain;
 sgn_plain  sgn_plain_at(sgn_lowered_model *lm, int i);
 sgn_plain  sgn_plain_of_block(const sgn_model_config *c, sgn_lowered_block *b, int i);
-/* Embedding, norms, head and biases, as they are. */
+/* Embedding, norms, head and biases, as they are; all of these but the matrices. */
 void       sgn_parts_add_plain(sgn_parts *p, const sgn_lowered_model *lm);
+void       sgn_parts_add_vectors(sgn_parts *p, const sgn_lowered_model *lm);
 /* n numbers as F32, F16 or BF16, to nearest even; `out` may be x. SGN_NUMERIC, naming `name`, where one gets too large for it. */
 sgn_status sgn_parts_round(sgn_dtype type, const float *x, int64_t n, const char *name, void *out, sgn_error *err);
 sgn_status sgn_parts_end(const sgn_parts *p, sgn_error *err);

@@ -39,6 +39,7 @@ typedef struct {
     sgn_plane       plane[2];       /* (rows, cols); MASKED_SIGN: signs, mask */
     sgn_stored      w;              /* DENSE: (rows, cols), as it lies */
     const sgn_real *v, *u;          /* vectors */
+    sgn_dtype       v_type, u_type; /* in the file they come from; 0: reals */
     int64_t         v_size, u_size; /* numbers in v and u; 1 stands for a whole vector of it */
     const char     *name[2];        /* of its arrays in a file ("sign", "wscale"): planes or w, then v, then u; static */
 } sgn_lowered_stage;

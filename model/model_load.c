@@ -8,6 +8,7 @@
 #include "core/log.h"
 #include "model/model_infer.h"
 #include "model/names.h"
+#include "model/packed_arrays.h"
 
 enum { CONFIG_LIMIT = 1 << 20, SHAPE_TEXT = 160 };
 
@@ -210,28 +211,6 @@ static sgn_status read_param(const sgn_transformer *m, const sgn_array_set *set,
     return sgn_array_set_paired(set, p->name) ? unpair(p, m->config.head_dim, err) : SGN_OK;
 }
 
-/* Packed: X.sign U8 (out, 8 ceil(in/64)), bit j of a row is its byte j/8, bit j%8; 1 is +1. */
-static sgn_status read_signs(const sgn_array_set *set, const sgn_param *p, bool *found, sgn_error *err) {
-    const int64_t rows = p->tensor.shape.dim[0], cols = p->tensor.shape.dim[1], stride = 8 * sgn_plane_stride(cols);
-    char name[SGN_ARRAY_NAME];
-    snprintf(name, sizeof name, "%.*s.sign", (int)(strlen(p->name) - strlen(".weight")), p->name);
-    const sgn_archive *archive;
-    const sgn_array *a = sgn_array_set_find(set, name, &archive);
-    *found = a != NULL;
-    if (!a) return SGN_OK;
-    if (a->dtype != SGN_DTYPE_U8 || a->rank != 2 || a->dim[0] != rows || a->dim[1] != stride)
-        SGN_FAIL(err, SGN_SHAPE, "%s: '%s' is not U8 (%lld, %lld), which %lld weights per row take; export the model again",
-                 archive->path, name, (long long)rows, (long long)stride, (long long)cols);
-    uint8_t *bits = malloc((size_t)a->bytes);
-    if (!bits) SGN_FAIL(err, SGN_NOMEM, "%s: no memory for '%s'", archive->path, name);
-    const sgn_status s = archive->kind->read(archive, (int)(a - archive->at), bits, err);
-    for (int64_t i = 0; s == SGN_OK && i < rows; i++)
-        for (int64_t j = 0; j < cols; j++)
-            p->tensor.data[i * cols + j] = bits[i * stride + j / 8] >> (j % 8) & 1 ? 1 : -1;
-    free(bits);
-    return s;
-}
-
 static sgn_status check_values(const sgn_array_set *set, const sgn_param *p, sgn_error *err) {
     SGN_TRY(sgn_model_check_values(p, set->directory, err));
     int64_t i = 0;
@@ -265,8 +244,11 @@ static sgn_status fill(const sgn_transformer *m, const sgn_array_set *set, origi
         if (!found) SGN_TRY(read_param(m, set, p, &found, err));
         from[i] = found ? FOUND : ABSENT;
         if (!found && p->class == SGN_PARAM_LATENT) {
-            SGN_TRY(read_signs(set, p, &found, err));
+            SGN_TRY(sgn_packed_read_signs(set, p, &found, err));
             from[i] = FROM_SIGNS;
+        } else if (!found) {
+            SGN_TRY(sgn_packed_read_blocks(set, p, &found, err));
+            if (found) from[i] = FOUND;
         }
         if (found) SGN_TRY(check_values(set, p, err));
         else if (p->class != SGN_PARAM_SCALE && p->class != SGN_PARAM_DERIVED) return missing(set, &m->config, p, err);

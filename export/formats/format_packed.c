@@ -1,376 +1,179 @@
 /* packed: a directory that is read in place. docs/formats/packed.md has it byte by byte.
  *
- *     config.json         LlamaConfig; "signum": {"format": "packed", "version": 1, "stages": {LINEAR: [[stage, ..], ..]}}
- *     model.safetensors   LINEAR.NAME: sign planes U8 (rows, 8 ceil(cols/64)), scales and full weights F32
+ *     config.json         LlamaConfig; "signum": {"format": "packed", "format_version": 2, "stages": {LINEAR: [[stage, ..], ..]}}
+ *     model.safetensors   LINEAR.NAME: sign planes U8 (rows, 8 ceil(cols/64)), scales F32 or F16, matrices F32, F16 or blocks of Q8_0
  *     tokenizer.json      as it was in training; MANIFEST: sizes and digests
  *
  * SPDX-License-Identifier: MIT */
-#include <math.h>
-#include <stdio.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include "core/checked.h"
-#include "core/digest.h"
-#include "core/file.h"
-#include "core/kernels/kernels.h"
-#include "export/parts.h"
+#include "core/quantize.h"
+#include "export/formats/packed.h"
 
-enum { VERSION = 1 };
-
-/* What the stages of each kind refer to; planes -1: this format has no place for the kind. */
-static const struct { int planes; bool v, u; } shape_of[SGN_STAGE_COUNT] = {
-    [SGN_STAGE_NORM] = { 0, true, false },       [SGN_STAGE_SCALE] = { 0, true, false },
-    [SGN_STAGE_SIGN] = { 1, false, false },      [SGN_STAGE_GROUP_SIGN] = { 1, true, false },
-    [SGN_STAGE_TERNARY] = { 2, false, false },   [SGN_STAGE_MASKED_SIGN] = { -1, false, false },
-    [SGN_STAGE_DENSE] = { 0, true, false },      [SGN_STAGE_RANK1] = { 0, true, true },
+static const sgn_packed_shape shapes[SGN_STAGE_COUNT] = {
+    [SGN_STAGE_NORM] = { .v = true },                [SGN_STAGE_SCALE] = { .v = true },
+    [SGN_STAGE_SIGN] = { .planes = 1 },              [SGN_STAGE_GROUP_SIGN] = { .planes = 1, .v = true },
+    [SGN_STAGE_TERNARY] = { .planes = 2 },           [SGN_STAGE_MASKED_SIGN] = { .planes = -1 },
+    [SGN_STAGE_DENSE] = { .w = true },               [SGN_STAGE_RANK1] = { .v = true, .u = true },
 };
-static const char *const plane_key[2] = { "plane", "plane2" };
+sgn_packed_shape sgn_packed_shape_of(sgn_stage_kind kind) { return shapes[kind]; }
+const char      *sgn_packed_plane_key(int plane) { return plane ? "plane2" : "plane"; }
 
-static int64_t groups(const sgn_lowered_stage *s) { return (s->cols + s->group - 1) / s->group; }
+/* Numbers in another type than they have in memory. */
+typedef struct converted { struct converted *next; max_align_t data[]; } converted;
 
-/* --- writing ------------------------------------------------------------------------------------ */
+typedef struct {
+    sgn_parts  parts;
+    converted *made;
+    sgn_dtype  scales, matrices;
+} writing;
 
-static sgn_json *add_stage(sgn_parts *parts, const char *linear, const sgn_lowered_stage *s) {
-    sgn_json *j = sgn_json_new_object();
+static void free_writing(writing *w) {
+    sgn_parts_free(&w->parts);
+    while (w->made) {
+        converted *next = w->made->next;
+        free(w->made);
+        w->made = next;
+    }
+}
+
+static sgn_status convert(writing *w, const char *name, sgn_dtype type, const float *x, int64_t rows, int64_t cols, const void **out,
+                          sgn_error *err) {
+    *out = x;
+    if (type == SGN_DTYPE_F32) return SGN_OK;
+    if (cols % sgn_dtype_block(type))
+        SGN_FAIL(err, SGN_UNSUPPORTED, "%s: its rows of %lld numbers are no whole blocks of %lld; --type f16 has no blocks", name,
+                 (long long)cols, (long long)sgn_dtype_block(type));
+    if (!sgn_quantize_holds(type, x, rows * cols))
+        SGN_FAIL(err, SGN_NUMERIC, "%s: it has numbers too large for %s; f32 holds them", name, sgn_dtype_name(type));
+    converted *c = malloc(sizeof *c + (size_t)rows * sgn_stored_row_bytes(type, cols));
+    if (!c) SGN_FAIL(err, SGN_NOMEM, "%s: no memory to write it as %s", name, sgn_dtype_name(type));
+    c->next = w->made;
+    w->made = c;
+    sgn_quantize(type, x, rows * cols, c->data);
+    *out = c->data;
+    return SGN_OK;
+}
+
+/* NAME.weight, or NAME.q8_0: bytes that no reader of safetensors takes for numbers. */
+static sgn_status add_matrix(writing *w, const char *name, sgn_stored s, int64_t rows, int64_t cols, sgn_error *err) {
+    const void *data;
+    SGN_TRY(convert(w, name, w->matrices, s.data, rows, cols, &data, err));
+    if (w->matrices != SGN_DTYPE_Q8_0) sgn_parts_add(&w->parts, w->matrices, rows, cols, data, "%s.weight", name);
+    else sgn_parts_add(&w->parts, SGN_DTYPE_U8, rows, (int64_t)sgn_stored_row_bytes(SGN_DTYPE_Q8_0, cols), data, "%s.q8_0", name);
+    return SGN_OK;
+}
+
+static sgn_status add_scales(writing *w, const char *linear, const char *name, const float *x, int64_t rows, int64_t cols, sgn_error *err) {
+    const void *data;
+    char full[SGN_ARRAY_NAME];
+    snprintf(full, sizeof full, "%s.%s", linear, name);
+    SGN_TRY(convert(w, full, w->scales, x, rows, cols ? cols : 1, &data, err));
+    sgn_parts_add(&w->parts, w->scales, rows, cols, data, "%s", full);
+    return SGN_OK;
+}
+
+static sgn_status add_stage(writing *w, const char *linear, const sgn_lowered_stage *s, sgn_json *j, sgn_error *err) {
     const char *const *name = s->name;
     sgn_json_set(j, "stage", sgn_json_new_string(sgn_stage_word(s->kind)));
-    for (int i = 0; i < shape_of[s->kind].planes; i++) {
-        sgn_json_set(j, plane_key[i], sgn_json_new_string(*name));
-        sgn_parts_add(parts, SGN_DTYPE_U8, s->rows, 8 * s->plane[i].stride, s->plane[i].word, "%s.%s", linear, *name++);
+    for (int i = 0; i < shapes[s->kind].planes; i++) {
+        sgn_json_set(j, sgn_packed_plane_key(i), sgn_json_new_string(*name));
+        sgn_parts_add(&w->parts, SGN_DTYPE_U8, s->rows, 8 * s->plane[i].stride, s->plane[i].word, "%s.%s", linear, *name++);
     }
     if (s->w.data) {
-        sgn_json_set(j, "v", sgn_json_new_string(*name));
-        sgn_parts_add(parts, s->w.dtype, s->rows, s->cols, s->w.data, "%s.%s", linear, *name++);
+        sgn_json_set(j, "w", sgn_json_new_string(w->matrices == SGN_DTYPE_Q8_0 ? "q8_0" : "weight"));
+        SGN_TRY(add_matrix(w, linear, s->w, s->rows, s->cols, err));
     }
     if (s->v) {
-        const int64_t cols = s->kind == SGN_STAGE_GROUP_SIGN ? groups(s) : 0;
+        const int64_t cols = s->kind == SGN_STAGE_GROUP_SIGN ? sgn_packed_groups(s) : 0;
         sgn_json_set(j, "v", sgn_json_new_string(*name));
-        sgn_parts_add(parts, SGN_DTYPE_F32, cols ? s->rows : s->v_size, cols, s->v, "%s.%s", linear, *name++);
+        SGN_TRY(add_scales(w, linear, *name++, s->v, cols ? s->rows : s->v_size, cols, err));
     }
     if (s->u) {
         sgn_json_set(j, "u", sgn_json_new_string(*name));
-        sgn_parts_add(parts, SGN_DTYPE_F32, s->u_size, 0, s->u, "%s.%s", linear, *name);
+        SGN_TRY(add_scales(w, linear, *name, s->u, s->u_size, 0, err));
     }
     if (s->kind == SGN_STAGE_GROUP_SIGN) sgn_json_set(j, "group", sgn_json_new_int(s->group));
-    return j;
+    return SGN_OK;
 }
 
-static sgn_status add_linear(sgn_parts *parts, sgn_json *stages, const char *linear, const sgn_lowered *l, sgn_error *err) {
+static sgn_status add_linear(writing *w, sgn_json *stages, const char *linear, const sgn_lowered *l, sgn_error *err) {
     sgn_json *chains = sgn_json_new_array();
     sgn_json_set(stages, linear, chains);
     for (int c = 0; c < l->count; c++) {
         sgn_json *chain = sgn_json_new_array();
         sgn_json_append(chains, chain);
         for (int i = 0; i < l->chain[c].count; i++) {
-            const sgn_lowered_stage *s = &l->chain[c].stage[i];
-            if (shape_of[s->kind].planes < 0)
-                SGN_FAIL(err, SGN_UNSUPPORTED, "%s: the packed format has no place for a stage '%s'", linear, sgn_stage_word(s->kind));
-            sgn_json_append(chain, add_stage(parts, linear, s));
+            sgn_json *stage = sgn_json_new_object();
+            sgn_json_append(chain, stage);
+            SGN_TRY(add_stage(w, linear, &l->chain[c].stage[i], stage, err));
         }
     }
     return SGN_OK;
 }
 
-static sgn_status add_linears(sgn_parts *parts, sgn_json *stages, const sgn_lowered_model *lm, sgn_error *err) {
+/* Before anything is written. */
+static sgn_status check_stages(const char *linear, const sgn_lowered *l, sgn_error *err) {
+    for (int c = 0; c < l->count; c++)
+        for (int i = 0; i < l->chain[c].count; i++) {
+            const sgn_stage_kind kind = l->chain[c].stage[i].kind;
+            if (shapes[kind].planes < 0)
+                SGN_FAIL(err, SGN_UNSUPPORTED, "%s: the packed format has no place for a stage '%s'", linear, sgn_stage_word(kind));
+        }
+    return SGN_OK;
+}
+
+static sgn_status add_model(writing *w, sgn_json *stages, const sgn_lowered_model *lm, sgn_error *err) {
+    sgn_lowered_model model = *lm;
+    sgn_plain x;
+    for (int i = 0; (x = sgn_plain_at(&model, i)).name; i++)
+        if (x.there && x.matrix) {
+            const sgn_linear_name name = sgn_packed_stem(x.name);
+            SGN_TRY(add_matrix(w, name.s, *x.matrix, x.rows, x.cols, err));
+        }
     for (int64_t n = 0; n < lm->config.layers; n++)
-        for (int l = 0; l < SGN_LINEARS; l++)
-            if (lm->blocks[n].linear[l].count) SGN_TRY(add_linear(parts, stages, sgn_linear_name_of(n, (sgn_block_linear)l).s, &lm->blocks[n].linear[l], err));
-    return sgn_parts_end(parts, err);
+        for (int l = 0; l < SGN_LINEARS; l++) {
+            const sgn_lowered *linear = &lm->blocks[n].linear[l];
+            const sgn_linear_name name = sgn_linear_name_of(n, (sgn_block_linear)l);
+            if (!linear->count) continue;
+            SGN_TRY(check_stages(name.s, linear, err));
+            SGN_TRY(add_linear(w, stages, name.s, linear, err));
+        }
+    return sgn_parts_end(&w->parts, err);
+}
+
+static sgn_dtype type_of(const char *word) {
+    return !word || strcmp(word, "f32") == 0 ? SGN_DTYPE_F32 : strcmp(word, "f16") == 0 ? SGN_DTYPE_F16 : SGN_DTYPE_Q8_0;
 }
 
 static sgn_status write_directory(const char *directory, const sgn_transformer *m, const sgn_lowered_model *lm,
                                   const sgn_export_options *o, sgn_error *err) {
     (void)m;
     sgn_path path;
+    if (o->scales && strcmp(o->scales, "f32") != 0 && strcmp(o->scales, "f16") != 0)
+        SGN_FAIL(err, SGN_CONFIG, "--scales is f32 or f16, not '%.20s'", o->scales);
     SGN_TRY(sgn_path_set(&path, err, "%s/model.safetensors", directory));
     sgn_json *config = sgn_model_config_to_json(&lm->config), *ours = sgn_json_get(config, "signum");
     if (!ours) sgn_json_set(config, "signum", ours = sgn_json_new_object());
     sgn_json *stages = sgn_json_new_object();
     sgn_json_set(ours, "format", sgn_json_new_string("packed"));
-    sgn_json_set(ours, "version", sgn_json_new_int(VERSION));
+    sgn_json_set(ours, "format_version", sgn_json_new_int(SGN_PACKED_VERSION));
     sgn_json_set(ours, "stages", stages);
-    sgn_parts parts = { 0 };
-    sgn_parts_add_plain(&parts, lm);
-    sgn_status s = add_linears(&parts, stages, lm, err);
-    if (s == SGN_OK) s = sgn_archive_write("safetensors", path.s, parts.at, parts.data, parts.count, NULL, err);
-    sgn_parts_free(&parts);
+    writing w = { .scales = type_of(o->scales), .matrices = type_of(o->type) };
+    sgn_status s = add_model(&w, stages, lm, err);
+    sgn_parts_add_vectors(&w.parts, lm);
+    if (s == SGN_OK) s = sgn_parts_end(&w.parts, err);
+    if (s == SGN_OK) s = sgn_archive_write("safetensors", path.s, w.parts.at, w.parts.data, w.parts.count, NULL, err);
+    free_writing(&w);
     if (s == SGN_OK) return sgn_export_config(directory, config, o, err);
     sgn_json_free(config);
     return s;
 }
 
-/* --- reading ------------------------------------------------------------------------------------ */
-
-typedef struct {
-    sgn_archive archive;
-    sgn_path    config;        /* for messages */
-    bool       *used;          /* by array */
-    void      **copy;          /* by array: of what is not mapped as it is */
-} reader;
-
-#define REFUSE(...) SGN_FAIL(err, SGN_FORMAT, __VA_ARGS__)
-
-static bool recognise(const sgn_json *config) {
-    return strcmp(sgn_json_string(sgn_json_get(sgn_json_get(config, "signum"), "format"), ""), "packed") == 0;
-}
-
-static sgn_status find(reader *r, int *index, sgn_error *err, const char *name) {
-    *index = sgn_archive_find(&r->archive, name);
-    if (*index < 0) REFUSE("%s: array '%s' is missing, though %s needs it", r->archive.path, name, r->config.s);
-    r->used[*index] = true;
-    return SGN_OK;
-}
-
-static sgn_status misfit(const reader *r, const sgn_array *a, const char *wanted, int64_t rows, int64_t cols, sgn_error *err) {
-    const long long have[2] = { a->rank > 0 ? (long long)a->dim[0] : 0, a->rank > 1 ? (long long)a->dim[1] : 0 };
-    SGN_FAIL(err, SGN_SHAPE, "%s: '%s' is %s of rank %d (%lld, %lld), but %s (%lld, %lld) is expected", r->archive.path, a->name,
-             sgn_dtype_name(a->dtype), a->rank, have[0], have[1], wanted, (long long)rows, (long long)cols);
-}
-
-/* In place where the file has it as floats, aligned; else a copy. cols 0: a vector of `rows`, or of one where `one`. */
-static sgn_status floats(reader *r, const char *name, int64_t rows, int64_t cols, bool one, const float **out, int64_t *size,
-                         sgn_error *err) {
-    int k;
-    SGN_TRY(find(r, &k, err, name));
-    const sgn_array *a = &r->archive.at[k];
-    const bool vector = a->rank == 1 && cols == 0 && (a->dim[0] == rows || (one && a->dim[0] == 1));
-    const bool matrix = a->rank == 2 && cols != 0 && a->dim[0] == rows && a->dim[1] == cols;
-    const bool reals = a->dtype == SGN_DTYPE_F32 || a->dtype == SGN_DTYPE_F16 || a->dtype == SGN_DTYPE_BF16;
-    if (!(vector || matrix) || !reals) return misfit(r, a, "F32", rows, cols, err);
-    const int64_t n = cols ? rows * cols : a->dim[0];
-    const float *at = a->dtype == SGN_DTYPE_F32 ? r->archive.kind->map(&r->archive, k) : NULL;
-    if (!at || (uintptr_t)at % sizeof *at) {
-        if (!r->copy[k] && !(r->copy[k] = malloc((size_t)n * sizeof *at)))
-            SGN_FAIL(err, SGN_NOMEM, "%s: no memory for '%s'", r->archive.path, name);
-        SGN_TRY(sgn_archive_read_f32(&r->archive, k, r->copy[k], n, err));
-        at = r->copy[k];
-    }
-    for (int64_t i = 0; i < n; i++)
-        if (!isfinite(at[i])) REFUSE("%s: '%s' has %g at index %lld", r->archive.path, name, (double)at[i], (long long)i);
-    *out = at;
-    if (size) *size = n;
-    return SGN_OK;
-}
-
-static sgn_status check_row(const reader *r, const char *name, const float *x, int64_t n, int64_t first, sgn_error *err) {
-    if (isfinite(sgn_kernels_get()->sum_squares(x, n))) return SGN_OK;
-    for (int64_t j = 0; j < n; j++)
-        if (!isfinite(x[j])) REFUSE("%s: '%s' has %g at index %lld", r->archive.path, name, (double)x[j], (long long)(first + j));
-    return SGN_OK;
-}
-
-/* (rows, cols) of any type that is used as it lies. */
-static sgn_status matrix(reader *r, const char *name, int64_t rows, int64_t cols, sgn_stored *out, sgn_error *err) {
-    int k;
-    SGN_TRY(find(r, &k, err, name));
-    const sgn_array *a = &r->archive.at[k];
-    const bool reals = a->dtype == SGN_DTYPE_F32 || a->dtype == SGN_DTYPE_F16 || a->dtype == SGN_DTYPE_BF16;
-    if (!reals || a->rank != 2 || a->dim[0] != rows || a->dim[1] != cols) return misfit(r, a, "F32", rows, cols, err);
-    *out = (sgn_stored){ .dtype = a->dtype, .data = r->archive.kind->map(&r->archive, k) };
-    if (!out->data) REFUSE("%s: '%s' cannot be mapped", r->archive.path, name);
-    float *row = malloc((size_t)cols * sizeof *row);
-    if (!row) SGN_FAIL(err, SGN_NOMEM, "%s: no memory for a row of '%s'", r->archive.path, name);
-    sgn_status s = SGN_OK;
-    for (int64_t i = 0; s == SGN_OK && i < rows; i++) {
-        sgn_kernels_get()->to_real[out->dtype](row, sgn_stored_row(*out, cols, i), cols);
-        s = check_row(r, name, row, cols, i * cols, err);
-    }
-    free(row);
-    return s;
-}
-
-static sgn_status plane(reader *r, const char *name, int64_t rows, int64_t cols, sgn_plane *out, sgn_error *err) {
-    int k;
-    SGN_TRY(find(r, &k, err, name));
-    const sgn_array *a = &r->archive.at[k];
-    const int64_t stride = sgn_plane_stride(cols);
-    if (a->dtype != SGN_DTYPE_U8 || a->rank != 2 || a->dim[0] != rows || a->dim[1] != 8 * stride)
-        return misfit(r, a, "U8", rows, 8 * stride, err);
-    const void *at = r->archive.kind->map(&r->archive, k);
-    if (!at || (uintptr_t)at % sizeof(uint64_t)) {
-        if (!r->copy[k] && !(r->copy[k] = malloc((size_t)a->bytes)))
-            SGN_FAIL(err, SGN_NOMEM, "%s: no memory for '%s'", r->archive.path, name);
-        SGN_TRY(r->archive.kind->read(&r->archive, k, r->copy[k], err));
-        at = r->copy[k];
-    }
-    *out = (sgn_plane){ rows, cols, stride, (uint64_t *)(uintptr_t)at };       /* never written to */
-    const uint64_t padding = cols % 64 ? ~(uint64_t)0 << cols % 64 : 0;
-    for (int64_t i = 0; padding && i < rows; i++)
-        if (out->word[(i + 1) * stride - 1] & padding)
-            REFUSE("%s: '%s' has bits set behind the %lld weights of row %lld", r->archive.path, name, (long long)cols, (long long)i);
-    return SGN_OK;
-}
-
-/* Rows of the array that a stage names under `key`: what a product makes. */
-static sgn_status rows_of(reader *r, const char *name, int64_t *rows, sgn_error *err) {
-    int k;
-    SGN_TRY(find(r, &k, err, name));
-    if (r->archive.at[k].rank != 2) return misfit(r, &r->archive.at[k], "a matrix", 0, 0, err);
-    *rows = r->archive.at[k].dim[0];
-    return SGN_OK;
-}
-
-typedef struct { char s[SGN_ARRAY_NAME]; } full_name;
-
-static sgn_status name_of(reader *r, const char *linear, const sgn_json *j, const char *key, bool needed, full_name *out,
-                          const char **kept, sgn_error *err) {
-    const char *word = sgn_json_string(sgn_json_get(j, key), NULL);
-    out->s[0] = '\0';
-    if (!word && !needed) return SGN_OK;
-    if (!word) REFUSE("%s: signum.stages: %s: a stage names no '%s'", r->config.s, linear, key);
-    const size_t n = strlen(linear), more = strlen(word);
-    if (n + 1 + more >= sizeof out->s) REFUSE("%s: signum.stages: %s: '%.80s' is too long", r->config.s, linear, word);
-    memcpy(out->s, linear, n);
-    out->s[n] = '.';
-    memcpy(out->s + n + 1, word, more + 1);
-    int k;
-    SGN_TRY(find(r, &k, err, out->s));
-    *kept = r->archive.at[k].name + n + 1;
-    return SGN_OK;
-}
-
-static sgn_status read_kind(const reader *r, const char *linear, const sgn_json *j, sgn_stage_kind *kind, sgn_error *err) {
-    const char *word = sgn_json_string(sgn_json_get(j, "stage"), "(none)");
-    for (int k = 0; k < SGN_STAGE_COUNT; k++)
-        if (strcmp(word, sgn_stage_word((sgn_stage_kind)k)) == 0 && shape_of[k].planes >= 0) {
-            *kind = (sgn_stage_kind)k;
-            return SGN_OK;
-        }
-    SGN_FAIL(err, SGN_UNSUPPORTED, "%s: signum.stages: %s: a stage '%.40s' is not known", r->config.s, linear, word);
-}
-
-/* One stage of a chain through which `width` numbers come in. */
-static sgn_status read_stage(reader *r, const char *linear, const sgn_json *j, int64_t width, int64_t out, sgn_lowered_stage *s,
-                             sgn_error *err) {
-    full_name name[2], v, u;
-    SGN_TRY(read_kind(r, linear, j, &s->kind, err));
-    const int planes = shape_of[s->kind].planes;
-    const char **kept = s->name;
-    s->rows = s->cols = width;
-    for (int i = 0; i < planes; i++) {
-        SGN_TRY(name_of(r, linear, j, plane_key[i], true, &name[i], kept++, err));
-        SGN_TRY(rows_of(r, name[i].s, &s->rows, err));
-        SGN_TRY(plane(r, name[i].s, s->rows, width, &s->plane[i], err));
-    }
-    const bool optional = s->kind == SGN_STAGE_NORM || s->kind == SGN_STAGE_RANK1;
-    v.s[0] = u.s[0] = '\0';
-    if (shape_of[s->kind].v) SGN_TRY(name_of(r, linear, j, "v", !optional, &v, kept, err));
-    kept += v.s[0] != '\0';
-    if (shape_of[s->kind].u) SGN_TRY(name_of(r, linear, j, "u", false, &u, kept, err));
-    if (s->kind == SGN_STAGE_RANK1) s->rows = out;
-    if (s->kind == SGN_STAGE_DENSE) SGN_TRY(rows_of(r, v.s, &s->rows, err));
-    if (s->kind == SGN_STAGE_DENSE) return matrix(r, v.s, s->rows, width, &s->w, err);
-    int64_t cols = 0;
-    if (s->kind == SGN_STAGE_GROUP_SIGN) {
-        s->group = sgn_json_int(sgn_json_get(j, "group"), 0);
-        if (s->group < 1) REFUSE("%s: signum.stages: %s: 'group' is not a positive number", r->config.s, linear);
-        cols = groups(s);
-    }
-    if (v.s[0]) SGN_TRY(floats(r, v.s, cols ? s->rows : width, cols, true, &s->v, &s->v_size, err));
-    if (u.s[0]) SGN_TRY(floats(r, u.s, out, 0, true, &s->u, &s->u_size, err));
-    return SGN_OK;
-}
-
-static sgn_status read_linear(reader *r, const char *linear, const sgn_json *chains, int64_t out, int64_t in, sgn_lowered *l,
-                              sgn_error *err) {
-    const size_t count = sgn_json_size(chains);
-    if (count < 1 || count > SGN_MAX_CHAINS)
-        REFUSE("%s: signum.stages: %s has %zu chains; 1 to %d are expected", r->config.s, linear, count, SGN_MAX_CHAINS);
-    for (size_t c = 0; c < count; c++) {
-        const sgn_json *chain = sgn_json_at(chains, c);
-        const size_t stages = sgn_json_size(chain);
-        int64_t width = in;
-        if (stages < 1 || stages > SGN_MAX_STAGES)
-            REFUSE("%s: signum.stages: %s has a chain of %zu stages; 1 to %d are expected", r->config.s, linear, stages, SGN_MAX_STAGES);
-        sgn_chain *to = &l->chain[l->count++];
-        for (size_t i = 0; i < stages; i++) {
-            sgn_lowered_stage *s = &to->stage[to->count++];
-            SGN_TRY(read_stage(r, linear, sgn_json_at(chain, i), width, out, s, err));
-            width = s->rows;
-        }
-        if (width != out)
-            SGN_FAIL(err, SGN_SHAPE, "%s: signum.stages: a chain of %s makes %lld numbers, not %lld", r->config.s, linear,
-                     (long long)width, (long long)out);
-    }
-    char bias[SGN_ARRAY_NAME];
-    snprintf(bias, sizeof bias, "%s.bias", linear);
-    return sgn_archive_find(&r->archive, bias) < 0 ? SGN_OK : floats(r, bias, out, 0, false, &l->bias, NULL, err);
-}
-
-static sgn_status read_block(reader *r, const sgn_json *stages, int64_t n, const sgn_model_config *c, sgn_lowered_block *b,
-                             sgn_error *err) {
-    char name[SGN_ARRAY_NAME];
-    sgn_plain x;
-    for (int i = 0; (x = sgn_plain_of_block(c, b, i)).name; i++) {
-        if (!x.there) continue;
-        snprintf(name, sizeof name, "model.layers.%lld.%s", (long long)n, x.name);
-        SGN_TRY(floats(r, name, x.rows, x.cols, false, x.at, NULL, err));
-    }
-    for (int l = 0; l < SGN_LINEARS; l++) {
-        if (!sgn_model_config_has(c, sgn_linear_module((sgn_block_linear)l))) continue;
-        const sgn_linear_name linear = sgn_linear_name_of(n, (sgn_block_linear)l);
-        int64_t out, in;
-        sgn_linear_shape(c, (sgn_block_linear)l, &out, &in);
-        SGN_TRY(read_linear(r, linear.s, sgn_json_get(stages, linear.s), out, in, &b->linear[l], err));
-    }
-    return SGN_OK;
-}
-
-static sgn_status read_model(reader *r, const sgn_json *config, sgn_lowered_model *lm, sgn_error *err) {
-    const sgn_json *ours = sgn_json_get(config, "signum"), *stages = sgn_json_get(ours, "stages");
-    const int64_t version = sgn_json_int(sgn_json_get(ours, "version"), 0);
-    if (version != VERSION)
-        SGN_FAIL(err, SGN_UNSUPPORTED, "%s: signum.version is %lld, but this program reads version %d; export the model again",
-                 r->config.s, (long long)version, VERSION);
-    SGN_TRY(sgn_model_config_from_json(&lm->config, config, r->config.s, err));
-    const sgn_model_config *c = &lm->config;
-    int64_t linears = 0;
-    for (int l = 0; l < SGN_LINEARS; l++) linears += sgn_model_config_has(c, sgn_linear_module((sgn_block_linear)l));
-    if (sgn_json_size(stages) != (size_t)(c->layers * linears))
-        REFUSE("%s: signum.stages describes %zu linear layers, but %lld blocks have %lld", r->config.s, sgn_json_size(stages),
-               (long long)c->layers, (long long)(c->layers * linears));
-    lm->blocks = calloc((size_t)c->layers, sizeof *lm->blocks);
-    if (!lm->blocks) SGN_FAIL(err, SGN_NOMEM, "no memory for %lld lowered blocks", (long long)c->layers);
-    sgn_plain x;
-    for (int i = 0; (x = sgn_plain_at(lm, i)).name; i++)
-        if (x.there) SGN_TRY(x.matrix ? matrix(r, x.name, x.rows, x.cols, x.matrix, err)
-                                      : floats(r, x.name, x.rows, x.cols, false, x.at, NULL, err));
-    if (c->tied_head) lm->head = lm->embedding;
-    for (int64_t n = 0; n < c->layers; n++) SGN_TRY(read_block(r, stages, n, c, &lm->blocks[n], err));
-    for (int i = 0; i < r->archive.count; i++)
-        if (!r->used[i]) REFUSE("%s: array '%s' belongs to no part of the model", r->archive.path, r->archive.at[i].name);
-    return SGN_OK;
-}
-
-static void close_directory(sgn_lowered_model *lm, void *state) {
-    reader *r = state;
-    sgn_lowered_model_free(lm);
-    if (!r) return;
-    for (int i = 0; r->copy && i < r->archive.count; i++) free(r->copy[i]);
-    free(r->copy);
-    free(r->used);
-    sgn_archive_close(&r->archive);
-    free(r);
-}
-
-static sgn_status open_directory(const char *directory, const sgn_json *config, sgn_lowered_model *lm, void **state,
-                                 sgn_error *err) {
-    sgn_path arrays, manifest;
-    SGN_TRY(sgn_path_set(&arrays, err, "%s/model.safetensors", directory));
-    SGN_TRY(sgn_path_set(&manifest, err, "%s/MANIFEST", directory));
-    if (!sgn_file_exists(manifest.s))
-        SGN_FAIL(err, SGN_IO, "%s is missing, which every packed model has; copy the directory again, or export the model again", manifest.s);
-    reader *r = *state = calloc(1, sizeof *r);
-    if (!r) SGN_FAIL(err, SGN_NOMEM, "no memory to open '%s'", directory);
-    SGN_TRY(sgn_path_set(&r->config, err, "%s/config.json", directory));
-    SGN_TRY(sgn_archive_open(&r->archive, arrays.s, err));
-    r->used = calloc((size_t)r->archive.count + 1, sizeof *r->used);
-    r->copy = calloc((size_t)r->archive.count + 1, sizeof *r->copy);
-    if (!r->used || !r->copy) SGN_FAIL(err, SGN_NOMEM, "no memory to open '%s'", directory);
-    return read_model(r, config, lm, err);
-}
+static const char *const types[] = { "f32", "f16", "q8_0", NULL };
 
 const sgn_format sgn_format_packed = {
-    .name = "packed", .summary = "sign planes and scales, run in place", .write = write_directory,
-    .recognise = recognise, .open = open_directory, .close = close_directory,
+    .name = "packed", .summary = "sign planes and scales, run in place", .types = types, .write = write_directory,
+    .recognise = sgn_packed_recognise, .open = sgn_packed_open, .close = sgn_packed_close,
 };

@@ -20,7 +20,12 @@ for path in glob.glob(where + '/*.safetensors'):
     for name, a in json.loads(raw[8:8 + n].tobytes()).items():
         if name != '__metadata__':
             begin, end = (8 + n + o for o in a['data_offsets'])
-            arrays[name] = raw[begin:end].copy().view({'F32': '<f4', 'U8': 'u1'}[a['dtype']]).reshape(a['shape'])
+            arrays[name] = raw[begin:end].copy().view({'F32': '<f4', 'F16': '<f2', 'U8': 'u1'}[a['dtype']]).reshape(a['shape'])
+for name in [n for n in arrays if n.endswith('.q8_0')]:
+    blocks = arrays[name].reshape(len(arrays[name]), -1, 34)
+    d, q = blocks[:, :, :2].copy().view('<f2').astype(np.float64), blocks[:, :, 2:].copy().view('i1')
+    arrays[name] = (d * q).reshape(len(blocks), -1)
+    arrays[name[:-len('q8_0')] + 'weight'] = arrays[name]
 stages = config.get('signum', {}).get('stages', {})
 
 
@@ -31,7 +36,7 @@ def stage(x, s, m, out):
     if s['stage'] == 'scale':
         return get('v')[:, None] * m
     if s['stage'] == 'dense':
-        return get('v') @ m
+        return get('w') @ m
     if s['stage'] == 'rank1':
         return np.outer(get('u') * np.ones(out), (get('v') * np.ones(len(m))) @ m)
     sign = np.unpackbits(arrays[x + '.' + s['plane']], axis=1, bitorder='little')[:, :len(m)] * 2.0 - 1

@@ -17,6 +17,7 @@ typedef struct {
     double      rope_scaling;                  /* 0: 1 */
     const char *arch, *rope_type;              /* NULL: "llama", "linear" */
     bool        qk_norm, qkv_bias;
+    bool        wide;                          /* dim and ffn of whole blocks of 32 */
 } small_case;
 
 static const small_case small_cases[] = {
@@ -57,6 +58,7 @@ static inline sgn_model_config small_config(const small_case *s) {
     small_text(c.rope_type, s->rope_type, "linear");
     c.qk_norm = s->qk_norm;
     c.qkv_bias = s->qkv_bias;
+    if (s->wide) c.dim = 160, c.ffn = 224, c.head_dim = 40;
     return c;
 }
 

@@ -4,6 +4,8 @@
 #include <sys/stat.h>
 #include "core/archive.h"
 #include "core/digest.h"
+#include "core/kernels/kernels.h"
+#include "core/quantize.h"
 #include "data/tokenizer.h"
 #include "export/format.h"
 #include "export/runtime.h"
@@ -23,7 +25,7 @@ static void file_logits(const char *where, float *logits) {
     check_ok(sgn_model_file_open(&f, where, SGN_VERIFY_SMALL, &err), &err);
     check_ok(sgn_runtime_open(&r, sgn_model_file_lowered(f), &(sgn_runtime_options){ .context = SMALL_CONTEXT, .batch = N }, &err), &err);
     check_ok(sgn_runtime_hidden(r, tokens, N, &hidden, &err), &err);
-    for (int t = 0; t < N; t++) sgn_runtime_logits(r, hidden + t * DIM, logits + t * SMALL_VOCAB);
+    for (int t = 0; t < N; t++) sgn_runtime_logits(r, hidden + t * sgn_model_file_lowered(f)->config.dim, logits + t * SMALL_VOCAB);
     sgn_runtime_close(r);
     sgn_model_file_close(f);
 }
@@ -148,6 +150,71 @@ static void kinds_bytes_and_tokenizer(void **state) {
 }
 
 /* Halves are what rounds each weight, nothing else; Qwen's and scaled angles come back as they were. */
+static void round_params(sgn_transformer *m, sgn_dtype scales, sgn_dtype matrices) {
+    for (int i = 0; i < m->params.count; i++) {
+        const sgn_param *p = &m->params.at[i];
+        const int64_t n = sgn_numel(p->tensor.shape);
+        const bool matrix = p->class == SGN_PARAM_MATRIX || p->class == SGN_PARAM_HEAD || (p->class == SGN_PARAM_EMBEDDING && i != m->positions);
+        const sgn_dtype type = p->class == SGN_PARAM_SCALE ? scales : matrix ? matrices : SGN_DTYPE_F32;
+        void *raw = malloc((size_t)n * sizeof(float));
+        sgn_quantize(type, p->tensor.data, n, raw);
+        sgn_kernels_get()->to_real[type](p->tensor.data, raw, n);
+        free(raw);
+    }
+}
+
+/* Each type of scales and of matrices: the logits are those of the model whose numbers are rounded so, run in place and loaded back. */
+static void packed_rounds_what_it_is_told(void **state) {
+    (void)state;
+    static const char *const words[] = { "f32", "f16", "q8_0" };
+    static const sgn_dtype types[] = { SGN_DTYPE_F32, SGN_DTYPE_F16, SGN_DTYPE_Q8_0 };
+    static float again[N * SMALL_VOCAB];
+    const bool numpy = has_numpy();
+    sgn_error err;
+    small_tokens(tokens, N, 5);
+    for (int i = 0; i < SMALL_CASES; i++) {
+        const int scales = i % 2, type = (i + 1) % 3;
+        sgn_transformer m, loaded;
+        sgn_model_file *f;
+        small_case kind = small_cases[i];
+        kind.wide = true;
+        small_model(&m, &kind, (uint64_t)i);
+        const sgn_export_options o = { .scales = words[scales], .type = words[type] };
+        check_ok(sgn_export("packed", check_path("exported"), &m, &o, true, &err), &err);
+        round_params(&m, types[scales], types[type]);
+        small_logits(&m, tokens, N, want);
+        file_logits(check_path("exported"), got);
+        check_array_close(got, want, N * SMALL_VOCAB, 1e-4, 0);
+        check_ok(sgn_model_file_open(&f, check_path("exported"), SGN_VERIFY_ALL, &err), &err);
+        assert_int_equal(sgn_model_file_lowered(f)->head.dtype, types[type]);
+        assert_int_equal(sgn_model_file_lowered(f)->embedding.dtype, types[type]);
+        sgn_model_file_close(f);
+        check_ok(sgn_model_load(&loaded, check_path("exported"), false, &err), &err);
+        small_logits(&loaded, tokens, N, again);
+        check_array_close(again, want, N * SMALL_VOCAB, 1e-4, 0);
+        if (numpy && is_plain(&m.config)) check_foreign_reader(check_path("exported"), false);
+        sgn_transformer_free(&loaded);
+        sgn_transformer_free(&m);
+    }
+}
+
+/* By name, and before anything is written. */
+static void packed_refuses_what_it_cannot_hold(void **state) {
+    (void)state;
+    sgn_error err;
+    sgn_transformer m;
+    small_model(&m, &small_cases[2], 4);
+    check_fails(sgn_export("packed", check_path("refused"), &m, &(sgn_export_options){ .type = "q8_0" }, false, &err), SGN_UNSUPPORTED, &err,
+                "model.embed_tokens: its rows of 136 numbers are no whole blocks of 32");
+    check_fails(sgn_export("packed", check_path("refused"), &m, &(sgn_export_options){ .type = "bf16" }, false, &err), SGN_CONFIG, &err, "f32, f16, q8_0");
+    check_fails(sgn_export("packed", check_path("refused"), &m, &(sgn_export_options){ .scales = "q8" }, false, &err), SGN_CONFIG, &err, "f32 or f16");
+    sgn_params_find(&m.params, "model.layers.1.mlp.up_proj.wscale")->tensor.data[3] = 1e6f;
+    check_fails(sgn_export("packed", check_path("refused"), &m, &(sgn_export_options){ .scales = "f16" }, false, &err), SGN_NUMERIC, &err,
+                "model.layers.1.mlp.up_proj.wscale: it has numbers too large for F16");
+    assert_false(sgn_file_exists(check_path("refused")));
+    sgn_transformer_free(&m);
+}
+
 static void gguf_keeps_shapes_and_halves(void **state) {
     (void)state;
     sgn_error err;
@@ -445,7 +512,9 @@ static void change_array(const char *name, size_t offset, const void *bytes, siz
 static void refuses_wrong_packed_files(void **state) {
     (void)state;
     static const struct { const char *file, *from, *to, *says; sgn_status status; } edits[] = {
-        { "config.json", "\"version\": 1", "\"version\": 2", "signum.version is 2", SGN_UNSUPPORTED },
+        { "config.json", "\"format_version\": 2", "\"format_version\": 3", "signum.format_version is 3, and this program reads 1 to 2; take a newer", SGN_UNSUPPORTED },
+        { "config.json", "\"format_version\": 2", "\"format_version\": 0", "signum.format_version is missing or no version", SGN_FORMAT },
+        { "config.json", "\"format_version\": 2", "\"version\": 2.5", "signum.format_version is missing or no version", SGN_FORMAT },
         { "config.json", "\"stage\": \"scale\"", "\"stage\": \"scall\"", "'scall' is not known", SGN_UNSUPPORTED },
         { "config.json", "\"stage\": \"sign\"", "\"stage\": \"masked_sign\"", "'masked_sign' is not known", SGN_UNSUPPORTED },
         { "config.json", "\"plane\": \"sign\"", "\"plane\": \"sgn\"", "q_proj.sgn' is missing", SGN_FORMAT },
@@ -561,6 +630,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_format_keeps_the_logits),
         cmocka_unit_test(kinds_bytes_and_tokenizer),
+        cmocka_unit_test(packed_rounds_what_it_is_told),
+        cmocka_unit_test(packed_refuses_what_it_cannot_hold),
         cmocka_unit_test(gguf_keeps_shapes_and_halves), cmocka_unit_test(hf_rounds_to_its_type),
         cmocka_unit_test(gguf_says_the_tokenizer),
         cmocka_unit_test(loads_back_as_a_model),
