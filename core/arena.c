@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 #include "core/checked.h"
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -40,6 +41,12 @@ sgn_status sgn_memory_alloc(void **out, size_t bytes, const char *what, sgn_erro
 
 void sgn_memory_free(void *p, size_t bytes) {
     if (p) munmap(p, bytes);
+}
+
+void sgn_memory_forget(const void *mapped, size_t bytes) {
+    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), begin = ((uintptr_t)mapped + page - 1) / page * page;
+    const uintptr_t end = ((uintptr_t)mapped + bytes) / page * page;
+    if (end > begin) madvise((void *)begin, end - begin, MADV_DONTNEED);
 }
 
 sgn_status sgn_arena_init(sgn_arena *a, size_t bytes, sgn_error *err) {

@@ -36,5 +36,7 @@ void      *sgn_arena_keep(sgn_arena *a, size_t mark, const void *p, size_t bytes
  * first touch, huge pages asked for where it is large. Free with sgn_memory_free. */
 sgn_status sgn_memory_alloc(void **out, size_t bytes, const char *what, sgn_error *err);
 void       sgn_memory_free(void *p, size_t bytes);
+/* Part of a mapped file that will hardly be read again: its whole pages leave this process's resident memory. */
+void       sgn_memory_forget(const void *mapped, size_t bytes);
 
 #endif

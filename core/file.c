@@ -134,12 +134,6 @@ void sgn_map_close(sgn_map *m) {
     *m = (sgn_map){ 0 };
 }
 
-void sgn_map_forget(const void *data, size_t size) {
-    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), begin = ((uintptr_t)data + page - 1) / page * page;
-    const uintptr_t end = ((uintptr_t)data + size) / page * page;
-    if (end > begin) madvise((void *)begin, end - begin, MADV_DONTNEED);
-}
-
 static sgn_status read_whole(const sgn_reader *r, size_t limit, char **out, size_t *size, sgn_error *err) {
     if (r->size > limit)
         SGN_FAIL(err, SGN_FORMAT, "%s: %llu bytes, but at most %zu are read", r->path.s,

@@ -26,8 +26,6 @@ typedef struct {
 /* Refuses what is not a regular file. */
 sgn_status sgn_map_open(sgn_map *m, const char *path, sgn_error *err);
 void       sgn_map_close(sgn_map *m);
-/* Part of a map that will hardly be read again: its whole pages leave this process's resident memory. */
-void       sgn_map_forget(const void *data, size_t size);
 
 /* A regular file read at offsets: unlike a map it survives a file that shrinks. */
 typedef struct {

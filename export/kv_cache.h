@@ -21,7 +21,7 @@ size_t     sgn_kv_cache_bytes(const sgn_kv_cache *c);
 /* One head's key and value (head_dim) at a position. */
 void       sgn_kv_cache_put(const sgn_kv_cache *c, int64_t layer, int64_t kv_head, int64_t position, const float *key, const float *value);
 /* y = softmax(q k^T / sqrt(head_dim)) v of `count` queries, the first at `position`, each over what is there up to itself;
- * q, y (count, heads*head_dim). Over all threads; the cut into tasks depends on the position alone. */
+ * q, y (count, heads*head_dim); y may be q. Over all threads; the cut into tasks depends on the position alone. */
 void       sgn_kv_cache_attend(const sgn_kv_cache *c, int64_t layer, int64_t position, int64_t count, const float *q, float *y);
 
 #endif

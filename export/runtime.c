@@ -31,10 +31,10 @@ struct sgn_runtime {
     layer     *layers;
     sgn_kv_cache cache;
     float     *cosine, *sine;                  /* (context, head_dim/2); NULL: learned positions */
-    float     *x, *h, *delta;                  /* (batch, dim): residual, normed, added */
-    float     *q, *turned, *mixed;             /* (batch, heads*head_dim) */
-    float     *k, *v, *keys;                   /* (batch, kv_heads*head_dim); keys: turned */
-    float     *gate, *up, *active;             /* (batch, ffn) */
+    float     *x, *h;                          /* (batch, dim): residual; normed, and what is added */
+    float     *q;                              /* (batch, heads*head_dim): queries, turned, then what they attend to */
+    float     *k, *v;                          /* (batch, kv_heads*head_dim) */
+    float     *gate, *up;                      /* (batch, ffn); up becomes the activation */
     float     *work, *logits;                  /* of stages; (chunk, vocab) */
     double    *nll;                            /* (batch) */
 };
@@ -67,16 +67,13 @@ static sgn_status lay_out(sgn_runtime *r, sgn_error *err) {
         r->cosine = floats(r, r->context * c->head_dim / 2);
         r->sine = floats(r, r->context * c->head_dim / 2);
     }
-    float **const of_dim[] = { &r->x, &r->h, &r->delta }, **const of_wide[] = { &r->q, &r->turned, &r->mixed };
-    float **const of_ffn[] = { &r->gate, &r->up, &r->active };
-    for (int i = 0; i < 3; i++) {
-        *of_dim[i] = floats(r, b * c->dim);
-        *of_wide[i] = floats(r, b * wide);
-        *of_ffn[i] = floats(r, b * c->ffn);
-    }
+    r->x = floats(r, b * c->dim);
+    r->h = floats(r, b * c->dim);
+    r->q = floats(r, b * wide);
     r->k = floats(r, b * narrow);
     r->v = floats(r, b * narrow);
-    r->keys = floats(r, b * narrow);
+    r->up = floats(r, b * c->ffn);
+    r->gate = sgn_model_config_arch(c)->gelu ? NULL : floats(r, b * c->ffn);
     r->work = floats(r, work);
     r->logits = floats(r, r->chunk * c->vocab);
     r->nll = sgn_arena_alloc(&r->arena, (size_t)b * sizeof *r->nll);
@@ -180,23 +177,22 @@ static void run_norm(pass *p, const float *gain, const float *bias) {
 static void add_rows(void *ctx, int64_t begin, int64_t end) {
     const pass *p = ctx;
     const int64_t dim = p->r->c.dim;
-    sgn_kernels_get()->axpy(p->r->x + begin * dim, 1, p->r->delta + begin * dim, (end - begin) * dim);
+    sgn_kernels_get()->axpy(p->r->x + begin * dim, 1, p->r->h + begin * dim, (end - begin) * dim);
 }
 
 static void activate_rows(void *ctx, int64_t begin, int64_t end) {
     const pass *p = ctx;
     const sgn_runtime *r = p->r;
     const int64_t ffn = r->c.ffn, at = begin * ffn, n = (end - begin) * ffn;
-    if (sgn_model_config_arch(&r->c)->gelu) sgn_gelu_row(r->active + at, r->up + at, n);
-    else sgn_kernels_get()->swiglu(r->active + at, r->gate + at, r->up + at, n);
+    if (sgn_model_config_arch(&r->c)->gelu) sgn_gelu_row(r->up + at, r->up + at, n);
+    else sgn_kernels_get()->swiglu(r->up + at, r->gate + at, r->up + at, n);
 }
 
 /* One head of q or k: normalised where the model does that, turned by its position. */
-static void turn(const sgn_runtime *r, float *y, float *x, const float *gain, int64_t position) {
+static void turn(const sgn_runtime *r, float *x, const float *gain, int64_t position) {
     const int64_t hd = r->c.head_dim, half = hd / 2;
     if (gain) sgn_kernels_get()->rmsnorm(x, x, gain, hd, (float)r->c.rms_eps);
-    if (r->cosine) sgn_kernels_get()->rope(y, x, r->cosine + position * half, r->sine + position * half, half, false);
-    else memcpy(y, x, (size_t)hd * sizeof *y);
+    if (r->cosine) sgn_kernels_get()->rope(x, x, r->cosine + position * half, r->sine + position * half, half, false);
 }
 
 /* Queries are turned; keys, turned, and values enter the cache. */
@@ -207,11 +203,11 @@ static void cache_rows(void *ctx, int64_t begin, int64_t end) {
     for (int64_t t = begin; t < end; t++) {
         const int64_t at = r->position + t;
         for (int64_t h = t * r->c.heads; h < (t + 1) * r->c.heads; h++)
-            turn(r, r->turned + h * hd, r->q + h * hd, p->block->q_norm, at);
+            turn(r, r->q + h * hd, p->block->q_norm, at);
         for (int64_t h = 0; h < r->c.kv_heads; h++) {
             const int64_t from = (t * r->c.kv_heads + h) * hd;
-            turn(r, r->keys + from, r->k + from, p->block->k_norm, at);
-            sgn_kv_cache_put(&r->cache, p->layer, h, at, r->keys + from, r->v + from);
+            turn(r, r->k + from, p->block->k_norm, at);
+            sgn_kv_cache_put(&r->cache, p->layer, h, at, r->k + from, r->v + from);
         }
     }
 }
@@ -228,14 +224,14 @@ static void run_block(pass *p) {
     run_linear(p, SGN_K, r->h, r->k);
     run_linear(p, SGN_V, r->h, r->v);
     sgn_parallel(p->count, row_grain(c->dim), cache_rows, p);
-    sgn_kv_cache_attend(&r->cache, p->layer, r->position, p->count, r->turned, r->mixed);
-    run_linear(p, SGN_O, r->mixed, r->delta);
+    sgn_kv_cache_attend(&r->cache, p->layer, r->position, p->count, r->q, r->q);
+    run_linear(p, SGN_O, r->q, r->h);
     sgn_parallel(p->count, row_grain(c->dim), add_rows, p);
     run_norm(p, p->block->mlp_norm, p->block->mlp_bias);
     if (p->block->linear[SGN_GATE].count) run_linear(p, SGN_GATE, r->h, r->gate);
     run_linear(p, SGN_UP, r->h, r->up);
     sgn_parallel(p->count, row_grain(c->ffn), activate_rows, p);
-    run_linear(p, SGN_DOWN, r->active, r->delta);
+    run_linear(p, SGN_DOWN, r->up, r->h);
     sgn_parallel(p->count, row_grain(c->dim), add_rows, p);
 }
 

@@ -5,7 +5,6 @@
 #include <string.h>
 #include "core/arena.h"
 #include "core/checked.h"
-#include "core/file.h"
 #include "core/kernels/kernels.h"
 #include "core/parallel.h"
 
@@ -116,7 +115,7 @@ static size_t unblock(sgn_lowered *l, char *memory) {
     for (int64_t i = 0; j.even && i < j.rows; i++) j.scale[i] = j.scale[i * j.groups];
     const size_t used = j.even ? (size_t)((char *)(j.scale + j.rows) - memory) : bytes_of(s);
     l->chain[0] = chain_of(&j);
-    sgn_map_forget(j.w.data, file);
+    sgn_memory_forget(j.w.data, file);
     return sgn_round_up(used, 64);
 }
 

@@ -83,7 +83,7 @@ typedef struct {
     /* y = exp(x - shift) (y may be x); returns the sum. Relative error <= 2e-7 in float, where
      * what is below e^-87.3 may be 0 and above e^88.3 infinite. */
     sgn_real (*exp_sum)(sgn_real *y, const sgn_real *x, int64_t n, sgn_real shift);
-    /* y = silu(gate) . up, and its gradient added to dgate, dup (either may be NULL). */
+    /* y = silu(gate) . up (y may be either), and its gradient added to dgate, dup (either may be NULL). */
     void (*swiglu)(sgn_real *y, const sgn_real *gate, const sgn_real *up, int64_t n);
     void (*swiglu_back)(sgn_real *dgate, sgn_real *dup, const sgn_real *dy,
                         const sgn_real *gate, const sgn_real *up, int64_t n);
@@ -92,7 +92,7 @@ typedef struct {
     /* dx += ..., dgain += ... (either may be NULL); r as returned by rmsnorm. */
     void (*rmsnorm_back)(sgn_real *dx, sgn_real *dgain, const sgn_real *dy, const sgn_real *x,
                          const sgn_real *gain, int64_t n, sgn_real r);
-    /* Rotates pairs (x[j], x[j+half]) by the angles of cos, sin: y = R x; back = true: y += R^T x. */
+    /* Rotates pairs (x[j], x[j+half]) by the angles of cos, sin: y = R x (y may be x); back = true: y += R^T x. */
     void (*rope)(sgn_real *y, const sgn_real *x, const sgn_real *cosine, const sgn_real *sine,
                  int64_t half, bool back);
     void (*adamw)(sgn_real *w, const sgn_real *g, sgn_real *m, sgn_real *v, int64_t n, const sgn_adamw *c);
