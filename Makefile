@@ -39,7 +39,7 @@ LIBS := -lopenblas -lhdf5 -lzstd -lz -lyaml -ljansson -lxxhash -lpcre2-8 -lutf8p
 
 # --- sources: a new file is found by its place -------------------------------------------------
 FLOORS := core core/kernels core/ops core/archives data data/tokenizers model model/linears \
-          optim optim/optimizers distill distill/teachers train export export/formats eval serve
+          optim optim/optimizers distill distill/teachers train export export/formats eval eval/tasks serve
 ifeq ($(FLAVOUR),double)
 FLOORS := core core/kernels core/ops core/archives model model/linears
 endif

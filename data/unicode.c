@@ -168,3 +168,20 @@ sgn_status sgn_unicode_normalize(sgn_normal_form form, const char *text, size_t 
     *n = b.n;
     return s;
 }
+
+sgn_status sgn_unicode_capitalize(const char *text, size_t size, char **out, size_t *n, sgn_error *err) {
+    uint32_t cp;
+    char title[4];
+    const int k = sgn_utf8_char(text, size, &cp), t = k ? sgn_utf8_put(title, (uint32_t)utf8proc_totitle((utf8proc_int32_t)cp)) : 0;
+    char *rest;
+    SGN_TRY(lower(text + k, size - (size_t)k, &rest, n, err));
+    *out = malloc((size_t)t + *n + 1);
+    if (*out) {
+        memcpy(*out, title, (size_t)t);
+        memcpy(*out + t, rest, *n + 1);
+        *n += (size_t)t;
+    }
+    free(rest);
+    if (!*out) return no_memory(size, err);
+    return SGN_OK;
+}

@@ -22,5 +22,7 @@ unsigned sgn_unicode_class(uint32_t cp);
 typedef enum { SGN_NFC, SGN_NFD, SGN_NFKC, SGN_NFKD, SGN_LOWERCASE } sgn_normal_form;
 /* A malloc'd copy, *n bytes and a NUL; bytes that are not UTF-8 stay as they are. */
 sgn_status sgn_unicode_normalize(sgn_normal_form form, const char *text, size_t size, char **out, size_t *n, sgn_error *err);
+/* The same: the first character in title case, all others in lower case. */
+sgn_status sgn_unicode_capitalize(const char *text, size_t size, char **out, size_t *n, sgn_error *err);
 
 #endif
