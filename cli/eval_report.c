@@ -21,6 +21,7 @@ static sgn_json *to_json(const sgn_eval_list *list, int i, const sgn_eval_result
     sgn_json_set(j, "max_length", sgn_json_new_int(r->max_length));
     sgn_json_set(j, "bos", r->bos < 0 ? sgn_json_new_null() : sgn_json_new_int(r->bos));
     sgn_json_set(j, "cut", sgn_json_new_int(r->cut));
+    sgn_json_set(j, "cut_answers", sgn_json_new_int(r->cut_answers));
     sgn_json_set(j, "tokens", sgn_json_new_int(r->tokens));
     sgn_json_set(j, "seconds", sgn_json_new_real(r->seconds));
     return j;

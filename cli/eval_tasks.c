@@ -178,6 +178,9 @@ static sgn_status run_all(sgn_eval_list *list, watcher *w, const sgn_lowered_mod
         if (out[i].cut)
             sgn_warn("%s: %lld requests of %s were longer than %lld tokens and lost the beginning of their context", w->model, (long long)out[i].cut,
                      w->task->name, (long long)out[i].max_length);
+        if (out[i].cut_answers)
+            sgn_warn("%s: %lld answers of %s alone were longer than that, and only their last %lld tokens were scored", w->model,
+                     (long long)out[i].cut_answers, w->task->name, (long long)out[i].max_length);
     }
     return SGN_OK;
 }

@@ -14,13 +14,16 @@
 
 enum { SEED = 1234, BLOCK = 2048 };    /* of few-shot draws; FBI-LLM's block */
 
-/* Mean and the sum of squared differences from it, as values come. */
-typedef struct { int64_t n; double mean, squares; } moments;
+/* The sum of values, and of their squared differences from the mean, as they come. */
+typedef struct { int64_t n; double sum, squares; } moments;
+
+static double mean(const moments *m) { return m->n ? m->sum / (double)m->n : 0; }
 
 static void add(moments *m, double x) {
-    const double d = x - m->mean;
-    m->mean += d / (double)++m->n;
-    m->squares += d * (x - m->mean);
+    const double before = x - mean(m);
+    m->sum += x;
+    m->n++;
+    m->squares += before * (x - mean(m));
 }
 
 /* sample standard deviation / sqrt(n) */
@@ -51,6 +54,7 @@ static sgn_status run(evaluation *e, int count, double *ll, bool *greedy, sgn_er
         if (n > e->longest) e->longest = n;
         ll[i] = 0;
         e->out->cut += e->q[i].cut;
+        e->out->cut_answers += e->q[i].short_of > 0;
     }
     return e->scorer ? sgn_scorer_run(e->scorer, e->q, count, ll, greedy, err) : SGN_OK;
 }
@@ -196,15 +200,15 @@ static void put(evaluation *e, const char *name, double value, double error) {
 }
 
 static void sum_up(evaluation *e) {
-    const double nats = -e->ll.mean * (double)e->ll.n, perplexity = exp(-e->ll.mean), error = standard_error(&e->ll);
+    const double nats = -e->ll.sum, perplexity = exp(-mean(&e->ll)), error = standard_error(&e->ll);
     char name[32];
     switch (e->task->kind) {
     case SGN_EVAL_CHOICE:
-        put(e, "acc", e->acc.mean, standard_error(&e->acc));
-        if (e->task->by_length) put(e, "acc_norm", e->acc_norm.mean, standard_error(&e->acc_norm));
+        put(e, "acc", mean(&e->acc), standard_error(&e->acc));
+        if (e->task->by_length) put(e, "acc_norm", mean(&e->acc_norm), standard_error(&e->acc_norm));
         break;
     case SGN_EVAL_LAST_WORD:
-        put(e, "acc", e->acc.mean, standard_error(&e->acc));
+        put(e, "acc", mean(&e->acc), standard_error(&e->acc));
         put(e, "perplexity", perplexity, error < 0 ? error : perplexity * error);
         break;
     case SGN_EVAL_PAGES:

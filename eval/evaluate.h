@@ -43,7 +43,7 @@ typedef struct {
     sgn_metric metric[SGN_METRICS];
     int        metrics;
     int64_t    n, max_length, tokens;  /* questions, pages or blocks; ids run */
-    int64_t    cut;                    /* requests that lost the beginning of their context */
+    int64_t    cut, cut_answers;       /* requests that lost the beginning of their context; and of the answer itself */
     int32_t    bos;                    /* put before texts; -1: none was */
     double     seconds;
 } sgn_eval_result;

@@ -68,9 +68,8 @@ sgn_status sgn_request_make(sgn_request *q, const sgn_request_style *style, cons
         SGN_FAIL(err, SGN_FORMAT, "%s: the answer '%.60s' adds no token to its context; correct or remove this record", where, continuation);
     q->scored = q->ids.count - split;
     const size_t most = (size_t)style->max_length + 1;
-    if (q->scored >= most)
-        SGN_FAIL(err, SGN_CONFIG, "%s: an answer has %zu tokens, more than the model reads at a time (%lld); give a larger --max-length", where,
-                 q->scored, (long long)style->max_length);
+    q->short_of = q->scored >= most ? q->scored - most + 1 : 0;
+    q->scored -= q->short_of;
     q->cut = q->ids.count > most;
     if (q->cut) drop_first(&q->ids, q->ids.count - most);
     return SGN_OK;

@@ -22,6 +22,7 @@ typedef struct {               /* start zeroed */
     sgn_ids ids;               /* at most max_length + 1: all but the last are read */
     size_t  scored;            /* the last so many */
     bool    cut;               /* the context has lost its beginning */
+    size_t  short_of;          /* ids of the continuation that are not scored, since it alone is too long */
 } sgn_request;
 
 /* Both are tokenized as one text and split where the context's own ids end. White space at the end of the context goes to the
