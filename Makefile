@@ -35,7 +35,7 @@ FLAGS_double  := -O2 -DSGN_DOUBLE
 SGN_CFLAGS    := $(BASE) $(WARN) $(FLAGS_$(FLAVOUR)) $(CFLAGS)
 SGN_LDFLAGS   := -fopenmp $(filter -fsanitize%,$(FLAGS_$(FLAVOUR))) $(LDFLAGS) \
                  -L$(BLAS_DIR) -Wl,-rpath,$(BLAS_DIR) -L$(HDF5_DIR) -Wl,-rpath,$(HDF5_DIR)
-LIBS := -lopenblas -lhdf5 -lzstd -lz -lyaml -ljansson -lxxhash -lpcre2-8 -lutf8proc -lm -lpthread
+LIBS := -lopenblas -lhdf5 -lzstd -lz -lyaml -ljansson -lxxhash -lpcre2-8 -lutf8proc -lmicrohttpd -lm -lpthread
 
 # --- sources: a new file is found by its place -------------------------------------------------
 FLOORS := core core/kernels core/ops core/archives data data/tokenizers model model/linears \
@@ -95,7 +95,7 @@ $(B)/tests/fuzz/%_fuzz: $(B)/tests/fuzz/%_fuzz.o $(FUZZ_OBJ) $(LIB)
 
 # --- packages: whatever a target needs, it installs ----------------------------------------------
 PACKAGES      := make clang libomp-dev libopenblas-pthread-dev libhdf5-dev libzstd-dev zlib1g-dev \
-                 libyaml-dev libjansson-dev libxxhash-dev libpcre2-dev libutf8proc-dev
+                 libyaml-dev libjansson-dev libxxhash-dev libpcre2-dev libutf8proc-dev libmicrohttpd-dev
 PACKAGES_demo  := $(PACKAGES) bible-kjv
 PACKAGES_check := $(PACKAGES) gcc libcmocka-dev zstd hdf5-tools python3 python3-numpy python3-h5py \
                  python3-sentencepiece python3-torch
