@@ -89,24 +89,26 @@ void sgn_quantize(sgn_dtype t, const float *x, int64_t n, void *out) {
     for (int64_t j = 0; j < n; j += block, b += sgn_dtype_bytes(t)) to_block[t](x + j, b);
 }
 
-/* To eleven bits: what is below the smallest normal half loses more, what is above the largest all. */
-static bool half_holds(float d) { return fabs((double)sgn_f16_to_f32(sgn_f32_to_f16(d)) - (double)d) <= 0x1p-11 * (double)d; }
+/* Below the smallest normal half d loses more of itself, which matters where nothing else is larger. */
+static bool half_holds(float d, float most) {
+    return fabs((double)sgn_f16_to_f32(sgn_f32_to_f16(d)) - (double)d) <= 0x1p-11 * (double)most;
+}
 
-static bool block_holds(sgn_dtype t, const float *x, int64_t n) {
+static bool block_holds(sgn_dtype t, const float *x, int64_t n, float most) {
     const float d = largest(x, n);
     if (t == SGN_DTYPE_F16) return d < 65520;
     if (t == SGN_DTYPE_BF16) return isfinite(sgn_bf16_to_f32(sgn_f32_to_bf16(d)));
     if (t == SGN_DTYPE_Q8_0) return d / 127 < 65520;
     for (int64_t j = 0; j < n; j++)
         if (fabsf(x[j]) != d && (t == SGN_DTYPE_Q1_0 || x[j] != 0)) return false;
-    return half_holds(d);
+    return half_holds(d, most);
 }
 
-bool sgn_quantize_holds(sgn_dtype t, const float *x, int64_t n) {
+bool sgn_quantize_holds(sgn_dtype t, const float *x, int64_t n, float most) {
     const int64_t block = sgn_dtype_block(t);
     for (int64_t j = 0; j < n; j++)
         if (!isfinite(x[j])) return false;
     for (int64_t j = 0; t != SGN_DTYPE_F32 && j < n; j += block)
-        if (!block_holds(t, x + j, block)) return false;
+        if (!block_holds(t, x + j, block, most)) return false;
     return true;
 }

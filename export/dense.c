@@ -62,7 +62,7 @@ sgn_status sgn_dense_list(sgn_parts *parts, const sgn_lowered_model *lm, sgn_err
     return sgn_parts_end(parts, err);
 }
 
-static const sgn_lowered *layer_of(const sgn_lowered_model *lm, const char *array) {
+const sgn_lowered *sgn_dense_layer(const sgn_lowered_model *lm, const char *array) {
     for (int64_t n = 0; n < lm->config.layers; n++)
         for (int k = 0; k < SGN_LINEARS; k++) {
             const sgn_linear_name name = sgn_linear_name_of(n, (sgn_block_linear)k);
@@ -73,5 +73,5 @@ static const sgn_lowered *layer_of(const sgn_lowered_model *lm, const char *arra
 }
 
 sgn_status sgn_dense_matrix(const sgn_lowered_model *lm, const sgn_array *part, float *out, sgn_error *err) {
-    return dequantize(out, layer_of(lm, part->name), part->dim[0], part->dim[1], part->name, err);
+    return dequantize(out, sgn_dense_layer(lm, part->name), part->dim[0], part->dim[1], part->name, err);
 }

@@ -11,5 +11,7 @@
 sgn_status sgn_dense_list(sgn_parts *parts, const sgn_lowered_model *lm, sgn_error *err);
 /* out (rows, cols) of a part without data; exact but for the one rounding of each alpha s + beta. */
 sgn_status sgn_dense_matrix(const sgn_lowered_model *lm, const sgn_array *part, float *out, sgn_error *err);
+/* The layer whose matrix has this name, NULL: none. */
+const sgn_lowered *sgn_dense_layer(const sgn_lowered_model *lm, const char *array);
 
 #endif

@@ -16,6 +16,8 @@ typedef struct {
     bool        latent;            /* hf: latents under FBI-LLM's names instead of dequantized weights */
     const char *type;              /* of the numbers, a word of the row's `types`; NULL: the first */
     const char *scales;            /* packed: type of the scales, "f32" or "f16"; NULL: f32 */
+    const char *other_type;        /* gguf: of the embedding, the head and layers that are not of signs; NULL: `type`, f16 where that is for signs */
+    bool        approximate;       /* gguf: what the type does not hold is rounded to it, not refused */
     uint64_t    shard_bytes;       /* hf: most bytes of one file; 0: 4 GiB */
     /* May be NULL. Looks at the finished directory before it gets its name; a failure undoes the export. */
     sgn_status (*check)(void *ctx, const char *directory, sgn_error *err);

@@ -74,7 +74,8 @@ static sgn_status open_named(sgn_model_file *f, sgn_verify verify, sgn_error *er
     struct stat st;
     SGN_TRY(sgn_array_set_open(&set, f->directory.s, err));
     f->kind = set.at[0].kind->name;
-    if (stat(set.at[0].path, &st) == 0) f->bytes = (uint64_t)st.st_size;
+    for (int i = 0; i < set.count; i++)
+        if (stat(set.at[i].path, &st) == 0) f->bytes += (uint64_t)st.st_size;
     const char *slash = strrchr(set.at[0].path, '/');
     const sgn_status s = sgn_path_set(&f->tokenizer, err, "%.*stokenizer.json", slash ? (int)(slash - set.at[0].path + 1) : 0, set.at[0].path);
     sgn_array_set_close(&set);

@@ -17,6 +17,33 @@ static sgn_status add_file(sgn_array_set *set, const char *path, sgn_error *err)
     return SGN_OK;
 }
 
+/* What the one GGUF file says lies beside it. */
+static sgn_status add_adapter(sgn_array_set *set, sgn_error *err) {
+    sgn_path path;
+    const sgn_archive *a = &set->at[0];
+    const char *name = sgn_meta_text(sgn_archive_meta(a, SGN_ADAPTER_KEY), 0), *slash = strrchr(a->path, '/');
+    if (!name) return SGN_OK;
+    if (!*name || strchr(name, '/')) SGN_FAIL(err, SGN_FORMAT, "%s: " SGN_ADAPTER_KEY " '%.80s' is no file beside it", a->path, name);
+    SGN_TRY(sgn_path_set(&path, err, "%.*s%s", slash ? (int)(slash - a->path + 1) : 0, a->path, name));
+    SGN_TRY(add_file(set, path.s, err));
+    set->adapter = &set->at[set->count - 1];
+    if (set->adapter->kind != a->kind) SGN_FAIL(err, SGN_FORMAT, "%s: it is no %s file, but the adapter of one", path.s, a->kind->name);
+    return SGN_OK;
+}
+
+/* The one file, or the one that names the other as its adapter. */
+static sgn_status add_gguf(sgn_array_set *set, char *const *names, int count, sgn_error *err) {
+    for (int i = 0; i < count && i < 2; i++) {
+        sgn_path path;
+        SGN_TRY(sgn_path_set(&path, err, "%s/%s", set->directory, names[i]));
+        SGN_TRY(add_file(set, path.s, err));
+        const char *beside = sgn_meta_text(sgn_archive_meta(&set->at[0], SGN_ADAPTER_KEY), 0);
+        if (count == 1 || (count == 2 && beside && strcmp(beside, names[1 - i]) == 0)) return add_adapter(set, err);
+        sgn_archive_close(&set->at[--set->count]);
+    }
+    SGN_FAIL(err, SGN_IO, "%s holds %d .gguf files (%s, %s ...); name one of them", set->directory, count, names[0], names[1]);
+}
+
 /* Beside a checkpoint there may be other files of this suffix, tokenizers for one. */
 static sgn_status add_first_that_opens(sgn_array_set *set, char *const *names, int count, sgn_error *err) {
     sgn_error why = { 0 };
@@ -31,11 +58,10 @@ static sgn_status add_first_that_opens(sgn_array_set *set, char *const *names, i
 }
 
 static sgn_status open_names(sgn_array_set *set, char *const *names, int count, const char *suffix, sgn_error *err) {
-    set->at = calloc((size_t)count, sizeof *set->at);
+    set->at = calloc((size_t)count + 1, sizeof *set->at);
     if (!set->at) SGN_FAIL(err, SGN_NOMEM, "%s: no memory for a list of %d files", set->directory, count);
     if (strcmp(suffix, ".bin") == 0) return add_first_that_opens(set, names, count, err);
-    if (count > 1 && strcmp(suffix, ".gguf") == 0)
-        SGN_FAIL(err, SGN_IO, "%s holds %d .gguf files (%s, %s ...); name one of them", set->directory, count, names[0], names[1]);
+    if (strcmp(suffix, ".gguf") == 0) return add_gguf(set, names, count, err);
     for (int i = 0; i < count; i++) {
         sgn_path path;
         SGN_TRY(sgn_path_set(&path, err, "%s/%s", set->directory, names[i]));
@@ -59,9 +85,10 @@ static sgn_status open_directory(sgn_array_set *set, sgn_error *err) {
 }
 
 static sgn_status open_file(sgn_array_set *set, sgn_error *err) {
-    set->at = calloc(1, sizeof *set->at);
+    set->at = calloc(2, sizeof *set->at);
     if (!set->at) SGN_FAIL(err, SGN_NOMEM, "%s: no memory to open it", set->directory);
-    return add_file(set, set->directory, err);
+    SGN_TRY(add_file(set, set->directory, err));
+    return add_adapter(set, err);
 }
 
 sgn_status sgn_array_set_open(sgn_array_set *set, const char *directory, sgn_error *err) {

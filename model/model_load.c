@@ -6,6 +6,7 @@
 #include <string.h>
 #include "core/digest.h"
 #include "core/log.h"
+#include "model/adapter.h"
 #include "model/model_infer.h"
 #include "model/names.h"
 #include "model/packed_arrays.h"
@@ -208,7 +209,9 @@ static sgn_status read_param(const sgn_transformer *m, const sgn_array_set *set,
     if (!sgn_lies_as_ours(&how)) return read_foreign(archive, a, &how, p, err);
     if (!fits(a, p->tensor.shape)) return misfit(archive, a, p, err);
     SGN_TRY(read_at(archive, a, p->tensor.data, err));
-    return sgn_array_set_paired(set, p->name) ? unpair(p, m->config.head_dim, err) : SGN_OK;
+    const int64_t head = sgn_array_set_paired(set, p->name) ? m->config.head_dim : 0;
+    if (head) SGN_TRY(unpair(p, head, err));
+    return sgn_adapter_add(set, p, head, err);
 }
 
 static sgn_status check_values(const sgn_array_set *set, const sgn_param *p, sgn_error *err) {
@@ -298,7 +301,8 @@ static void warn_unused(const sgn_transformer *m, const sgn_array_set *set) {
 static sgn_status load(sgn_transformer *m, const sgn_array_set *set, sgn_error *err) {
     origin *from = calloc((size_t)m->params.count, sizeof *from);
     if (!from) SGN_FAIL(err, SGN_NOMEM, "no memory for a list of %d parameters", m->params.count);
-    sgn_status s = fill(m, set, from, err);
+    sgn_status s = sgn_adapter_check(set, &m->params, err);
+    if (s == SGN_OK) s = fill(m, set, from, err);
     for (int64_t n = 0; s == SGN_OK && n < m->config.layers; n++)
         for (int i = 0; s == SGN_OK && i < SGN_LINEARS; i++) s = derive(&m->blocks[n].linear[i], set, from, err);
     free(from);

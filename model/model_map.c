@@ -2,6 +2,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include "core/kernels/kernels.h"
+#include "model/adapter.h"
 #include "model/model_load.h"
 #include "model/names.h"
 
@@ -14,7 +15,7 @@ static bool map_param(sgn_transformer *m, int index, const sgn_array_set *set) {
     const sgn_param *p = &m->params.at[index];
     const sgn_archive *archive;
     sgn_foreign_name how;
-    if (!can_stay(p->class) || index == m->positions) return false;
+    if (!can_stay(p->class) || index == m->positions || sgn_adapter_has(set, p->name)) return false;
     const sgn_array *a = sgn_names_find(set, &m->config, p->name, &how, &archive);
     if (!a || !sgn_lies_as_ours(&how) || !sgn_kernels_get()->to_real[a->dtype] || a->rank != 2) return false;
     if (a->dim[0] != p->tensor.shape.dim[0] || a->dim[1] != p->tensor.shape.dim[1]) return false;

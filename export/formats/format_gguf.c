@@ -1,20 +1,34 @@
-/* gguf: one file that llama.cpp runs, model.gguf, of F32 or F16 matrices (norms and biases stay F32), dequantized where a layer is
- * binary. Its values say the shape and, where GGUF has words for it, the tokenizer; a tokenizer.json lies beside it as well.
+/* gguf: one file that llama.cpp runs, model.gguf; norms and biases stay F32. Types of numbers hold every layer as the matrix that it
+ * computes; types of signs hold its signs with a scale per block, after scales of columns went to where they fold (fold.h), and its
+ * shift, of rank 1, is a LoRA in beta.gguf. The values say the shape and, where GGUF has words for it, the tokenizer; a tokenizer.json
+ * lies beside it as well.
  *
  * SPDX-License-Identifier: MIT */
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "core/checked.h"
 #include "core/file.h"
 #include "core/log.h"
-#include "export/dense.h"
+#include "export/fold.h"
+#include "export/gguf_arrays.h"
 #include "export/gguf_tokenizer.h"
-#include "model/archive_names.h"
-#include "model/rotary.h"
+#include "model/adapter.h"
 
-enum { VALUES = 24, FILE_F32 = 0, FILE_F16 = 1 };
+enum { VALUES = 25 };
+
+#define ADAPTER "beta.gguf"
+
+/* Words of --type, and what general.file_type calls a file of them. */
+static const char *const types[] = { "f32", "f16", "bf16", "q8_0", "q1_0", "tq1_0", "tq2_0", NULL };
+static const struct { sgn_dtype type; int file; } numbers[] = {
+    { SGN_DTYPE_F32, 0 }, { SGN_DTYPE_F16, 1 }, { SGN_DTYPE_BF16, 32 }, { SGN_DTYPE_Q8_0, 7 }, { SGN_DTYPE_Q1_0, 40 }, { SGN_DTYPE_TQ1_0, 36 },
+    { SGN_DTYPE_TQ2_0, 37 } };
+
+static int type_index(const char *word) {
+    int i = 0;
+    while (types[i] && strcmp(word, types[i]) != 0) i++;
+    return i;
+}
 
 /* --- values ---------------------------------------------------------------------------------------- */
 
@@ -75,10 +89,10 @@ static sgn_status say_rope(values *v, const sgn_model_config *c, sgn_error *err)
     return SGN_OK;
 }
 
-static sgn_status say_shape(values *v, const sgn_model_config *c, bool half, sgn_error *err) {
+static sgn_status say_shape(values *v, const sgn_model_config *c, int file_type, sgn_error *err) {
     SGN_TRY(choose_arch(v, c, err));
     say_text(v, "general.architecture", v->arch);
-    say_int(v, "general.file_type", half ? FILE_F16 : FILE_F32);
+    say_int(v, "general.file_type", file_type);
     say_int(v, "context_length", c->context);
     say_int(v, "embedding_length", c->dim);
     say_int(v, "block_count", c->layers);
@@ -92,93 +106,52 @@ static sgn_status say_shape(values *v, const sgn_model_config *c, bool half, sgn
     return say_rope(v, c, err);
 }
 
-/* --- arrays ------------------------------------------------------------------------------------------ */
-
-typedef struct {
-    sgn_array   *at;
-    const void **data;
-    void       **made;             /* what is ours to free */
-    int          count;
-} arrays;
-
-static void free_arrays(arrays *a) {
-    for (int i = 0; a->made && i < a->count; i++) free(a->made[i]);
-    free(a->at);
-    free((void *)a->data);
-    free(a->made);
-}
-
-/* Rows as pairs of neighbours have them: ours, row r, becomes row sgn_paired_row(r). */
-static void copy_paired(float *to, const float *from, int64_t rows, int64_t cols, int64_t head) {
-    for (int64_t r = 0; r < rows; r++)
-        memcpy(to + sgn_paired_row(r, head) * cols, from + r * cols, (size_t)cols * sizeof *to);
-}
-
-/* Array i of the file from a part: named, made where it has no data, in the order of pairs, as halves. */
-static sgn_status add_array(arrays *a, const sgn_lowered_model *lm, const sgn_parts *parts, int i, bool paired, bool half, sgn_error *err) {
-    const sgn_array *part = &parts->at[i];
-    const int64_t n = (int64_t)sgn_array_numel(part), cols = part->rank == 2 ? part->dim[1] : 1;
-    char name[SGN_ARRAY_NAME];
-    bool rotary = false;
-    if (!sgn_archive_names_translate(sgn_archive_names_find("gguf"), part->name, name, &rotary))
-        SGN_FAIL(err, SGN_UNSUPPORTED, "--format gguf has no name for '%s'", part->name);
-    const bool halves = half && part->rank == 2, pairs = paired && rotary;
-    a->at[i] = sgn_array_make(name, halves ? SGN_DTYPE_F16 : SGN_DTYPE_F32, part->rank, part->dim);
-    a->count = i + 1;
-    const float *x = a->data[i] = parts->data[i];
-    if (x && !halves && !pairs) return SGN_OK;
-    float *y = a->made[i] = malloc((size_t)n * sizeof *y), *w = pairs && !x ? malloc((size_t)n * sizeof *w) : NULL;
-    if (!y || (pairs && !x && !w)) {
-        free(w);
-        SGN_FAIL(err, SGN_NOMEM, "no memory for '%s'", name);
-    }
-    const sgn_status s = x ? SGN_OK : sgn_dense_matrix(lm, part, w ? w : y, err);
-    if (pairs && s == SGN_OK) copy_paired(y, x ? x : w, n / cols, cols, lm->config.head_dim);
-    free(w);
-    const float *source = pairs || !x ? y : x;
-    a->data[i] = y;
-    return halves && s == SGN_OK ? sgn_parts_round(SGN_DTYPE_F16, source, n, name, y, err) : s;
-}
-
-/* What each pair's angle is divided by, for what scales otherwise than GGUF has words for. */
-static sgn_status add_factors(arrays *a, const sgn_model_config *c, sgn_error *err) {
-    const int64_t half = c->head_dim / 2;
-    if (strcmp(c->rope_type, "llama3")) return SGN_OK;
-    float *factor = a->made[a->count] = malloc((size_t)half * sizeof *factor);
-    sgn_real *angles = malloc((size_t)half * 4 * sizeof *angles);
-    if (!factor || !angles) {
-        free(angles);
-        SGN_FAIL(err, SGN_NOMEM, "no memory for the rotary factors");
-    }
-    sgn_rope_tables(c, 2, angles, angles + 2 * half);
-    for (int64_t j = 0; j < half; j++)
-        factor[j] = (float)(pow(c->rope_theta, -2 * (double)j / (double)c->head_dim) / asin((double)angles[3 * half + j]));
-    free(angles);
-    a->at[a->count] = sgn_array_make("rope_freqs.weight", SGN_DTYPE_F32, 1, &half);
-    a->data[a->count++] = factor;
-    return SGN_OK;
-}
-
-static sgn_status make_arrays(arrays *a, const sgn_lowered_model *lm, const sgn_parts *parts, bool paired, bool half, sgn_error *err) {
-    const size_t room = (size_t)parts->count + 1;
-    a->at = calloc(room, sizeof *a->at);
-    a->data = calloc(room, sizeof *a->data);
-    a->made = calloc(room, sizeof *a->made);
-    if (!a->at || !a->data || !a->made) SGN_FAIL(err, SGN_NOMEM, "no memory for a list of %d arrays", parts->count);
-    for (int i = 0; i < parts->count; i++) SGN_TRY(add_array(a, lm, parts, i, paired, half, err));
-    return add_factors(a, &lm->config, err);
-}
-
 /* --- the row ------------------------------------------------------------------------------------------- */
 
-static sgn_status write_file(const char *path, const sgn_lowered_model *lm, values *v, bool half, sgn_error *err) {
-    sgn_parts parts = { 0 };
-    arrays a = { 0 };
-    sgn_status s = sgn_dense_list(&parts, lm, err);
-    if (s == SGN_OK) s = make_arrays(&a, lm, &parts, strcmp(v->arch, "llama") == 0, half, err);
-    if (s == SGN_OK) s = sgn_archive_write_meta("gguf", path, a.at, a.data, a.count, v->meta, v->count, err);
-    free_arrays(&a);
-    sgn_parts_free(&parts);
+static const char *const adapter_file = ADAPTER;
+static const sgn_meta adapter_beside = { SGN_ADAPTER_KEY, SGN_META_TEXT, false, 1, &adapter_file };
+
+static sgn_status write_adapter(const char *directory, const sgn_gguf_arrays *a, const char *arch, sgn_error *err) {
+    static const char *const adapter = "adapter", *const lora = "lora";
+    static const float one = 1;                        /* alpha / rank: the terms as they are */
+    const sgn_meta meta[] = {
+        { "general.type", SGN_META_TEXT, false, 1, &adapter }, { "general.architecture", SGN_META_TEXT, false, 1, &arch },
+        { "adapter.type", SGN_META_TEXT, false, 1, &lora }, { "adapter.lora.alpha", SGN_META_F32, false, 1, &one } };
+    sgn_path path;
+    SGN_TRY(sgn_path_set(&path, err, "%s/" ADAPTER, directory));
+    return sgn_archive_write_meta("gguf", path.s, a->at, a->data, a->count, meta, (int)(sizeof meta / sizeof *meta), err);
+}
+
+/* A file of signs and, where there are shifts, one of these: everything is made, or refused, before anything is written. */
+static sgn_status write_signs(const char *directory, const sgn_lowered_model *lm, values *v, sgn_gguf_types *t, sgn_error *err) {
+    sgn_folded f = { .count = 0 };
+    sgn_lowered_model base = { .blocks = NULL };
+    sgn_gguf_arrays arrays = { 0 }, shifts = { 0 };
+    sgn_path path;
+    SGN_TRY(sgn_path_set(&path, err, "%s/model.gguf", directory));
+    sgn_status s = sgn_fold(&f, lm, t->approximate, err);
+    if (s == SGN_OK) s = sgn_gguf_without_shifts(&base, &f.model, err);
+    if (s == SGN_OK) s = sgn_gguf_arrays_make(&arrays, &base, t, err);
+    if (s == SGN_OK) s = sgn_gguf_adapter_make(&shifts, &f.model, t->paired, err);
+    if (s == SGN_OK && shifts.count) {
+        v->meta[v->count++] = adapter_beside;
+        s = write_adapter(directory, &shifts, v->arch, err);
+    }
+    if (s == SGN_OK) s = sgn_archive_write_meta("gguf", path.s, arrays.at, arrays.data, arrays.count, v->meta, v->count, err);
+    sgn_gguf_arrays_free(&arrays);
+    sgn_gguf_arrays_free(&shifts);
+    free(base.blocks);
+    sgn_folded_free(&f);
+    return s;
+}
+
+static sgn_status write_numbers(const char *directory, const sgn_lowered_model *lm, const values *v, sgn_gguf_types *t, sgn_error *err) {
+    sgn_gguf_arrays a = { 0 };
+    sgn_path path;
+    SGN_TRY(sgn_path_set(&path, err, "%s/model.gguf", directory));
+    sgn_status s = sgn_gguf_arrays_make(&a, lm, t, err);
+    if (s == SGN_OK) s = sgn_archive_write_meta("gguf", path.s, a.at, a.data, a.count, v->meta, v->count, err);
+    sgn_gguf_arrays_free(&a);
     return s;
 }
 
@@ -207,23 +180,36 @@ static sgn_status add_tokenizer(values *v, sgn_gguf_tokenizer *t, const char *di
     return SGN_OK;
 }
 
+static sgn_status choose_types(sgn_gguf_types *t, int *file, const sgn_export_options *o, sgn_error *err) {
+    const int type = type_index(o->type ? o->type : types[0]);
+    const bool signs = sgn_gguf_is_signs(numbers[type].type);
+    const int other = o->other_type ? type_index(o->other_type) : signs ? type_index("f16") : type;
+    if (!types[other] || sgn_gguf_is_signs(numbers[other].type))
+        SGN_FAIL(err, SGN_CONFIG, "--other-type %.20s: embedding and head are f32, f16, bf16 or q8_0", o->other_type);
+    *t = (sgn_gguf_types){ .type = numbers[type].type, .other = numbers[other].type, .approximate = o->approximate };
+    *file = numbers[type].file;
+    return SGN_OK;
+}
+
 static sgn_status write_directory(const char *directory, const sgn_transformer *m, const sgn_lowered_model *lm,
                                   const sgn_export_options *o, sgn_error *err) {
     (void)m;
-    sgn_path path;
     values v = { .count = 0 };
-    const bool half = o->type && strcmp(o->type, "f16") == 0;
-    sgn_gguf_tokenizer t = { 0 };
-    SGN_TRY(sgn_path_set(&path, err, "%s/model.gguf", directory));
-    SGN_TRY(say_shape(&v, &lm->config, half, err));
-    sgn_status s = add_tokenizer(&v, &t, directory, o, lm->config.vocab, err);
-    if (s == SGN_OK) s = write_file(path.s, lm, &v, half, err);
-    sgn_gguf_tokenizer_close(&t);
+    sgn_gguf_types t;
+    sgn_gguf_tokenizer tokenizer = { 0 };
+    int file;
+    SGN_TRY(choose_types(&t, &file, o, err));
+    SGN_TRY(say_shape(&v, &lm->config, file, err));
+    t.paired = strcmp(v.arch, "llama") == 0;
+    sgn_status s = add_tokenizer(&v, &tokenizer, directory, o, lm->config.vocab, err);
+    if (s == SGN_OK) s = sgn_gguf_is_signs(t.type) ? write_signs(directory, lm, &v, &t, err) : write_numbers(directory, lm, &v, &t, err);
+    if (s == SGN_OK && t.rounded)
+        sgn_warn("%d matrices are not what %s holds: they were rounded to it", t.rounded, sgn_dtype_name(t.type));
+    sgn_gguf_tokenizer_close(&tokenizer);
     return s;
 }
 
-static const char *const types[] = { "f32", "f16", NULL };
-
 const sgn_format sgn_format_gguf = {
-    .name = "gguf", .summary = "one file for llama.cpp: F32, or F16 with --type f16; dequantized", .types = types, .write = write_directory,
+    .name = "gguf", .summary = "one file for llama.cpp: --type f32, f16, bf16, q8_0 of numbers, q1_0, tq1_0, tq2_0 of signs", .types = types,
+    .write = write_directory,
 };

@@ -53,7 +53,7 @@ static void golden_blocks(void **state) {
         const int n = block_golden[i].count / 2;
         if (t != SGN_DTYPE_Q1_0 && t != SGN_DTYPE_TQ1_0 && t != SGN_DTYPE_TQ2_0) continue;
         for (int j = 0; j < n; j++) x[j] = block_golden[i].d[0] * (float)block_golden[i].q[j];
-        assert_true(sgn_quantize_holds(t, x, n));
+        assert_true(sgn_quantize_holds(t, x, n, block_golden[i].d[0]));
         sgn_quantize(t, x, n, b);
         assert_memory_equal(b, block_golden[i].bytes, sgn_dtype_bytes(t));
     }
@@ -89,7 +89,7 @@ static void blocks_come_back(void **state) {
         const size_t bytes = sgn_stored_row_bytes(t, 256);
         const float alpha = (float)exp(1.5 * sgn_rng_normal(seed, 1, 0) - 3), d = sgn_f16_to_f32(sgn_f32_to_f16(alpha));
         for (uint64_t j = 0; j < 256; j++) x[j] = sgn_rng_bits(seed, 2, j) & 1 ? alpha : -alpha;
-        assert_true(sgn_quantize_knows(t) && sgn_quantize_holds(t, x, 256));
+        assert_true(sgn_quantize_knows(t) && sgn_quantize_holds(t, x, 256, alpha));
         sgn_quantize(t, x, 256, b);
         back(t, b, y, 256);
         for (int j = 0; j < 256 && t != SGN_DTYPE_F32; j++)
@@ -121,24 +121,26 @@ static void eight_bits_round_to_the_nearest(void **state) {
 
 static void what_blocks_cannot_hold(void **state) {
     (void)state;
-    float x[256];
+    float x[256], most = 0.25f;
     for (int j = 0; j < 256; j++) x[j] = j % 3 ? 0.25f : -0.25f;
-    assert_true(sgn_quantize_holds(SGN_DTYPE_Q1_0, x, 256) && sgn_quantize_holds(SGN_DTYPE_TQ2_0, x, 256));
+    assert_true(sgn_quantize_holds(SGN_DTYPE_Q1_0, x, 256, most) && sgn_quantize_holds(SGN_DTYPE_TQ2_0, x, 256, most));
     x[200] = 0;
-    assert_true(!sgn_quantize_holds(SGN_DTYPE_Q1_0, x, 256) && sgn_quantize_holds(SGN_DTYPE_Q1_0, x, 128));
-    assert_true(sgn_quantize_holds(SGN_DTYPE_TQ1_0, x, 256));
+    assert_true(!sgn_quantize_holds(SGN_DTYPE_Q1_0, x, 256, most) && sgn_quantize_holds(SGN_DTYPE_Q1_0, x, 128, most));
+    assert_true(sgn_quantize_holds(SGN_DTYPE_TQ1_0, x, 256, most));
     x[200] = 0.2500001f;
-    assert_false(sgn_quantize_holds(SGN_DTYPE_TQ1_0, x, 256));
-    assert_true(sgn_quantize_holds(SGN_DTYPE_Q8_0, x, 256));
+    assert_false(sgn_quantize_holds(SGN_DTYPE_TQ1_0, x, 256, most));
+    assert_true(sgn_quantize_holds(SGN_DTYPE_Q8_0, x, 256, most));
     for (int j = 0; j < 256; j++) x[j] = 1.1e-6f;       /* as a half: 1.07e-6, 2.5 % off */
-    assert_false(sgn_quantize_holds(SGN_DTYPE_Q1_0, x, 256));
-    for (int j = 0; j < 256; j++) x[j] = 70000;
-    assert_false(sgn_quantize_holds(SGN_DTYPE_Q1_0, x, 256) || sgn_quantize_holds(SGN_DTYPE_F16, x, 256));
-    assert_true(sgn_quantize_holds(SGN_DTYPE_Q8_0, x, 256) && sgn_quantize_holds(SGN_DTYPE_BF16, x, 256));
+    assert_true(sgn_quantize_holds(SGN_DTYPE_Q1_0, x, 256, most));
+    most = 1.1e-6f;
+    assert_false(sgn_quantize_holds(SGN_DTYPE_Q1_0, x, 256, most));
+    for (int j = 0; j < 256; j++) x[j] = most = 70000;
+    assert_false(sgn_quantize_holds(SGN_DTYPE_Q1_0, x, 256, most) || sgn_quantize_holds(SGN_DTYPE_F16, x, 256, most));
+    assert_true(sgn_quantize_holds(SGN_DTYPE_Q8_0, x, 256, most) && sgn_quantize_holds(SGN_DTYPE_BF16, x, 256, most));
     x[7] = NAN;
-    assert_false(sgn_quantize_holds(SGN_DTYPE_F32, x, 256));
+    assert_false(sgn_quantize_holds(SGN_DTYPE_F32, x, 256, most));
     for (int j = 0; j < 256; j++) x[j] = 0;             /* all zeros are all zeros */
-    assert_true(sgn_quantize_holds(SGN_DTYPE_Q1_0, x, 256) && sgn_quantize_holds(SGN_DTYPE_TQ2_0, x, 256));
+    assert_true(sgn_quantize_holds(SGN_DTYPE_Q1_0, x, 256, most) && sgn_quantize_holds(SGN_DTYPE_TQ2_0, x, 256, most));
     assert_false(sgn_quantize_knows(SGN_DTYPE_I32) || sgn_quantize_knows(SGN_DTYPE_Q4_0));
 }
 

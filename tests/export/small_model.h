@@ -17,7 +17,7 @@ typedef struct {
     double      rope_scaling;                  /* 0: 1 */
     const char *arch, *rope_type;              /* NULL: "llama", "linear" */
     bool        qk_norm, qkv_bias;
-    bool        wide;                          /* dim and ffn of whole blocks of 32 */
+    int64_t     dim, ffn;                      /* 0: 136, 200, no multiples of 64 or 128 */
 } small_case;
 
 static const small_case small_cases[] = {
@@ -47,8 +47,9 @@ static inline void small_text(char out[SGN_TEXT], const char *text, const char *
 
 /* Widths that are no multiples of 64 or 128, so that padding and last groups are met. */
 static inline sgn_model_config small_config(const small_case *s) {
-    sgn_model_config c = { .dim = 136, .layers = s->layers ? s->layers : 2, .heads = 4, .kv_heads = s->kv_heads ? s->kv_heads : 4, .head_dim = 34,
-                           .ffn = 200, .vocab = SMALL_VOCAB, .context = SMALL_CONTEXT, .shift = !s->no_shift,
+    const int64_t dim = s->dim ? s->dim : 136;
+    sgn_model_config c = { .dim = dim, .layers = s->layers ? s->layers : 2, .heads = 4, .kv_heads = s->kv_heads ? s->kv_heads : 4, .head_dim = dim / 4,
+                           .ffn = s->ffn ? s->ffn : 200, .vocab = SMALL_VOCAB, .context = SMALL_CONTEXT, .shift = !s->no_shift,
                            .tied_head = s->tied, .attention_bias = s->bias, .mlp_bias = s->bias, .rms_eps = 1e-5,
                            .rope_theta = 10000, .rope_scaling = s->rope_scaling > 0 ? s->rope_scaling : 1, .init_std = 0.1 };
     small_text(c.linear, s->linear, "fbi");
@@ -58,7 +59,6 @@ static inline sgn_model_config small_config(const small_case *s) {
     small_text(c.rope_type, s->rope_type, "linear");
     c.qk_norm = s->qk_norm;
     c.qkv_bias = s->qkv_bias;
-    if (s->wide) c.dim = 160, c.ffn = 224, c.head_dim = 40;
     return c;
 }
 
