@@ -197,7 +197,7 @@ static sgn_status write_directory(const char *directory, const sgn_transformer *
     values v = { .count = 0 };
     sgn_gguf_types t;
     sgn_gguf_tokenizer tokenizer = { 0 };
-    int file;
+    int file = 0;
     SGN_TRY(choose_types(&t, &file, o, err));
     SGN_TRY(say_shape(&v, &lm->config, file, err));
     t.paired = strcmp(v.arch, "llama") == 0;

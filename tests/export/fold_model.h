@@ -23,7 +23,7 @@ static inline void lowered_logits(const sgn_lowered_model *lm, const int32_t *to
 static inline void stored_logits(const char *where, const int32_t *tokens, float *logits) {
     sgn_error err;
     sgn_model_file *f;
-    check_ok(sgn_model_file_open(&f, where, &err), &err);
+    check_ok(sgn_model_file_open(&f, where, SGN_VERIFY_ALL, &err), &err);
     lowered_logits(sgn_model_file_lowered(f), tokens, logits);
     sgn_model_file_close(f);
 }

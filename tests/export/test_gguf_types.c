@@ -137,17 +137,17 @@ static void adapters_come_along(void **state) {
     check_logits(check_path("two/model.gguf"), 3e-4);
     assert_int_equal(unlink(check_path("two/MANIFEST")), 0);
     assert_int_equal(rename(check_path("two/beta.gguf"), check_path("beta.away")), 0);
-    check_fails(sgn_model_file_open(&f, check_path("two"), &err), SGN_IO, &err, "beta.gguf");
+    check_fails(sgn_model_file_open(&f, check_path("two"), SGN_VERIFY_ALL, &err), SGN_IO, &err, "beta.gguf");
     check_ok(sgn_export("gguf", check_path("plain"), &m, &(sgn_export_options){ 0 }, true, &err), &err);
     check_ok(sgn_file_copy(check_path("plain/model.gguf"), check_path("two/beta.gguf"), &err), &err);
-    check_fails(sgn_model_file_open(&f, check_path("two"), &err), SGN_FORMAT, &err, "'lora'");
+    check_fails(sgn_model_file_open(&f, check_path("two"), SGN_VERIFY_ALL, &err), SGN_FORMAT, &err, "'lora'");
     sgn_transformer_free(&m);
     m = (sgn_transformer){ 0 };
     small_model(&m, &(small_case){ .scales = "row", .dim = 128, .ffn = 384 }, 14);                         /* of another model */
     check_ok(sgn_export("gguf", check_path("plain"), &m, &(sgn_export_options){ .type = "q1_0" }, true, &err), &err);
     unlink(check_path("two/beta.gguf"));
     check_ok(sgn_file_copy(check_path("plain/beta.gguf"), check_path("two/beta.gguf"), &err), &err);
-    check_fails(sgn_model_file_open(&f, check_path("two"), &err), SGN_SHAPE, &err, "lora_b");
+    check_fails(sgn_model_file_open(&f, check_path("two"), SGN_VERIFY_ALL, &err), SGN_SHAPE, &err, "lora_b");
     sgn_transformer_free(&m);
 }
 

@@ -1,0 +1,29 @@
+/* export_check.h - does a file that was just exported give the logits of the model that it is made of?
+ *
+ * SPDX-License-Identifier: MIT */
+#ifndef SGN_CLI_EXPORT_CHECK_H
+#define SGN_CLI_EXPORT_CHECK_H
+
+#include "export/format.h"
+
+typedef struct {
+    const sgn_transformer *model;
+    double        tolerance;           /* of the largest logit, and at least of 1; infinite: whatever comes is only measured */
+    int64_t       windows, seq;
+    int32_t      *ids;                 /* (windows, seq) */
+    char          source[160];         /* of these tokens */
+    float        *want, *got;          /* (seq, vocab) */
+    /* what it found */
+    double        difference, largest; /* of logits */
+    double        nats[2], divergence; /* per token: of the model, of the file; of the file's distributions from the model's */
+    uint64_t      bytes;
+    sgn_bit_count count;
+} sgn_export_check;
+
+/* Tokens to compare on: of the shards, NULL: of the validation set of the run in directory `from`, else random ones, always the same. */
+sgn_status sgn_export_check_tokens(sgn_export_check *e, const char *shards, const char *from, sgn_error *err);
+/* sgn_export_options.check, with a sgn_export_check. */
+sgn_status sgn_export_check_file(void *check, const char *directory, sgn_error *err);
+void       sgn_export_check_free(sgn_export_check *e);
+
+#endif
