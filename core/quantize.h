@@ -11,7 +11,7 @@ bool sgn_quantize_knows(sgn_dtype t);
 /* out: n numbers, whole blocks, at any address; the layouts are those of core/kernels/blocks.inc. */
 void sgn_quantize(sgn_dtype t, const float *x, int64_t n, void *out);
 /* Is one rounding, of each block's d to a half, all that happens to them, by at most 2^-11 of `most`, the largest size of the matrix
- * that they are from? Of types that round every number, F16, BF16 and Q8_0: does each stay finite? */
+ * that they are from? Of types that round every number, F16, BF16 and Q8_0: does each stay finite, whatever `most`? */
 bool sgn_quantize_holds(sgn_dtype t, const float *x, int64_t n, float most);
 
 #endif

@@ -45,7 +45,7 @@ static sgn_status convert(writing *w, const char *name, sgn_dtype type, const fl
     if (cols % sgn_dtype_block(type))
         SGN_FAIL(err, SGN_UNSUPPORTED, "%s: its rows of %lld numbers are no whole blocks of %lld; --type f16 has no blocks", name,
                  (long long)cols, (long long)sgn_dtype_block(type));
-    if (!sgn_quantize_holds(type, x, rows * cols))
+    if (!sgn_quantize_holds(type, x, rows * cols, 0))
         SGN_FAIL(err, SGN_NUMERIC, "%s: it has numbers too large for %s; f32 holds them", name, sgn_dtype_name(type));
     converted *c = malloc(sizeof *c + (size_t)rows * sgn_stored_row_bytes(type, cols));
     if (!c) SGN_FAIL(err, SGN_NOMEM, "%s: no memory to write it as %s", name, sgn_dtype_name(type));
