@@ -15,7 +15,7 @@ sgn_status sgn_speaker_open(sgn_speaker *s, const char *where, const sgn_model_v
     if (v->cache && strcmp(v->cache, "f16") != 0 && strcmp(v->cache, "f32") != 0)
         SGN_FAIL(err, SGN_CONFIG, "--cache is '%.40s'; f16 or f32 is expected", v->cache);
     sgn_threads_set((int)v->threads);
-    SGN_TRY(sgn_model_file_open(&s->file, where, v->verify ? SGN_VERIFY_ALL : SGN_VERIFY_SMALL, err));
+    SGN_TRY(sgn_model_file_open(&s->file, where, sgn_verify_of(v->verify), err));
     return sgn_model_tokenizer(s->file, v->tokenizer, &s->tokenizer, err);
 }
 

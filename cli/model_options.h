@@ -9,19 +9,20 @@
 #define SGN_CLI_MODEL_OPTIONS_H
 
 #include "cli/options.h"
+#include "cli/verify_options.h"
 #include "export/format.h"
 #include "serve/generation.h"
 
 typedef struct {
     const char *tokenizer, *cache;
     int64_t     context, threads;
-    bool        verify;
+    sgn_verify_values verify;
 } sgn_model_values;
 
 #define SGN_MODEL_OPTIONS(values, m) \
     { "context", SGN_OPTION_INT, offsetof(values, m.context), "N", "most tokens of prompt and answer; 0: what the model was made for (default)" }, \
     { "cache", SGN_OPTION_WORD, offsetof(values, m.cache), "TYPE", "keys and values as f32 (default), or as f16 in half the memory" }, \
-    { "verify", SGN_OPTION_FLAG, offsetof(values, m.verify), NULL, "compare the digests of large files too (from 1 GiB)" }, \
+    SGN_VERIFY_OPTIONS(values, m.verify), \
     { "tokenizer", SGN_OPTION_WORD, offsetof(values, m.tokenizer), "T", "instead of the model's own tokenizer.json" }, \
     { "threads", SGN_OPTION_INT, offsetof(values, m.threads), "N", "0: as many as the process may use (default)" }
 
