@@ -7,6 +7,7 @@
 #include "cli/eval_tasks.h"
 #include "cli/output.h"
 #include "cli/terminal.h"
+#include "cli/verify_options.h"
 #include "core/parallel.h"
 #include "data/vocabulary.h"
 #include "eval/perplexity.h"
@@ -16,6 +17,7 @@ typedef struct {
     int64_t     windows, seq, threads;
     bool        json;
     sgn_eval_request tasks;
+    sgn_verify_values verify;
 } values;
 
 static const sgn_option options[] = {
@@ -32,6 +34,7 @@ static const sgn_option options[] = {
     { "bos", SGN_OPTION_FLAG, offsetof(values, tasks.bos), NULL, "begin every text of a task with the tokenizer's BOS" },
     { "tokenizer", SGN_OPTION_WORD, offsetof(values, tasks.tokenizer), "T", "for tasks, instead of the model's own" },
     { "items", SGN_OPTION_WORD, offsetof(values, tasks.items), "FILE", "write the scores of each question of each task, one JSON object per line" },
+    SGN_VERIFY_OPTIONS(values, verify),
     { "threads", SGN_OPTION_INT, offsetof(values, threads), "N", "0: as many as the process may use (default)" },
     { "json", SGN_OPTION_FLAG, offsetof(values, json), NULL, "print one object, or a list of them for several models" },
     { 0 },
@@ -82,7 +85,7 @@ static sgn_status measure(const values *v, const sgn_model_file *f, result *r, s
 
 static sgn_status evaluate(const values *v, sgn_eval_list *list, result *r, sgn_error *err) {
     sgn_model_file *f;
-    SGN_TRY(sgn_model_file_open(&f, r->model, SGN_VERIFY_SMALL, err));
+    SGN_TRY(sgn_model_file_open(&f, r->model, sgn_verify_of(v->verify), err));
     snprintf(r->kind, sizeof r->kind, "%s", sgn_model_file_kind(f));
     r->bytes = sgn_model_file_bytes(f);
     r->count = sgn_lowered_model_count(sgn_model_file_lowered(f));

@@ -16,15 +16,19 @@
 
 enum { JSON_LIMIT = 256 << 20, METRICS_LIMIT = 1 << 30 };
 
-typedef struct { bool arrays, stats, verify, json; } values;
+typedef struct { bool arrays, stats, bits, verify, no_verify, json; } values;
 
 static const sgn_option options[] = {
     { "arrays", SGN_OPTION_FLAG, offsetof(values, arrays), NULL, "list the arrays of a directory too (those of a file always are)" },
     { "stats", SGN_OPTION_FLAG, offsetof(values, stats), NULL, "with the least, greatest and mean number of each array" },
-    { "verify", SGN_OPTION_FLAG, offsetof(values, verify), NULL, "read everything and compare digests" },
+    { "bits", SGN_OPTION_FLAG, offsetof(values, bits), NULL, "of a model: where its bits are, layer by layer, and what papers would count" },
+    { "verify", SGN_OPTION_FLAG, offsetof(values, verify), NULL, "read everything and compare digests (done anyway for files of a packed model below 1 GiB)" },
+    { "no-verify", SGN_OPTION_FLAG, offsetof(values, no_verify), NULL, "compare no digests" },
     { "json", SGN_OPTION_FLAG, offsetof(values, json), NULL, "print one object" },
     { 0 },
 };
+
+static sgn_verify verify_of(const values *v) { return v->verify ? SGN_VERIFY_ALL : v->no_verify ? SGN_VERIFY_NONE : SGN_VERIFY_SMALL; }
 
 static void set_text(sgn_json *j, const char *key, const char *text) { sgn_json_set(j, key, sgn_json_new_text(text, strlen(text))); }
 static void set_int(sgn_json *j, const char *key, int64_t value) { sgn_json_set(j, key, sgn_json_new_int(value)); }
@@ -184,8 +188,10 @@ static sgn_status describe_model(const values *v, const char *directory, sgn_jso
     if (s == SGN_OK && c) s = describe_config(c, checkpoint ? 0 : bytes, j, err);
     set_int(j, "array_bytes", (int64_t)bytes);
     sgn_json_set(j, "tokenizer", sgn_json_new_bool(inside(directory, "tokenizer.json", &path)));
-    if (s == SGN_OK && v->verify && inside(directory, "MANIFEST", &path) && (s = sgn_manifest_verify(directory, err)) == SGN_OK)
-        set_text(j, "digests", "all match");
+    if (s == SGN_OK && (v->verify || packed) && inside(directory, "MANIFEST", &path)) {
+        s = sgn_manifest_check(directory, verify_of(v), err);
+        if (s == SGN_OK) set_text(j, "digests", v->verify ? "all match" : v->no_verify ? "not compared" : "those of files below 1 GiB match");
+    }
     if (wants_arrays) sgn_json_set(j, "arrays", list);
     return s;
 }
@@ -362,7 +368,8 @@ static sgn_status run(int argc, char **argv, sgn_error *err) {
     SGN_TRY(sgn_options_parse(options, &v, &argc, argv, err));
     SGN_TRY(sgn_words_expect(argc, argv, 1, 1, err));
     sgn_json *j = sgn_json_new_object();
-    const sgn_status s = describe(&v, argv[0], j, err);
+    sgn_status s = describe(&v, argv[0], j, err);
+    if (s == SGN_OK && v.bits) s = sgn_inspect_bits(argv[0], verify_of(&v), j, err);
     if (s == SGN_OK && v.json) return sgn_print_json(j, 2, err);
     if (s == SGN_OK) sgn_inspect_print(j);
     sgn_json_free(j);
@@ -371,6 +378,6 @@ static sgn_status run(int argc, char **argv, sgn_error *err) {
 
 const sgn_command sgn_command_inspect = {
     .name = "inspect", .summary = "say what a file or directory is and what is in it",
-    .usage = "PATH [--arrays] [--stats] [--verify] [--json]", .options = options, .run = run,
-    .example = "signum inspect runs/student\nsignum inspect packed/student/model.safetensors --stats",
+    .usage = "PATH [--arrays] [--stats] [--bits] [--verify|--no-verify] [--json]", .options = options, .run = run,
+    .example = "signum inspect runs/student\nsignum inspect packed/student/model.safetensors --stats\nsignum inspect packed/student --bits",
 };

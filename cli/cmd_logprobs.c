@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "cli/output.h"
+#include "cli/verify_options.h"
 #include "core/parallel.h"
 #include "export/runtime.h"
 
@@ -16,12 +17,14 @@ typedef struct {
     const char *tokenizer;
     int64_t     top, threads;
     bool        ids;
+    sgn_verify_values verify;
 } values;
 
 static const sgn_option options[] = {
     { "ids", SGN_OPTION_FLAG, offsetof(values, ids), NULL, "the words, or standard input, are token ids" },
     { "top", SGN_OPTION_INT, offsetof(values, top), "K", "the K likeliest ids at each position as well (default 0; the whole vocabulary: a large K)" },
     { "tokenizer", SGN_OPTION_WORD, offsetof(values, tokenizer), "T", "instead of the model's own" },
+    SGN_VERIFY_OPTIONS(values, verify),
     { "threads", SGN_OPTION_INT, offsetof(values, threads), "N", "0: as many as the process may use (default)" },
     { 0 },
 };
@@ -132,7 +135,7 @@ static sgn_status run(int argc, char **argv, sgn_error *err) {
     char *text = NULL;
     size_t size;
     sgn_status status = sgn_words_or_input(argc - 1, argv + 1, &text, &size, err);
-    if (status == SGN_OK) status = sgn_model_file_open(&s.file, argv[0], SGN_VERIFY_SMALL, err);
+    if (status == SGN_OK) status = sgn_model_file_open(&s.file, argv[0], sgn_verify_of(v.verify), err);
     if (status == SGN_OK) status = read_text(&s, text, size, err);
     if (status == SGN_OK) status = score(&s, err);
     free(text);

@@ -4,6 +4,7 @@
 #ifndef SGN_CLI_INSPECT_H
 #define SGN_CLI_INSPECT_H
 
+#include "core/digest.h"
 #include "core/json.h"
 #include "model/model_config.h"
 
@@ -14,6 +15,9 @@ sgn_status sgn_inspect_arrays(const char *file, const sgn_model_config *config, 
 sgn_status sgn_inspect_notes(const char *file, const char *const *keys, sgn_json *out, sgn_error *err);
 /* A cache of a teacher; `verifies` reads all of it. */
 sgn_status sgn_inspect_cache(const char *directory, bool verifies, sgn_json *j, sgn_error *err);
+/* Where the bits of a model are, as "bits" of j; and that for people. */
+sgn_status sgn_inspect_bits(const char *path, sgn_verify verify, sgn_json *j, sgn_error *err);
+void       sgn_inspect_print_bits(const sgn_json *bits);
 /* For people: values as "key  value", lists of objects as rows. */
 void       sgn_inspect_print(const sgn_json *object);
 

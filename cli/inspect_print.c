@@ -100,6 +100,7 @@ void sgn_inspect_print(const sgn_json *object) {
     printf("%s: %s\n", sgn_json_string(sgn_json_get(object, "path"), ""), sgn_json_string(sgn_json_get(object, "what"), ""));
     for (void *it = sgn_json_iter(object); it; it = sgn_json_next(object, it)) {
         const char *key = sgn_json_iter_key(it);
-        if (strcmp(key, "path") && strcmp(key, "what")) print_pair(key, sgn_json_iter_value(it), 2);
+        if (strcmp(key, "bits") == 0) sgn_inspect_print_bits(sgn_json_iter_value(it));
+        else if (strcmp(key, "path") && strcmp(key, "what")) print_pair(key, sgn_json_iter_value(it), 2);
     }
 }
