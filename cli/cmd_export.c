@@ -23,7 +23,7 @@ static const struct { const char *type; double tolerance; } rounding[] = {
     { "f32", 1e-3 }, { "f16", 2e-2 }, { "bf16", 0.16 }, { "q8_0", 0.16 }, { "q1_0", 2e-2 }, { "tq1_0", 2e-2 }, { "tq2_0", 2e-2 } };
 
 typedef struct {
-    const char *format, *out, *data, *type, *other_type, *tokenizer;
+    const char *format, *out, *data, *type, *other_type, *scales, *tokenizer;
     int64_t     threads;
     bool        latent, approximate, replace, json;
 } values;
@@ -32,9 +32,10 @@ static const sgn_option options[] = {
     { "format", SGN_OPTION_WORD, offsetof(values, format), "F", "packed: sign planes, run in place (default); gguf: for llama.cpp; hf: for Hugging Face" },
     { "out", SGN_OPTION_WORD, offsetof(values, out), "DIR", "the directory to make" },
     { "latent", SGN_OPTION_FLAG, offsetof(values, latent), NULL, "hf: latent weights and scales as FBI-LLM names them, not their product" },
-    { "type", SGN_OPTION_WORD, offsetof(values, type), "T", "hf: f32 (default), f16, bf16; gguf: f32, f16, bf16, q8_0, or of signs q1_0, tq1_0, tq2_0" },
+    { "type", SGN_OPTION_WORD, offsetof(values, type), "T", "packed: f32 (default), f16, q8_0 of embedding, head and what is not binary; hf: f32 (default), f16, bf16; gguf: f32, f16, bf16, q8_0, or of signs q1_0, tq1_0, tq2_0" },
     { "other-type", SGN_OPTION_WORD, offsetof(values, other_type), "T", "gguf: of embedding, head and what is not binary (default: --type, f16 beside signs)" },
-    { "approximate", SGN_OPTION_FLAG, offsetof(values, approximate), NULL, "gguf: round what the type does not hold, and say what that costs" },
+    { "scales", SGN_OPTION_WORD, offsetof(values, scales), "T", "packed: f32 (default) or f16 scales and shifts" },
+    { "approximate", SGN_OPTION_FLAG, offsetof(values, approximate), NULL, "gguf, packed: round what the type does not hold, and say what that costs" },
     { "tokenizer", SGN_OPTION_WORD, offsetof(values, tokenizer), "FILE", "its tokenizer (default: what the model brings, if anything)" },
     { "replace", SGN_OPTION_FLAG, offsetof(values, replace), NULL, "an existing DIR" },
     { "data", SGN_OPTION_WORD, offsetof(values, data), "SHARDS", "text for the check (default: the run's data.valid, else random tokens)" },
@@ -52,9 +53,11 @@ typedef struct {
 } exporter;
 
 static double tolerance(const values *v) {
-    for (size_t i = 0; v->type && i < sizeof rounding / sizeof *rounding; i++)
-        if (strcmp(v->type, rounding[i].type) == 0) return v->approximate ? (double)INFINITY : rounding[i].tolerance;
-    return rounding[0].tolerance;
+    double most = rounding[0].tolerance;
+    for (size_t i = 0; i < sizeof rounding / sizeof *rounding; i++)
+        if ((v->type && strcmp(v->type, rounding[i].type) == 0) || (v->scales && strcmp(v->scales, rounding[i].type) == 0))
+            most = fmax(most, rounding[i].tolerance);
+    return v->approximate ? (double)INFINITY : most;
 }
 
 /* --- what came out -------------------------------------------------------------------------------------- */
@@ -100,14 +103,15 @@ static void print_report(const exporter *e) {
     if (has_planes(e)) {
         printf("  binarized matrices  %13lld weights     %.4f bits each, scales and padding included (%s)\n",
                (long long)e->check.count.binary_weights, binary_bits(e), sgn_size_print((uint64_t)e->check.count.binary_bytes, &size));
-        printf("  full precision      %13lld parameters  %.4f bits each (%s)\n", (long long)e->check.count.parameters,
+        printf("                                               %.4f %s\n", e->check.claimed / (double)e->check.count.binary_weights, e->check.claim);
+        printf("  everything else     %13lld parameters  %.4f bits each (%s)\n", (long long)e->check.count.parameters,
                8 * (double)e->check.count.dense_bytes / (double)e->check.count.parameters, sgn_size_print((uint64_t)e->check.count.dense_bytes, &size));
     }
     printf("  the whole file      %13lld parameters  %.4f bits each (%s)\n", (long long)parameters(e), file_bits(e),
            sgn_size_print(e->check.bytes, &size));
     printf("  left out            %s\n", left_out(e).s);
     printf("  reopened and compared on %lld x %lld tokens (%s):\n", (long long)e->check.windows, (long long)e->check.seq, e->check.source);
-    printf("  largest difference of a logit %.3g, largest logit %.3g\n", e->check.difference, e->check.largest);
+    printf("  largest logit difference against the run: %.3g, largest logit %.3g\n", e->check.difference, e->check.largest);
     printf("  nats per token %.5f, of the file %.5f (%+.5f); divergence %.3g nats per token\n", e->check.nats[0], e->check.nats[1], cost(e),
            e->check.divergence);
     if (strcmp(e->v->format, "gguf") == 0) print_needs(e->v);
@@ -123,6 +127,7 @@ static sgn_status print_json(const exporter *e, sgn_error *err) {
     sgn_json_set(j, "binary_weights", sgn_json_new_int(e->check.count.binary_weights));
     sgn_json_set(j, "binary_bytes", sgn_json_new_int(e->check.count.binary_bytes));
     sgn_json_set(j, "binary_bits_per_weight", has_planes(e) ? sgn_json_new_real(binary_bits(e)) : sgn_json_new_null());
+    sgn_json_set(j, "paper_bits_per_weight", has_planes(e) ? sgn_json_new_real(e->check.claimed / (double)e->check.count.binary_weights) : sgn_json_new_null());
     sgn_json_set(j, "file_bits_per_weight", sgn_json_new_real(file_bits(e)));
     sgn_json_set(j, "left_out", sgn_json_new_string(left_out(e).s));
     sgn_json_set(j, "check_data", sgn_json_new_text(e->check.source, strlen(e->check.source)));
@@ -140,8 +145,12 @@ static sgn_status check_words(const values *v, sgn_error *err) {
     if (v->latent && strcmp(v->format, "hf") != 0)
         SGN_FAIL(err, SGN_CONFIG, "--latent goes with --format hf; a %s file has %s", v->format,
                  strcmp(v->format, "gguf") == 0 ? "no place for latents" : "only the signs of the latents");
-    if ((v->approximate || v->other_type) && strcmp(v->format, "gguf") != 0)
-        SGN_FAIL(err, SGN_CONFIG, "--%s goes with --format gguf; %s holds every layer", v->approximate ? "approximate" : "other-type", v->format);
+    if (v->other_type && strcmp(v->format, "gguf") != 0)
+        SGN_FAIL(err, SGN_CONFIG, "--other-type goes with --format gguf; --type says it for %s", v->format);
+    if (v->approximate && strcmp(v->format, "hf") == 0)
+        SGN_FAIL(err, SGN_CONFIG, "--approximate goes with --format gguf or packed; hf holds every layer");
+    if (v->scales && strcmp(v->format, "packed") != 0)
+        SGN_FAIL(err, SGN_CONFIG, "--scales goes with --format packed; %s has no scales by themselves", v->format);
     return SGN_OK;
 }
 
@@ -222,7 +231,7 @@ static sgn_status write_model(exporter *e, sgn_error *err) {
     sgn_status s = find_tokenizer(b, e, err);
     const sgn_export_options o = { .tokenizer = b->json, .beside = *b->found.s ? b->found.s : NULL, .vocabulary = b->lists.metas ? b->lists.meta : NULL,
                                    .vocabulary_values = b->lists.metas, .latent = e->v->latent, .type = e->v->type,
-                                   .other_type = e->v->other_type, .approximate = e->v->approximate,
+                                   .other_type = e->v->other_type, .scales = e->v->scales, .approximate = e->v->approximate,
                                    .check = sgn_export_check_file, .ctx = &e->check };
     if (s == SGN_OK) s = sgn_export(e->v->format, e->v->out, &e->model, &o, e->v->replace, err);
     if (*b->made.s) unlink(b->made.s);
@@ -263,9 +272,10 @@ static sgn_status run(int argc, char **argv, sgn_error *err) {
 
 const sgn_command sgn_command_export = {
     .name = "export", .summary = "write a model as packed bits, for llama.cpp or for Hugging Face, and check it",
-    .usage = "MODEL --format packed|gguf|hf [--latent] [--type T] [--other-type T] [--approximate] [--tokenizer FILE] --out DIR [--replace] [--data SHARDS] [--json]",
+    .usage = "MODEL --format packed|gguf|hf [--latent] [--type T] [--other-type T] [--scales T] [--approximate] [--tokenizer FILE] --out DIR [--replace] [--data SHARDS] [--json]",
     .options = options, .run = run,
     .example = "signum export runs/student --format packed --out packed/student\n"
+               "signum export runs/student --scales f16 --type q8_0 --out packed/small\n"
                "signum export runs/student --format gguf --type q1_0 --out gguf/student\n"
                "signum export runs/student --format hf --latent --out hf/student",
 };

@@ -8,6 +8,7 @@
 #include "data/shard.h"
 #include "export/dense_run.h"
 #include "export/runtime.h"
+#include "model/bit_count.h"
 #include "train/run_config.h"
 
 enum { WINDOWS = 4, WINDOW = 128 };
@@ -123,7 +124,10 @@ static sgn_status compare(sgn_export_check *e, sgn_runtime *r, const sgn_lowered
 static sgn_status check_file(sgn_export_check *e, const sgn_model_file *f, sgn_error *err) {
     const sgn_lowered_model *lm = sgn_model_file_lowered(f);
     e->bytes = sgn_model_file_bytes(f);
+    const sgn_bits bits = sgn_bits_of_model(lm);
     e->count = sgn_lowered_model_count(lm);
+    e->claimed = bits.claimed;
+    e->claim = sgn_bits_claim(&bits);
     sgn_tape dry, tape = { 0 };
     SGN_TRY(sgn_tape_init_dry(&dry, sgn_transformer_nodes(e->model), err));
     sgn_tape_begin(&dry, SGN_TAPE_NOGRAD);

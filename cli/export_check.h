@@ -18,6 +18,8 @@ typedef struct {
     double        nats[2], divergence; /* per token: of the model, of the file; of the file's distributions from the model's */
     uint64_t      bytes;
     sgn_bit_count count;
+    double        claimed;             /* bits of the binarized matrices as papers count; `claim`: whose way that is, NULL: none is binary */
+    const char   *claim;
 } sgn_export_check;
 
 /* Tokens to compare on: of the shards, NULL: of the validation set of the run in directory `from`, else random ones, always the same. */
