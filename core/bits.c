@@ -6,6 +6,7 @@
 #include "core/checked.h"
 #include "core/kernels/kernels.h"
 #include "core/parallel.h"
+#include "core/rng.h"
 
 static const sgn_code_info codes[SGN_CODES] = {
     [SGN_CODE_BINARY] = { "binary", 0, 0 }, [SGN_CODE_TERNARY] = { "ternary", 0, 0 }, [SGN_CODE_1_4] = { "1:4", 1, 4 },
@@ -119,6 +120,11 @@ void sgn_signs_place(sgn_signs *s, sgn_code code, int64_t out, int64_t in, void 
     s->cols_index = place_index(&at, code_of_columns(code), in, out);
 }
 
+/* The number that w[at] is compared with. */
+static sgn_real threshold(const sgn_signs *s, int64_t at) {
+    return s->draw ? (sgn_real)(2 * sgn_rng_uniform(s->draw, 0, (uint64_t)at) - 1) : s->center;
+}
+
 static int64_t pack_centered(sgn_signs *s, const sgn_real *w, int64_t begin, int64_t end) {
     const int64_t cols = s->rows.cols, stride = s->rows.stride;
     sgn_real moved[WORD];
@@ -127,7 +133,10 @@ static int64_t pack_centered(sgn_signs *s, const sgn_real *w, int64_t begin, int
     for (int64_t i = begin; i < end; i++)
         for (int64_t k = 0; k < stride; k++) {
             const int64_t n = cols - k * WORD < WORD ? cols - k * WORD : WORD;
-            for (int64_t j = 0; j < n; j++) moved[j] = w[i * cols + k * WORD + j] - s->center;
+            for (int64_t j = 0; j < n; j++) {
+                const int64_t at = i * cols + k * WORD + j;
+                moved[j] = w[at] - threshold(s, at);
+            }
             sgn_kernels_get()->pack_signs(moved, n, &sign);
             changed += __builtin_popcountll(sign ^ s->rows.word[i * stride + k]);
             s->rows.word[i * stride + k] = sign;
@@ -136,7 +145,7 @@ static int64_t pack_centered(sgn_signs *s, const sgn_real *w, int64_t begin, int
 }
 
 int64_t sgn_signs_pack(sgn_signs *s, const sgn_real *w, int64_t begin, int64_t end) {
-    if (s->code == SGN_CODE_BINARY && s->center != 0) return pack_centered(s, w, begin, end);
+    if (s->code == SGN_CODE_BINARY && (s->draw || s->center != 0)) return pack_centered(s, w, begin, end);
     if (s->code == SGN_CODE_BINARY) return sgn_plane_pack(&s->rows, w, begin, end);
     const sgn_kernels *k = sgn_kernels_get();
     const sgn_code_info *code = sgn_code_get(s->code);

@@ -39,6 +39,7 @@ sgn_status sgn_code_find(sgn_code *code, const char *name, sgn_error *err);
 struct sgn_signs {
     sgn_code  code;            /* of the rows; the columns of a masked matrix are ternary */
     sgn_real  center;          /* signs are those of w - center, which is 0 unless a latent's rule says otherwise */
+    uint64_t  draw;            /* not 0: signs of w - u, u uniform in (-1, 1) by this number, so P(+1) = (w + 1)/2 (binary code) */
     sgn_real  cut;             /* ternary: |w| > cut is kept; a latent's rule sets it */
     sgn_plane rows;            /* (out, in):  x -> y   */
     sgn_plane cols;            /* (in, out): dy -> dx  */

@@ -18,7 +18,7 @@ sgn_tensor *sgn_add_positions(sgn_tape *t, sgn_tensor *x, sgn_tensor *p, const i
 sgn_tensor *sgn_embedding(sgn_tape *t, sgn_tensor *table, const int32_t *id, int64_t count);
 /* y = x . gain / sqrt(mean x^2 + eps) (Zhang & Sennrich 2019); gain (width), or (part) for each `part` of the width alone. */
 sgn_tensor *sgn_rmsnorm(sgn_tape *t, sgn_tensor *x, sgn_tensor *gain, double eps);
-/* y = (x - mean x) . gain / sqrt(var x + eps) + bias (Ba et al. 2016). */
+/* y = (x - mean x) . gain / sqrt(var x + eps) + bias (Ba et al. 2016); gain and bias may be NULL. */
 sgn_tensor *sgn_layernorm(sgn_tape *t, sgn_tensor *x, sgn_tensor *gain, sgn_tensor *bias, double eps);
 void        sgn_layernorm_row(sgn_real *y, const sgn_real *x, const sgn_real *gain, const sgn_real *bias, int64_t n, sgn_real eps);
 /* y = x W^T, W (out, in). */

@@ -4,6 +4,7 @@
 #include <math.h>
 #include "core/checked.h"
 #include "core/kernels/kernels.h"
+#include "core/ops.h"
 #include "core/parallel.h"
 #include "export/dense_run.h"
 
@@ -32,7 +33,7 @@ static sgn_status check_stage(const sgn_lowered_stage *s, int64_t width, const c
     if (s->cols != width)
         SGN_FAIL(err, SGN_SHAPE, "%s: a stage '%s' takes %lld numbers and gets %lld", layer, sgn_stage_word(s->kind),
                  (long long)s->cols, (long long)width);
-    const bool keeps = s->kind == SGN_STAGE_NORM || s->kind == SGN_STAGE_QUANT_ACT || is_scale(s);
+    const bool keeps = s->kind == SGN_STAGE_NORM || s->kind == SGN_STAGE_LAYER_NORM || s->kind == SGN_STAGE_QUANT_ACT || is_scale(s);
     if (keeps && s->rows != s->cols)
         SGN_FAIL(err, SGN_SHAPE, "%s: a stage '%s' cannot make %lld numbers of %lld", layer, sgn_stage_word(s->kind),
                  (long long)s->rows, (long long)s->cols);
@@ -99,7 +100,7 @@ bool sgn_lowered_is_linear(const sgn_lowered *l) {
     for (int c = 0; c < l->count; c++)
         for (int i = 0; i < l->chain[c].count; i++) {
             const sgn_stage_kind k = l->chain[c].stage[i].kind;
-            if (k == SGN_STAGE_NORM || k == SGN_STAGE_QUANT_ACT) return false;
+            if (k == SGN_STAGE_NORM || k == SGN_STAGE_LAYER_NORM || k == SGN_STAGE_QUANT_ACT) return false;
         }
     return true;
 }
@@ -120,6 +121,7 @@ static void run_row(const row_job *j, const float *x, float *y) {
     switch (p->stage->kind) {
     case SGN_STAGE_NORM: k->rmsnorm(y, x, p->v, cols, j->eps); break;
     case SGN_STAGE_QUANT_ACT: sgn_quantize_row(x, NULL, y, cols); break;
+    case SGN_STAGE_LAYER_NORM: sgn_layernorm_row(y, x, p->v, NULL, cols, j->eps); break;
     case SGN_STAGE_SCALE:
         for (int64_t i = 0; i < cols; i++) y[i] = x[i] * p->v[i];
         break;
@@ -161,7 +163,7 @@ static void add_rows(void *ctx, int64_t begin, int64_t end) {
 }
 
 static bool can_add(const sgn_lowered_stage *s) {
-    return s->kind != SGN_STAGE_NORM && s->kind != SGN_STAGE_QUANT_ACT && s->kind != SGN_STAGE_SCALE;
+    return s->kind != SGN_STAGE_NORM && s->kind != SGN_STAGE_LAYER_NORM && s->kind != SGN_STAGE_QUANT_ACT && s->kind != SGN_STAGE_SCALE;
 }
 
 /* Work: room of products, sums of rows, two matrices of what passes between stages. */

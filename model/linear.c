@@ -12,12 +12,16 @@ sgn_status sgn_linear_declare(sgn_linear *l, sgn_params *p, const sgn_model_conf
     return bias ? sgn_params_add(p, SGN_PARAM_BIAS, sgn_shape1(out), &l->bias, err, "%s.bias", path) : SGN_OK;
 }
 
+bool sgn_linear_own_estimator(const sgn_linear *l) {
+    return !*l->config->estimator || strcmp(l->config->estimator, "auto") == 0;
+}
+
 sgn_status sgn_linear_latent(sgn_linear *l, const char *path, const char *name, sgn_shape shape, sgn_code code,
                              sgn_estimator own, int *index, sgn_error *err) {
     const char *asked = l->config->estimator;
     SGN_TRY(sgn_params_add(l->params, SGN_PARAM_LATENT, shape, index, err, "%s.%s", path, name));
     l->params->at[*index].code = code;
-    l->params->at[*index].estimator = *asked && strcmp(asked, "auto") ? sgn_estimator_find(asked) : own;
+    l->params->at[*index].estimator = sgn_linear_own_estimator(l) ? own : sgn_estimator_find(asked);
     if (l->params->at[*index].estimator == SGN_ESTIMATORS)
         SGN_FAIL(err, SGN_CONFIG, "model.estimator: there is no '%s'; there are identity, clipped, approx, tanh, onebit and smooth", asked);
     return SGN_OK;

@@ -12,7 +12,7 @@
 typedef struct sgn_linear      sgn_linear;
 typedef struct sgn_linear_kind sgn_linear_kind;
 
-enum { SGN_LINEAR_NODES = 4 };     /* most tape nodes of one forward, bias included */
+enum { SGN_LINEAR_NODES = 5 };     /* most tape nodes of one forward, bias included */
 
 struct sgn_linear {
     const sgn_linear_kind *kind;
@@ -47,6 +47,8 @@ sgn_status  sgn_linear_lower(const sgn_linear *l, sgn_lowered *out, sgn_error *e
 /* For kinds: declares latent PATH.NAME with the config's estimator, else `own`. */
 sgn_status  sgn_linear_latent(sgn_linear *l, const char *path, const char *name, sgn_shape shape, sgn_code code,
                               sgn_estimator own, int *index, sgn_error *err);
+/* model.estimator is auto: the kind does as its paper. */
+bool        sgn_linear_own_estimator(const sgn_linear *l);
 /* A parameter's tensor, NULL for index -1. */
 sgn_tensor *sgn_linear_param(const sgn_linear *l, int index);
 

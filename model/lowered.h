@@ -13,6 +13,7 @@
 /* word in config.json, what it does to x */
 #define SGN_STAGE_LIST(X)                                                             \
     X(NORM,        "norm")        /* x = x / rms(x) * v (v NULL: ones)             */ \
+    X(LAYER_NORM,  "layer_norm")  /* x = (x - mean x) / sqrt(var x + eps)          */ \
     X(QUANT_ACT,   "quant_act")   /* x = int8 grid, absmax per token               */ \
     X(SCALE,       "scale")       /* x = x . v                                     */ \
     X(SIGN,        "sign")        /* x = S x, S in {-1,+1}                         */ \
@@ -51,5 +52,11 @@ typedef struct {
     int             count;
     const sgn_real *bias;          /* (out) or NULL */
 } sgn_lowered;
+
+/* For kinds: one more stage at the end of a chain. Signs or, of a latent with a mask, kept signs ("sign", "mask"); a scale of
+ * its tensor's numbers, for all where it has one; a stage of n numbers without parameters. */
+void sgn_chain_signs(sgn_chain *c, const sgn_tensor *latent);
+void sgn_chain_scale(sgn_chain *c, const sgn_tensor *v, const char *name);
+void sgn_chain_plain(sgn_chain *c, sgn_stage_kind kind, int64_t n);
 
 #endif

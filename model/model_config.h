@@ -17,6 +17,7 @@ typedef struct {
     char    keep[SGN_TEXT];                               /* nm: N:M, which of M weights it keeps */
     char    estimator[SGN_TEXT];                          /* a word of core/estimator.h; "auto" or "": the kind's own */
     char    scales[SGN_TEXT];                             /* column | row | group128 | tensor */
+    bool    stochastic;                                   /* binaryconnect: signs drawn anew at every step of training */
     bool    shift;                                        /* beta beside alpha (group128 has none) */
     char    binary[SGN_TEXT];                             /* "attention,mlp", also q k v o gate up down */
     bool    tied_head, attention_bias, mlp_bias;          /* attention_bias: in q, k, v and o */

@@ -89,6 +89,7 @@ sgn_status sgn_trainer_step(sgn_trainer *t, sgn_progress *p, sgn_error *err) {
     sgn_params_estimate(&t->model.params);
     p->grad_norm = sgn_grad_norm(&t->model.params);
     if (!isfinite(p->loss) || !isfinite(p->grad_norm)) return not_finite(t, p, err);
+    if (c->model.stochastic) t->model.params.step = (uint64_t)t->at.step + 2;
     p->lr = sgn_schedule_lr(&c->optim, t->at.step, c->train.steps);
     sgn_optimizer_step(&t->optimizer, &(sgn_optim_step){
         .lr = p->lr, .weight_decay = sgn_schedule_weight_decay(&c->optim, t->at.step, c->train.steps),

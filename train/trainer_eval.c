@@ -26,7 +26,14 @@ static sgn_status read_windows(sgn_trainer *t, int64_t first, int64_t rows, sgn_
     return SGN_OK;
 }
 
-sgn_status sgn_trainer_evaluate(sgn_trainer *t, double *nats, double *bpb, sgn_error *err) {
+void sgn_trainer_draw(sgn_trainer *t, bool random) {
+    if (!t->config.model.stochastic) return;
+    t->model.params.seed = (uint64_t)t->config.train.seed;
+    t->model.params.step = random ? (uint64_t)t->at.step + 1 : 0;
+    sgn_params_refresh_signs(&t->model.params);
+}
+
+static sgn_status evaluate(sgn_trainer *t, double *nats, double *bpb, sgn_error *err) {
     const int64_t seq = t->config.train.seq, batch = t->config.train.batch, windows = sgn_trainer_eval_windows(t);
     sgn_loss_sums sums = { 0 };
     for (int64_t w = 0; w < windows; w += batch) {
@@ -45,4 +52,11 @@ sgn_status sgn_trainer_evaluate(sgn_trainer *t, double *nats, double *bpb, sgn_e
     *nats = sums.hard / (double)(sums.tokens ? sums.tokens : 1);
     *bpb = info->text_bytes ? *nats * (double)info->tokens / (log(2.0) * (double)info->text_bytes) : -1;
     return SGN_OK;
+}
+
+sgn_status sgn_trainer_evaluate(sgn_trainer *t, double *nats, double *bpb, sgn_error *err) {
+    sgn_trainer_draw(t, false);
+    const sgn_status s = evaluate(t, nats, bpb, err);
+    sgn_trainer_draw(t, true);
+    return s;
 }

@@ -69,6 +69,8 @@ bool       sgn_trainer_continues(const sgn_trainer *t);    /* t->from holds a ch
 
 /* trainer_eval.c: mean -log p over the validation windows in nats, and bits per byte (-1: text size unknown). */
 sgn_status sgn_trainer_evaluate(sgn_trainer *t, double *nats, double *bpb, sgn_error *err);
+/* Stochastic signs: those of the coming step, or none at random (model.stochastic). */
+void       sgn_trainer_draw(sgn_trainer *t, bool random);
 int64_t    sgn_trainer_eval_windows(const sgn_trainer *t);
 
 /* trainer.c: windows that `steps` steps read; a line for each set of a mix, nothing for one set alone. */

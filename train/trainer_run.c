@@ -169,6 +169,7 @@ sgn_status sgn_trainer_run_restore(sgn_trainer *t, sgn_error *err) {
         now.metrics_bytes = t->at.metrics_bytes;
     }
     t->at = now;
+    sgn_trainer_draw(t, true);
     return settle_products(t, same_kernels, err);
 }
 

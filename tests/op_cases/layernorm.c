@@ -7,6 +7,7 @@ static const op_case cases[] = {
     { .name = "odd width", .in = { DENSE(5, 7), NEAR_ONE(7), VECTOR(7) }, .r = { 1e-5 } },
     { .name = "width 1", .in = { DENSE(3, 1), VECTOR(1), VECTOR(1) }, .r = { 0.5 } },
     { .name = "a mean that is not 0", .in = { { .kind = CASE_DENSE, .rows = 4, .cols = 33, .mean = 3, .spread = 1 }, VECTOR(33), VECTOR(33) }, .r = { 1e-3 } },
+    { .name = "no gain, no bias", .in = { DENSE(37, 19), NONE, NONE }, .r = { 1e-5 } },
     { .name = "several blocks of tokens", .in = { DENSE(101, 197), VECTOR(197), VECTOR(197) }, .r = { 1e-6 } },
 };
 
@@ -21,7 +22,8 @@ static void expect(const sgn_node *n, const op_case *c, double *out) {
         for (int64_t j = 0; j < width; j++) mean += (double)x[j] / (double)width;
         for (int64_t j = 0; j < width; j++) variance += ((double)x[j] - mean) * ((double)x[j] - mean) / (double)width;
         for (int64_t j = 0; j < width; j++)
-            out[k + j] = ((double)x[j] - mean) / sqrt(variance + c->r[0]) * (double)n->in[1]->data[j] + (double)n->in[2]->data[j];
+            out[k + j] = ((double)x[j] - mean) / sqrt(variance + c->r[0]) * (n->in[1] ? (double)n->in[1]->data[j] : 1) +
+                         (n->in[2] ? (double)n->in[2]->data[j] : 0);
     }
 }
 
