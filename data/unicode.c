@@ -31,6 +31,9 @@ unsigned sgn_unicode_class(uint32_t cp) {
     return c & SGN_SEPARATOR || (cp >= '\t' && cp <= '\r') || cp == 0x85 ? c | SGN_SPACE : c;
 }
 
+uint32_t sgn_unicode_upper(uint32_t cp) { return (uint32_t)utf8proc_toupper((utf8proc_int32_t)cp); }
+uint32_t sgn_unicode_lower(uint32_t cp) { return (uint32_t)utf8proc_tolower((utf8proc_int32_t)cp); }
+
 typedef struct {
     char   *text;
     size_t  n, room;

@@ -18,6 +18,9 @@ enum {
     SGN_LETTER = SGN_LU | SGN_LL | SGN_LT | SGN_LM | SGN_LO,
 };
 unsigned sgn_unicode_class(uint32_t cp);
+/* The one character that it is in capitals or small letters; itself where that is none or several. */
+uint32_t sgn_unicode_upper(uint32_t cp);
+uint32_t sgn_unicode_lower(uint32_t cp);
 
 typedef enum { SGN_NFC, SGN_NFD, SGN_NFKC, SGN_NFKD, SGN_LOWERCASE } sgn_normal_form;
 /* A malloc'd copy, *n bytes and a NUL; bytes that are not UTF-8 stay as they are. */
