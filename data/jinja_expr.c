@@ -77,7 +77,7 @@ static sgn_jnode *parse_number(sgn_jparser *p) {
     const bool whole = p->now.type == J_WHOLE;
     sgn_jnode *n = sgn_jparser_node(p, whole ? J_INT_LITERAL : J_REAL_LITERAL, p->now.at);
     char digits[32] = "";
-    if (p->now.text.n > 18) sgn_jparser_fail(p, p->now.at, "a number of more than 18 digits; shorten it");
+    if (p->now.text.n > (whole ? 18 : sizeof digits - 1)) sgn_jparser_fail(p, p->now.at, "a number of more than %d digits; shorten it", whole ? 18 : 31);
     else memcpy(digits, p->now.text.s, p->now.text.n);
     n->whole = strtoll(digits, NULL, 10);
     n->real = strtod(digits, NULL);

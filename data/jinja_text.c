@@ -40,6 +40,7 @@ sgn_jvalue sgn_jcased(sgn_jrun *r, sgn_jtext t, sgn_jcase how) {
         const bool broken = n == 1 && (t.s[i] & 0x80), letter = sgn_unicode_class(cp) & SGN_LETTER;
         const bool upper = how == J_UPPER || (how == J_TITLE && begins) || (how == J_CAPITALIZE && i == 0);
         if (broken) sgn_jput(r, &b, t.s + i, 1);
+        else if (upper && cp == 0xDF) sgn_jput(r, &b, how == J_UPPER ? "SS" : "Ss", 2);
         else sgn_jput(r, &b, out, (size_t)sgn_utf8_put(out, upper ? sgn_unicode_upper(cp) : sgn_unicode_lower(cp)));
         begins = !letter;
     }
