@@ -122,8 +122,10 @@ static sgn_jnode *parse_items(sgn_jparser *p, const char *close, bool pairs) {
 static sgn_jnode *parse_group(sgn_jparser *p, size_t at) {
     if (sgn_jparser_skip(p, J_SIGN, ")")) return sgn_jparser_node(p, J_LIST_LITERAL, at);
     sgn_jnode *first = sgn_jparser_expression(p);
-    if (sgn_jparser_skip(p, J_SIGN, ")")) return first;
-    sgn_jparser_expect(p, J_SIGN, ",");
+    if (!sgn_jparser_skip(p, J_SIGN, ",")) {
+        sgn_jparser_expect(p, J_SIGN, ")");
+        return first;
+    }
     sgn_jnode *item = pair(p, J_ARGUMENT, at, first, NULL);
     item->next = parse_items(p, ")", false);
     return pair(p, J_LIST_LITERAL, at, item, NULL);

@@ -15,6 +15,11 @@ void sgn_jinja_place(const sgn_jinja *t, size_t at, int *line, int *column) {
     }
 }
 
+void sgn_jinja_one_line(char *text) {
+    for (; *text; text++)
+        if ((unsigned char)*text < ' ') *text = ' ';
+}
+
 /* --- the parser's tools ------------------------------------------------------------------------- */
 
 void sgn_jparser_fail(sgn_jparser *p, size_t at, const char *fmt, ...) {
@@ -25,6 +30,7 @@ void sgn_jparser_fail(sgn_jparser *p, size_t at, const char *fmt, ...) {
     va_start(args, fmt);
     vsnprintf(text, sizeof text, fmt, args);
     va_end(args);
+    sgn_jinja_one_line(text);
     sgn_jinja_place(p->t, at, &line, &column);
     p->status = SGN_ERROR(p->err, SGN_FORMAT, "%.160s:%d:%d: %s", p->t->where.s, line, column, text);
     p->now = (sgn_jtoken){ .type = J_END, .at = at };

@@ -23,6 +23,7 @@ sgn_jvalue sgn_jfail(sgn_jrun *r, sgn_status s, const char *fmt, ...) {
     va_start(args, fmt);
     vsnprintf(text, sizeof text, fmt, args);
     va_end(args);
+    sgn_jinja_one_line(text);
     sgn_jinja_place(r->t, r->here ? r->here->at : 0, &line, &column);
     r->status = SGN_ERROR(r->err, s, "%.160s:%d:%d: %s", r->t->where.s, line, column, text);
     return (sgn_jvalue){ 0 };

@@ -113,5 +113,7 @@ sgn_jnode *sgn_jparser_arguments(sgn_jparser *p);  /* after "(", past ")" */
 
 /* Line and column, from 1, of an offset. */
 void       sgn_jinja_place(const sgn_jinja *t, size_t at, int *line, int *column);
+/* Text of a template in a message: newlines and the like become spaces. */
+void       sgn_jinja_one_line(char *text);
 
 #endif
