@@ -213,10 +213,11 @@ TEST(is_less, sgn_jcompare(r, self, a[0]) < 0)
 TEST(is_at_most, sgn_jcompare(r, self, a[0]) <= 0)
 TEST(is_more, sgn_jcompare(r, self, a[0]) > 0)
 TEST(is_at_least, sgn_jcompare(r, self, a[0]) >= 0)
-static int64_t rest_of(sgn_jrun *r, value v, int64_t by) { return sgn_jarithmetic(r, (sgn_jtext){ "%", 1 }, to_int(r, v, &v), sgn_jint(by)).whole; }
-TEST(is_odd, rest_of(r, self, 2) == 1)
-TEST(is_even, rest_of(r, self, 2) == 0)
-TEST(is_divisible, rest_of(r, self, to_int(r, a[0], a).whole) == 0)
+static value whole(sgn_jrun *r, value v) { return to_int(r, v, (const value[J_ARGUMENTS]){ { 0 } }); }
+static int64_t rest_of(sgn_jrun *r, value v, value by) { return sgn_jarithmetic(r, (sgn_jtext){ "%", 1 }, whole(r, v), whole(r, by)).whole; }
+TEST(is_odd, rest_of(r, self, sgn_jint(2)) == 1)
+TEST(is_even, rest_of(r, self, sgn_jint(2)) == 0)
+TEST(is_divisible, rest_of(r, self, a[0]) == 0)
 
 static const sgn_jfunction filters[] = {
     { "trim", 0, "chars ", trim }, { "upper", 0, "", upper }, { "lower", 0, "", lower }, { "title", 0, "", title },
