@@ -30,14 +30,18 @@ static void note(bool *flag) { __atomic_store_n(flag, false, __ATOMIC_RELAXED); 
 
 /* --- one row -------------------------------------------------------------------------------------------- */
 
-/* |w| is one number in each block. */
-static void take_signs(job *j, int64_t i, int64_t at, const sgn_real *w, int64_t n) {
-    const int64_t block = sgn_dtype_block(j->w.dtype);
+/* Blocks of Q1_0 (core/kernels/blocks.inc): a half d and 128 bits, bit j % 8 of byte j / 8 is +d or -d; so planes and files agree but for d < 0. */
+static void take_signs(job *j, int64_t i) {
+    enum { BYTES = 18, WORDS = 2 };
+    const char *block = sgn_stored_row(j->w, j->cols, i);
     sgn_real *scale = j->scale + i * j->groups;
-    sgn_kernels_get()->pack_signs(w, n, j->plane[0].word + i * j->plane[0].stride + at / 64);
-    for (int64_t k = 0; k < n; k += block) {
-        const int64_t g = (at + k) / block;
-        scale[g] = (sgn_real)fabs((double)w[k]);
+    for (int64_t g = 0; g < j->groups; g++, block += BYTES) {
+        uint64_t bits[WORDS], *word = j->plane[0].word + i * j->plane[0].stride + g * WORDS;
+        uint16_t d;
+        memcpy(&d, block, sizeof d);
+        memcpy(bits, block + sizeof d, sizeof bits);
+        for (int k = 0; k < WORDS; k++) word[k] = d >> 15 ? ~bits[k] : bits[k];
+        scale[g] = (sgn_real)sgn_f16_to_f32(d & 0x7FFF);
         if (memcmp(&scale[g], scale, sizeof *scale) != 0) note(&j->even);
     }
 }
@@ -65,10 +69,11 @@ static void take_rows(void *ctx, int64_t begin, int64_t end) {
     sgn_real w[PIECE];
     for (int64_t i = begin; i < end; i++) {
         const char *row = sgn_stored_row(j->w, j->cols, i);
-        for (int64_t at = 0; at < j->cols; at += PIECE) {
+        if (!is_ternary(j->w.dtype)) take_signs(j, i);
+        else for (int64_t at = 0; at < j->cols; at += PIECE) {
             const int64_t n = j->cols - at < PIECE ? j->cols - at : PIECE;
             sgn_kernels_get()->to_real[j->w.dtype](w, row + sgn_stored_row_bytes(j->w.dtype, at), n);
-            (is_ternary(j->w.dtype) ? take_digits : take_signs)(j, i, at, w, n);
+            take_digits(j, i, at, w, n);
         }
     }
 }
