@@ -78,12 +78,27 @@ static void run_rows(void *ctx, int64_t begin, int64_t end) {
     }
 }
 
-void sgn_gemv_run(const sgn_gemv *p, void *work) {
-    const int64_t rows = p->plane[0]->rows, cols = p->plane[0]->cols;
-    const int digits = p->int8 ? 1 : DIGITS;
-    job j = { p, digits, sgn_kernels_get()->gemv_bytes(cols), work, NULL };
-    j.unit = (sgn_real *)(void *)(j.x + (size_t)p->m * j.bytes * (size_t)digits);
-    sgn_parallel(p->m, 1, prepare_rows, &j);
-    const int64_t fit = TASK / (cols * p->m * digits) / ROWS * ROWS;
-    sgn_parallel(rows, fit < ROWS ? ROWS : fit, run_rows, &j);
+static bool same_input(const sgn_gemv *a, const sgn_gemv *b) {
+    return a->m == b->m && a->x == b->x && a->ldx == b->ldx && a->in_scale == b->in_scale && a->plane[0]->cols == b->plane[0]->cols &&
+           a->int8 == b->int8;
 }
+
+void sgn_gemv_run_all(const sgn_gemv *p, int count, void *const *work) {
+    job j[SGN_GEMV_TOGETHER];
+    sgn_job rows[SGN_GEMV_TOGETHER];
+    for (int i = 0; i < count; i++) {
+        const int64_t cols = p[i].plane[0]->cols;
+        const int digits = p[i].int8 ? 1 : DIGITS;
+        j[i] = (job){ &p[i], digits, sgn_kernels_get()->gemv_bytes(cols), work[i], NULL };
+        j[i].unit = (sgn_real *)(void *)(j[i].x + (size_t)p[i].m * j[i].bytes * (size_t)digits);
+        const bool shared = i && same_input(&p[0], &p[i]);
+        if (shared) j[i].x = j[0].x, j[i].unit = j[0].unit;
+        else sgn_parallel(p[i].m, 1, prepare_rows, &j[i]);
+        const int64_t fit = TASK / (cols * p[i].m * digits) / ROWS * ROWS;
+        rows[i] = (sgn_job){ p[i].plane[0]->rows, fit < ROWS ? ROWS : fit, run_rows, &j[i] };
+    }
+    if (count == 1) sgn_parallel(rows[0].n, rows[0].grain, run_rows, &j[0]);
+    else sgn_parallel_jobs(rows, count);
+}
+
+void sgn_gemv_run(const sgn_gemv *p, void *work) { sgn_gemv_run_all(p, 1, &work); }

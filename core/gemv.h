@@ -29,5 +29,9 @@ enum { SGN_GEMV_ROWS = 8 };        /* most rows of one call */
 size_t sgn_gemv_bytes(int64_t m, int64_t cols, bool int8);         /* of `work`, 64-byte aligned */
 /* Over all threads; sums of integers, so the same bits for any number of them and whatever rows are beside. */
 void   sgn_gemv_run(const sgn_gemv *p, void *work);
+/* Up to SGN_GEMV_TOGETHER products that need nothing of each other, with the same bits; threads start once. What has the x and in_scale
+ * of the first is prepared with it. */
+enum { SGN_GEMV_TOGETHER = 4 };
+void   sgn_gemv_run_all(const sgn_gemv *p, int count, void *const *work);
 
 #endif

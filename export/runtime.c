@@ -50,7 +50,9 @@ static sgn_status lay_out_linears(sgn_runtime *r, int64_t *work, sgn_error *err)
             sgn_linear_shape(&r->c, (sgn_block_linear)l, &out, &in);
             SGN_TRY(sgn_stages_init(s, &r->model->blocks[i].linear[l], in, out, r->c.rms_eps, r->int8,
                                     sgn_linear_name_of(i, (sgn_block_linear)l).s, &r->arena, err));
-            const int64_t need = sgn_stages_work(s, r->batch);
+            /* Those of one input run together. */
+            const int first = l <= SGN_V ? SGN_Q : l == SGN_UP && r->model->blocks[i].linear[SGN_GATE].count ? SGN_GATE : l;
+            const int64_t need = sgn_stages_work_all(&r->layers[i].linear[first], l - first + 1, r->batch);
             if (need > *work) *work = need;
         }
     return SGN_OK;
@@ -212,26 +214,25 @@ static void cache_rows(void *ctx, int64_t begin, int64_t end) {
     }
 }
 
-static void run_linear(const pass *p, int l, const float *x, float *y) {
-    sgn_stages_run(&p->at->linear[l], x, p->count, y, p->r->work);
+/* `count` layers of the same input, from `first` on. */
+static void run_linears(const pass *p, int first, int count, const float *x, float *const *y) {
+    sgn_stages_run_all(&p->at->linear[first], count, x, p->count, y, p->r->work);
 }
 
 static void run_block(pass *p) {
     sgn_runtime *r = p->r;
     const sgn_model_config *c = &r->c;
     run_norm(p, p->block->attention_norm, p->block->attention_bias);
-    run_linear(p, SGN_Q, r->h, r->q);
-    run_linear(p, SGN_K, r->h, r->k);
-    run_linear(p, SGN_V, r->h, r->v);
+    run_linears(p, SGN_Q, 3, r->h, (float *const[]){ r->q, r->k, r->v });
     sgn_parallel(p->count, row_grain(c->dim), cache_rows, p);
     sgn_kv_cache_attend(&r->cache, p->layer, r->position, p->count, r->q, r->q);
-    run_linear(p, SGN_O, r->q, r->h);
+    run_linears(p, SGN_O, 1, r->q, &r->h);
     sgn_parallel(p->count, row_grain(c->dim), add_rows, p);
     run_norm(p, p->block->mlp_norm, p->block->mlp_bias);
-    if (p->block->linear[SGN_GATE].count) run_linear(p, SGN_GATE, r->h, r->gate);
-    run_linear(p, SGN_UP, r->h, r->up);
+    if (p->block->linear[SGN_GATE].count) run_linears(p, SGN_GATE, 2, r->h, (float *const[]){ r->gate, r->up });
+    else run_linears(p, SGN_UP, 1, r->h, &r->up);
     sgn_parallel(p->count, row_grain(c->ffn), activate_rows, p);
-    run_linear(p, SGN_DOWN, r->up, r->h);
+    run_linears(p, SGN_DOWN, 1, r->up, &r->h);
     sgn_parallel(p->count, row_grain(c->dim), add_rows, p);
 }
 

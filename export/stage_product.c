@@ -4,11 +4,10 @@
 #include <math.h>
 #include "core/arena.h"
 #include "core/checked.h"
-#include "core/gemv.h"
 #include "core/kernels/kernels.h"
 
-/* Groups of columns per call of the GEMM. */
-enum { GROUPS = 64 };
+/* Groups of columns per call of the GEMM; maxima at a time. */
+enum { GROUPS = 64, LANES = 16 };
 
 /* What many rows need for the call. */
 typedef struct {
@@ -52,12 +51,12 @@ static size_t lay_out(const sgn_stage_product *p, int64_t m, char *base, room *r
     return used;
 }
 
-static bool few(int64_t m) { return m <= sgn_kernels_get()->gemv_rows; }
+bool sgn_stage_product_few(int64_t m) { return m <= sgn_kernels_get()->gemv_rows; }
 
 size_t sgn_stage_product_room(const sgn_stage_product *p, int64_t m) {
     room r;
     const int64_t most = sgn_kernels_get()->gemv_rows;
-    const size_t one = sgn_gemv_bytes(m < most ? m : most, p->stage->cols, p->int8), many = few(m) ? 0 : lay_out(p, m, NULL, &r);
+    const size_t one = sgn_gemv_bytes(m < most ? m : most, p->stage->cols, p->int8), many = sgn_stage_product_few(m) ? 0 : lay_out(p, m, NULL, &r);
     return one > many ? one : many;
 }
 
@@ -69,10 +68,14 @@ sgn_status sgn_stage_product_check(const sgn_stage_product *p, const char *layer
 }
 
 void sgn_quantize_row(const float *x, const float *a, float *y, int64_t n) {
-    float most = 0;
-    for (int64_t j = 0; j < n; j++) most = fmaxf(most, fabsf(y[j] = a ? x[j] * a[j] : x[j]));
-    const float scale = most / 127;
-    for (int64_t j = 0; j < n; j++) y[j] = scale > 0 ? rintf(y[j] / scale) * scale : 0;
+    const float magic = 0x1.8p23f;             /* adding it rounds to an integer, in vectors, as rintf does not */
+    float most[LANES] = { 0 };
+    for (int64_t j = 0; j < n; j++) y[j] = a ? x[j] * a[j] : x[j];
+    for (int64_t j = 0; j < n; j += LANES)
+        for (int64_t l = 0; l < LANES && j + l < n; l++) most[l] = fabsf(y[j + l]) > most[l] ? fabsf(y[j + l]) : most[l];
+    for (int l = 1; l < LANES; l++) most[0] = most[l] > most[0] ? most[l] : most[0];
+    const float scale = most[0] / 127;
+    for (int64_t j = 0; j < n; j++) y[j] = scale > 0 ? (y[j] / scale + magic - magic) * scale : 0;
 }
 
 /* --- many rows ------------------------------------------------------------------------------------ */
@@ -126,13 +129,17 @@ static void run_many(const sgn_stage_product *p, const float *x, int64_t m, cons
     }
 }
 
-void sgn_stage_product_run(const sgn_stage_product *p, const float *x, int64_t m, const float *row_add, bool add, float *y, void *memory) {
+sgn_gemv sgn_stage_product_gemv(const sgn_stage_product *p, const float *x, int64_t m, const float *row_add, bool add, float *y) {
     const sgn_lowered_stage *s = p->stage;
-    if (few(m))
-        sgn_gemv_run(&(sgn_gemv){ .m = m, .x = x, .ldx = s->cols, .in_scale = p->in_scale,
-                                  .code = s->kind == SGN_STAGE_TERNARY ? SGN_CODE_TERNARY : SGN_CODE_BINARY,
-                                  .plane = { &s->plane[0], &s->plane[1] }, .group = s->kind == SGN_STAGE_GROUP_SIGN ? s->group : 0,
-                                  .group_scale = s->v, .out_scale = p->out_scale, .row_add = row_add, .int8 = p->int8, .add = add,
-                                  .y = y, .ldy = s->rows }, memory);
+    return (sgn_gemv){ .m = m, .x = x, .ldx = s->cols, .in_scale = p->in_scale,
+                       .code = s->kind == SGN_STAGE_TERNARY ? SGN_CODE_TERNARY : SGN_CODE_BINARY,
+                       .plane = { &s->plane[0], &s->plane[1] }, .group = s->kind == SGN_STAGE_GROUP_SIGN ? s->group : 0,
+                       .group_scale = s->v, .out_scale = p->out_scale, .row_add = row_add, .int8 = p->int8, .add = add,
+                       .y = y, .ldy = s->rows };
+}
+
+void sgn_stage_product_run(const sgn_stage_product *p, const float *x, int64_t m, const float *row_add, bool add, float *y, void *memory) {
+    const sgn_gemv g = sgn_stage_product_gemv(p, x, m, row_add, add, y);
+    if (sgn_stage_product_few(m)) sgn_gemv_run(&g, memory);
     else run_many(p, x, m, row_add, add, y, memory);
 }

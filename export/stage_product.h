@@ -5,6 +5,7 @@
 #ifndef SGN_EXPORT_STAGE_PRODUCT_H
 #define SGN_EXPORT_STAGE_PRODUCT_H
 
+#include "core/gemv.h"
 #include "model/lowered.h"
 
 typedef struct {
@@ -19,6 +20,9 @@ size_t     sgn_stage_product_room(const sgn_stage_product *p, int64_t m);
 /* y (m, rows) = x (m, cols) S^T with both scales, plus row_add (m) or NULL; or y += that. room: 64-byte aligned. */
 void       sgn_stage_product_run(const sgn_stage_product *p, const float *x, int64_t m, const float *row_add, bool add, float *y,
                                  void *room);
+/* Does it go by sgn_gemv, and as what; room is then its work. */
+bool       sgn_stage_product_few(int64_t m);
+sgn_gemv   sgn_stage_product_gemv(const sgn_stage_product *p, const float *x, int64_t m, const float *row_add, bool add, float *y);
 
 /* y = round(127 x a / max|x a|) max|x a| / 127; a NULL: ones */
 void       sgn_quantize_row(const float *x, const float *a, float *y, int64_t n);

@@ -200,3 +200,42 @@ void sgn_stages_run(const sgn_stages *s, const float *x, int64_t m, float *y, fl
     }
     if (s->bias) sgn_parallel(m, grain(s->out), add_rows, &(add_job){ s->bias, y, s->out, 0 });
 }
+
+/* Work of one layer beside others. */
+static int64_t share_floats(const sgn_stages *s, int64_t m) {
+    return (int64_t)(sgn_round_up((size_t)sgn_stages_work(s, m) * sizeof(float), SGN_ALIGN) / sizeof(float));
+}
+
+int64_t sgn_stages_work_all(const sgn_stages *s, int count, int64_t m) {
+    int64_t most = 1, together = 0, few = m;
+    while (!sgn_stage_product_few(few)) few--;
+    for (int i = 0; i < count; i++) {
+        const int64_t alone = sgn_stages_work(&s[i], m);
+        most = alone > most ? alone : most;
+        together += share_floats(&s[i], few);
+    }
+    return together > most ? together : most;
+}
+
+static bool is_one_product(const sgn_stages *s) { return s->chains == 1 && s->count[0] == 1 && s->step[0][0].product.stage; }
+
+void sgn_stages_run_all(const sgn_stages *s, int count, const float *x, int64_t m, float *const *y, float *work) {
+    sgn_gemv product[SGN_GEMV_TOGETHER];
+    void *room[SGN_GEMV_TOGETHER];
+    bool together = sgn_stage_product_few(m);
+    for (int i = 0; i < count; i++) together = together && is_one_product(&s[i]);
+    if (!together) {
+        for (int i = 0; i < count; i++) sgn_stages_run(&s[i], x, m, y[i], work);
+        return;
+    }
+    for (int i = 0; i < count; i++) {
+        float *sums = work + room_floats(&s[i], m);
+        if (s[i].row_v) sum_rows(&(sum_job){ x, s[i].row_v, sums, s[i].in }, 0, m);
+        product[i] = sgn_stage_product_gemv(&s[i].step[0][0].product, x, m, s[i].row_v ? sums : NULL, false, y[i]);
+        room[i] = work;
+        work += share_floats(&s[i], m);
+    }
+    sgn_gemv_run_all(product, count, room);
+    for (int i = 0; i < count; i++)
+        if (s[i].bias) add_rows(&(add_job){ s[i].bias, y[i], s[i].out, 0 }, 0, m);
+}

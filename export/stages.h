@@ -34,6 +34,10 @@ sgn_status sgn_stages_init(sgn_stages *s, const sgn_lowered *l, int64_t in, int6
 int64_t    sgn_stages_work(const sgn_stages *s, int64_t m);
 /* x (m, in), y (m, out); over all threads. */
 void       sgn_stages_run(const sgn_stages *s, const float *x, int64_t m, float *y, float *work);
+/* Up to SGN_GEMV_TOGETHER layers of the same x; where each is one product with signs and m is small, threads start once.
+ * work: sgn_stages_work_all. */
+void       sgn_stages_run_all(const sgn_stages *s, int count, const float *x, int64_t m, float *const *y, float *work);
+int64_t    sgn_stages_work_all(const sgn_stages *s, int count, int64_t m);
 /* Does the layer compute W x + bias with some matrix W? */
 bool       sgn_lowered_is_linear(const sgn_lowered *l);
 

@@ -250,8 +250,45 @@ static void extremes(void **state) {
     check_ok(sgn_kernels_use(NULL, &err), &err);
 }
 
+/* Products of one x side by side, of which two have no scale of their inputs and share what is prepared: the bits of each alone. */
+static void together_as_alone(void **state) {
+    (void)state;
+    static const int options[SGN_GEMV_TOGETHER] = { INT8, INT8 | IN | OUT, INT8 | TERNARY | ONTO, ADD };
+    static const int64_t rows[SGN_GEMV_TOGETHER] = { 150, 70, 33, 1 };
+    const sgn_kernels *k;
+    for_each_set(k) for (int64_t m = 1; m <= 3; m += 2) {
+        check_ok(sgn_kernels_use(k->name, &err), &err);
+        problem p[SGN_GEMV_TOGETHER];
+        sgn_gemv g[SGN_GEMV_TOGETHER];
+        void *work[SGN_GEMV_TOGETHER];
+        float *want[SGN_GEMV_TOGETHER], *x = filled(m * (600 + PAD), 7);
+        for (int i = 0; i < SGN_GEMV_TOGETHER; i++) {
+            p[i] = problem_make(m, rows[i], 600, 0);
+            g[i] = gemv_of(&p[i], options[i]);
+            g[i].x = x;
+            const size_t bytes = (size_t)(m * (rows[i] + PAD)) * sizeof(float);
+            want[i] = malloc(bytes);
+            memcpy(want[i], p[i].y, bytes);
+            g[i].y = want[i];
+            run(&g[i]);
+            g[i].y = p[i].y;
+            check_ok(sgn_memory_alloc(&work[i], sgn_gemv_bytes(m, 600, g[i].int8), "work", &err), &err);
+        }
+        sgn_gemv_run_all(g, SGN_GEMV_TOGETHER, work);
+        for (int i = 0; i < SGN_GEMV_TOGETHER; i++) {
+            assert_memory_equal(p[i].y, want[i], (size_t)(m * (rows[i] + PAD)) * sizeof(float));
+            sgn_memory_free(work[i], sgn_gemv_bytes(m, 600, g[i].int8));
+            problem_free(&p[i]);
+            free(want[i]);
+        }
+        free(x);
+    }
+    check_ok(sgn_kernels_use(NULL, &err), &err);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(together_as_alone),
         cmocka_unit_test(odd_shapes), cmocka_unit_test(all_options), cmocka_unit_test(integers_are_exact),
         cmocka_unit_test(same_bits), cmocka_unit_test(extremes),
     };
