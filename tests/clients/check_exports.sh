@@ -58,10 +58,26 @@ gguf() {
     quiet $S export "$D/$1" --format gguf --type "$2" --out "$D/gguf-$1-$2"
     add "{\"name\": \"$1 as $2\", \"file\": \"$D/gguf-$1-$2/model.gguf\", \"rows\": \"$D/$1.rows\", \"within\": $3, \"shape\": \"$D/shape-$1.json\", \"types\": $4 ${5:-}}"
 }
+# Signs of the layers, all else as F16; what a layer adds by its shift is in beta.gguf.
+signs() {
+    local up adapter=; up=$(echo "$2" | tr a-z A-Z)
+    [ "$1" = group128 ] || adapter=", \"adapter\": \"$D/gguf-$1-$2/beta.gguf\""
+    gguf "$1" "$2" "$3" "{\"token_embd.weight\": \"F16\", \"output.weight\": \"F16\", \"\": \"$up\"}" "$adapter"
+}
 for m in $models; do
     cp "$D/$m"/checkpoints/step-*/config.json "$D/shape-$m.json"
     gguf $m f32 1e-3 '{}' ", \"text\": \"$D/mixed.txt\", \"ids\": \"$D/bpe.ids\""
     gguf $m f16 1e-2 '{"": "F16"}'
+done
+gguf full q8_0 0.25 '{"": "Q8_0"}'
+gguf column q8_0 5e-2 '{"": "Q8_0"}'
+for m in row group128 tensor; do
+    quiet $S export "$D/$m" --format hf --latent --out "$D/latent-$m"
+    for t in q1_0 tq1_0 tq2_0; do
+        case $m,$t in group128,t*) continue ;; esac            # a block of 256 has one scale
+        signs $m $t 0.1
+        $PY tests/clients/gguf_blocks.py "$D/gguf-$m-$t" "$D/latent-$m"
+    done
 done
 if [ -r $shared/models/stories260K/stories260K.bin ]; then
     stories=$shared/models/stories260K
@@ -90,11 +106,15 @@ PY
 }
 damage "$D/gguf-full-f16/model.gguf" "$D/damaged.gguf"
 add "{\"name\": \"a damaged block\", \"file\": \"$D/damaged.gguf\", \"rows\": \"$D/full.rows\", \"within\": 1e-2, \"must_fail\": true}"
+add "{\"name\": \"no adapter\", \"file\": \"$D/gguf-row-q1_0/model.gguf\", \"rows\": \"$D/row.rows\", \"within\": 0.1, \"must_fail\": true}"
+mkdir "$D/damaged"
+damage "$D/gguf-group128-q1_0/model.gguf" "$D/damaged/model.gguf"
+if $PY tests/clients/gguf_blocks.py "$D/damaged" "$D/latent-group128" >"$D/log"; then fail "a damaged block of signs was not found"; fi
 head -c 20000 "$D/gguf-full-f32/model.gguf" >"$D/cut.gguf"
 add "{\"name\": \"a file cut off\", \"file\": \"$D/cut.gguf\", \"rows\": \"$D/full.rows\", \"within\": 1e-3, \"must_fail\": true}"
 sed 's/ \([0-9]*\)$/ 7/' "$D/bpe.ids" >"$D/other.ids"
 add "{\"name\": \"another id\", \"file\": \"$D/gguf-full-f32/model.gguf\", \"text\": \"$D/mixed.txt\", \"ids\": \"$D/other.ids\", \"must_fail\": true}"
-add "{\"name\": \"another type\", \"file\": \"$D/gguf-full-f32/model.gguf\", \"shape\": \"$D/shape-full.json\", \"types\": {\"ffn_up.weight\": \"F16\"}, \"must_fail\": true}"
+add "{\"name\": \"another type\", \"file\": \"$D/gguf-full-f32/model.gguf\", \"shape\": \"$D/shape-full.json\", \"types\": {\"blk.0.ffn_up.weight\": \"F16\"}, \"must_fail\": true}"
 $PY -c 'import json, sys; d = json.JSONDecoder(); t = open(sys.argv[1]).read().strip(); out = []
 while t:
     c, n = d.raw_decode(t); out.append(c); t = t[n:].strip()

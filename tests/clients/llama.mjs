@@ -3,7 +3,7 @@
 //   rows, within     lines of `signum logprobs --top` (the whole vocabulary), most that log p may differ anywhere in them
 //   adapter          (optional) a LoRA adapter that goes with it
 //   shape            (optional) config.json of the model; expected names, shapes and values follow from it
-//   types            with `shape`: {suffix of a tensor's name: type}, longest suffix first; what has none is F32
+//   types            with `shape`: {tensor: type, '': type of other matrices}, else F32, which vectors are in any case
 //   text, ids        (optional) a text and its token ids
 //   must_fail        (optional) the case passes only if log p differs by more, or the file is refused
 // SPDX-License-Identifier: MIT
@@ -40,7 +40,7 @@ function tensorsOf(c) {        // name -> shape, the innermost first, as GGUF ha
 async function checkHeader(c) {
     const { metadata, tensorInfos } = await gguf(c.file, { allowLocalFile: true });
     const shape = JSON.parse(readFileSync(c.shape)), want = tensorsOf(shape);
-    const typeOf = (name) => c.types[Object.keys(c.types).find((s) => name.endsWith(s))] ?? 'F32';
+    const typeOf = (name) => c.types[name] ?? c.types[''] ?? 'F32';
     expectAll('tensor', Object.fromEntries(tensorInfos.map((t) => [t.name, [t.shape.map(Number), GGMLQuantizationType[t.dtype]]])),
         Object.fromEntries(Object.entries(want).map(([n, s]) => [n, [s, s.length === 1 ? 'F32' : typeOf(n)]])));
     expect('general.architecture', metadata['general.architecture'], 'llama');
