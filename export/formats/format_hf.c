@@ -41,15 +41,29 @@ static void rename_part(writing *w, int i) {
                   sgn_lies_as_ours(&how) ? w->ours.data[i] : NULL, "%s", how.name);
 }
 
+static bool ends_with(const char *text, const char *end) {
+    const size_t n = strlen(text), m = strlen(end);
+    return n >= m && strcmp(text + n - m, end) == 0;
+}
+
+/* As FBI-LLM's code declares it, which takes no other shape: scales of columns (1, in), of rows (out, 1). */
+static void add_latent(writing *w, const sgn_param *p) {
+    const sgn_tensor *t = &p->tensor;
+    int64_t rows = t->shape.dim[0], cols = t->shape.rank > 1 ? t->shape.dim[1] : 0;
+    if (cols == 0 && (ends_with(p->name, ".wscale") || ends_with(p->name, ".wbias"))) {
+        const char *scales = w->lm->config.scales;
+        if (strcmp(scales, "row") == 0) cols = 1;
+        else if (strcmp(scales, "column") == 0) cols = rows, rows = 1;
+    }
+    sgn_parts_add(&w->out, SGN_DTYPE_F32, rows, cols, t->data, "%s", p->name);
+}
+
 static sgn_status list_arrays(writing *w, const sgn_transformer *m, bool latent, sgn_error *err) {
     if (!latent) {
         SGN_TRY(sgn_dense_list(&w->ours, w->lm, err));
         for (int i = 0; i < w->ours.count; i++) rename_part(w, i);
     }
-    for (int i = 0; latent && i < m->params.count; i++) {
-        const sgn_tensor *t = &m->params.at[i].tensor;
-        sgn_parts_add(&w->out, SGN_DTYPE_F32, t->shape.dim[0], t->shape.rank > 1 ? t->shape.dim[1] : 0, t->data, "%s", m->params.at[i].name);
-    }
+    for (int i = 0; latent && i < m->params.count; i++) add_latent(w, &m->params.at[i]);
     return sgn_parts_end(&w->out, err);
 }
 

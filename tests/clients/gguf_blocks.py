@@ -70,8 +70,7 @@ for layer in range(config['num_hidden_layers']):
         if name in ('attn_q', 'attn_k'):               # row 2j + p of a head is our p hd/2 + j
             rows = (rows // hd) * hd + (rows % hd % 2) * (hd // 2) + rows % hd // 2
         sign = np.where(w >= 0, 1, -1)[rows].reshape(out, -1, per)
-        scale = scale.reshape(-1, 1) if scale.ndim == 1 else scale
-        scale = np.broadcast_to(scale, (out, scale.shape[1]))[rows]
+        scale = np.broadcast_to(scale, (out, scale.shape[-1]))[rows]
         scale = np.repeat(scale, sign.shape[1] // scale.shape[1], 1)
         got = np.frombuffer(raw, 'u1').reshape(out, -1)
         sign = np.where(scale < 0, -1, 1)[..., None] * sign    # d > 0, as ggml's own quantizer has it

@@ -362,6 +362,29 @@ static void gguf_says_the_tokenizer(void **state) {
     sgn_transformer_free(&m);
 }
 
+/* FBI-LLM's code loads scales in the shapes that it declares, and no others. */
+static void latent_scales_have_the_shapes_of_fbi(void **state) {
+    (void)state;
+    static const struct { int small; int rank; int64_t dim[2]; } cases[] = { { 2, 2, { 1, 200 } }, { 4, 2, { DIM, 1 } }, { 6, 1, { 1, 0 } } };
+    static const char *const names[] = { "model.layers.1.mlp.down_proj.wscale", "model.layers.1.mlp.down_proj.wbias" };
+    sgn_error err;
+    sgn_transformer m;
+    sgn_archive a;
+    for (int i = 0; i < 3; i++) {
+        small_model(&m, &small_cases[cases[i].small], 2);
+        check_ok(sgn_export("hf", check_path("fbi"), &m, &(sgn_export_options){ .latent = true }, true, &err), &err);
+        check_ok(sgn_archive_open(&a, check_path("fbi/model.safetensors"), &err), &err);
+        for (int k = 0; k < 2; k++) {
+            const int at = sgn_archive_find(&a, names[k]);
+            assert_true(at >= 0);
+            assert_int_equal(a.at[at].rank, cases[i].rank);
+            for (int d = 0; d < cases[i].rank; d++) assert_int_equal(a.at[at].dim[d], cases[i].dim[d]);
+        }
+        sgn_archive_close(&a);
+        sgn_transformer_free(&m);
+    }
+}
+
 /* The latents come back as they were; a packed model loads as latents of +-1 with the same scales. */
 static void loads_back_as_a_model(void **state) {
     (void)state;
@@ -634,7 +657,7 @@ int main(void) {
         cmocka_unit_test(packed_refuses_what_it_cannot_hold),
         cmocka_unit_test(gguf_keeps_shapes_and_halves), cmocka_unit_test(hf_rounds_to_its_type),
         cmocka_unit_test(gguf_says_the_tokenizer),
-        cmocka_unit_test(loads_back_as_a_model),
+        cmocka_unit_test(loads_back_as_a_model), cmocka_unit_test(latent_scales_have_the_shapes_of_fbi),
         cmocka_unit_test(dequantized_weights_are_exact),
         cmocka_unit_test(export_is_whole_or_absent),
         cmocka_unit_test(refuses_wrong_packed_files),
