@@ -71,6 +71,14 @@ for m in $models; do
 done
 gguf full q8_0 0.25 '{"": "Q8_0"}'
 gguf column q8_0 5e-2 '{"": "Q8_0"}'
+gguf full bf16 0.2 '{"": "BF16"}'
+# Scales of columns have no place in a block: refused by name, or rounded, and then the file is what both of us read.
+if $S export "$D/column" --format gguf --type q1_0 --out "$D/none" >"$D/log" 2>&1; then fail "Q1_0 took scales of columns"; fi
+grep -q 'model.layers.0.self_attn.q_proj' "$D/log" || fail "the refusal does not name a layer: $(cat "$D/log")"
+quiet $S export "$D/column" --format gguf --type q1_0 --approximate --out "$D/gguf-rounded"
+rows "$D/gguf-rounded" "$D/rounded.rows"
+add "{\"name\": \"column rounded to q1_0\", \"file\": \"$D/gguf-rounded/model.gguf\", \"rows\": \"$D/rounded.rows\", \"within\": 0.1,
+      \"adapter\": \"$D/gguf-rounded/beta.gguf\"}"
 for m in row group128 tensor; do
     quiet $S export "$D/$m" --format hf --latent --out "$D/latent-$m"
     for t in q1_0 tq1_0 tq2_0; do
@@ -109,7 +117,7 @@ add "{\"name\": \"a damaged block\", \"file\": \"$D/damaged.gguf\", \"rows\": \"
 add "{\"name\": \"no adapter\", \"file\": \"$D/gguf-row-q1_0/model.gguf\", \"rows\": \"$D/row.rows\", \"within\": 0.1, \"must_fail\": true}"
 mkdir "$D/damaged"
 damage "$D/gguf-group128-q1_0/model.gguf" "$D/damaged/model.gguf"
-if $PY tests/clients/gguf_blocks.py "$D/damaged" "$D/latent-group128" >"$D/log"; then fail "a damaged block of signs was not found"; fi
+if $PY tests/clients/gguf_blocks.py "$D/damaged" "$D/latent-group128" >"$D/log" 2>&1; then fail "a damaged block of signs was not found"; fi
 head -c 20000 "$D/gguf-full-f32/model.gguf" >"$D/cut.gguf"
 add "{\"name\": \"a file cut off\", \"file\": \"$D/cut.gguf\", \"rows\": \"$D/full.rows\", \"within\": 1e-3, \"must_fail\": true}"
 sed 's/ \([0-9]*\)$/ 7/' "$D/bpe.ids" >"$D/other.ids"
