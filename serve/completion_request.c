@@ -252,7 +252,8 @@ sgn_status sgn_completion_request_parse(sgn_completion_request *q, const char *b
     reading r = { q, rules, rules->bos };
     sgn_error why = { 0 };
     q->n = 1;
-    q->what = (sgn_generation){ .sampling = { .temperature = 1, .top_p = 1, .penalty = 1 }, .most = 16, .stop = q->stop, .stop_id = q->stop_id };
+    q->what = (sgn_generation){ .sampling = { .temperature = 1, .top_p = 1, .penalty = 1 }, .most = 16, .stop = q->stop, .stop_id = q->stop_id,
+                                 .repeatable = true };
     const sgn_status s = sgn_json_parse(&q->json, body, size, "the request", &why);
     if (s != SGN_OK) SGN_FAIL(err, s == SGN_NOMEM ? s : SGN_CONFIG, "%s", why.text);
     if (sgn_json_typeof(q->json) != SGN_JSON_OBJECT) SGN_FAIL(err, SGN_CONFIG, "the request is no JSON object");

@@ -20,7 +20,10 @@ struct sgn_generator {
     sgn_generation  what;
     sgn_ids         ids;                       /* the prompt and what was added; all but perhaps the last are in the cache */
     size_t          given;                     /* of them, by the prompt */
+    int64_t         plain;                     /* of them, in the cache with the bits of an empty cache's first batches */
     const float    *hidden;                    /* of the last token that was read */
+    float          *prompt_hidden;             /* (dim) of the prompt's last one, once it was read */
+    bool            prompt_read;
     sgn_decoder     decoder;
     size_t          decoded;                   /* bytes that the decoder gave */
     text            text;                      /* of them, what may be the beginning of a stop string */
@@ -45,7 +48,8 @@ static sgn_status prepare(sgn_generator *g, const sgn_runtime_options *o, sgn_er
     SGN_TRY(sgn_candidates_open(&g->candidates, g->ids_told, err));
     g->logits = malloc((size_t)c->vocab * sizeof *g->logits);
     g->work = malloc((size_t)c->vocab * sizeof *g->work);
-    if (!g->logits || !g->work) SGN_FAIL(err, SGN_NOMEM, "no memory for the logits of %lld ids", (long long)c->vocab);
+    g->prompt_hidden = malloc((size_t)c->dim * sizeof *g->prompt_hidden);
+    if (!g->logits || !g->work || !g->prompt_hidden) SGN_FAIL(err, SGN_NOMEM, "no memory for the logits of %lld ids", (long long)c->vocab);
     return SGN_OK;
 }
 
@@ -70,6 +74,7 @@ void sgn_generator_close(sgn_generator *g) {
     sgn_ids_free(&g->ids);
     free(g->logits);
     free(g->work);
+    free(g->prompt_hidden);
     free(g->text.at);
     free(g->prompt_logprob);
     free(g->prompt_likeliest);
@@ -177,28 +182,66 @@ static sgn_status check_prompt(const sgn_generator *g, const int32_t *prompt, si
     return SGN_OK;
 }
 
-/* Tokens of the cache that the prompt begins with; its last one is always read, for what it predicts. */
+/* Tokens of the cache that the prompt begins with. */
 static int64_t in_common(const sgn_generator *g, const int32_t *prompt, size_t count) {
-    const int64_t cached = sgn_runtime_position(g->runtime), most = (int64_t)count - 1 < cached ? (int64_t)count - 1 : cached;
+    const int64_t cached = sgn_runtime_position(g->runtime), most = (int64_t)count < cached ? (int64_t)count : cached;
     int64_t same = 0;
     while (same < most && g->ids.id[same] == prompt[same]) same++;
     return same;
 }
 
-sgn_status sgn_generator_begin(sgn_generator *g, const sgn_generation *o, const int32_t *prompt, size_t count, sgn_error *err) {
-    SGN_TRY(sgn_generation_check(o, err));
-    SGN_TRY(check_prompt(g, prompt, count, err));
-    g->what = *o;
-    sgn_runtime_truncate(g->runtime, o->prompt_logprobs ? 0 : in_common(g, prompt, count));
+/* Is it the prompt that was read last, whose last hidden state and probabilities are at hand? */
+static bool is_known(const sgn_generator *g, const sgn_generation *o, size_t count, int64_t same) {
+    if (!g->prompt_read || g->given != count || same != (int64_t)count) return false;
+    if (o->repeatable && g->plain != same) return false;
+    return !o->prompt_logprobs || (g->what.prompt_logprobs && g->what.likeliest == o->likeliest);
+}
+
+/* Keeps of the cache what the prompt may use: its last token is read for what it predicts. */
+static void keep_beginning(sgn_generator *g, const sgn_generation *o, size_t count, int64_t same) {
+    const int64_t most = (int64_t)count - 1, whole = (same < g->plain ? same : g->plain) / g->batch * g->batch;
+    int64_t keep = o->prompt_logprobs ? 0 : o->repeatable ? whole : same;
+    if (keep > most) keep = o->repeatable ? most / g->batch * g->batch : most;
+    sgn_runtime_truncate(g->runtime, keep);
+    const int64_t aligned = (whole < keep ? whole : keep) / g->batch * g->batch;
+    g->plain = keep == aligned ? (int64_t)count : aligned;     /* batches that begin elsewhere have other bits */
+}
+
+static sgn_status read_prompt(sgn_generator *g, sgn_error *err) {
+    if (g->what.prompt_logprobs) SGN_TRY(make_room_for_prompt(g, g->given, err));
+    SGN_TRY(read_on(g, err));
+    memcpy(g->prompt_hidden, g->hidden, (size_t)g->model->config.dim * sizeof *g->hidden);
+    g->prompt_read = true;
+    return SGN_OK;
+}
+
+static sgn_status set_prompt(sgn_generator *g, const int32_t *prompt, size_t count, sgn_error *err) {
     g->ids.count = 0;
+    g->prompt_read = false;
     SGN_TRY(sgn_ids_reserve(&g->ids, count, err));
     memcpy(g->ids.id, prompt, count * sizeof *prompt);
     g->ids.count = g->given = count;
+    return SGN_OK;
+}
+
+sgn_status sgn_generator_begin(sgn_generator *g, const sgn_generation *o, const int32_t *prompt, size_t count, sgn_error *err) {
+    SGN_TRY(sgn_generation_check(o, err));
+    SGN_TRY(check_prompt(g, prompt, count, err));
+    const int64_t same = in_common(g, prompt, count);
+    const bool known = is_known(g, o, count, same);
+    g->what = *o;
     g->decoder.size = g->decoder.shown = g->decoded = g->text.size = g->text.shown = 0;
     g->decoder.begun = !o->begins;
     g->decoder.specials = o->specials;
-    if (o->prompt_logprobs) SGN_TRY(make_room_for_prompt(g, count, err));
-    return o->most > 0 || o->prompt_logprobs ? read_on(g, err) : SGN_OK;
+    if (known) {
+        sgn_runtime_truncate(g->runtime, same);
+        g->ids.count = count;
+        g->hidden = g->prompt_hidden;
+        return SGN_OK;
+    }
+    keep_beginning(g, o, count, same);
+    SGN_TRY(set_prompt(g, prompt, count, err));
+    return o->most > 0 || o->prompt_logprobs ? read_prompt(g, err) : SGN_OK;
 }
 
 /* --- text out ------------------------------------------------------------------------------------- */

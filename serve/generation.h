@@ -28,6 +28,7 @@ typedef struct {               /* one request; strings and ids must stay until i
     bool               logprobs;       /* tell how probable each token was */
     int                likeliest;      /* and so many of the most probable ones, at most SGN_LIKELIEST_MAX */
     bool               prompt_logprobs;/* the same for the tokens of the prompt; it is then read from its first token on */
+    bool               repeatable;     /* the same bits whatever was asked before: of an earlier prompt only whole batches are kept */
 } sgn_generation;
 
 typedef enum {
@@ -61,7 +62,7 @@ int64_t    sgn_generator_context(const sgn_generator *g);
 size_t     sgn_generator_bytes(const sgn_generator *g);                /* memory of cache, work and logits */
 /* What the request holds wrong: SGN_CONFIG. */
 sgn_status sgn_generation_check(const sgn_generation *o, sgn_error *err);
-/* Reads a prompt of at least one id. What earlier prompts and answers share with its beginning is not read again. */
+/* Reads a prompt of at least one id. What the last prompt and its answer share with its beginning is not read again. */
 sgn_status sgn_generator_begin(sgn_generator *g, const sgn_generation *o, const int32_t *prompt, size_t count, sgn_error *err);
 sgn_status sgn_generator_next(sgn_generator *g, sgn_generated *out, sgn_error *err);
 /* With prompt_logprobs: of prompt token i (0 has none: NaN); *likeliest (likeliest of them) of what could have stood there. */

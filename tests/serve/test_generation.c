@@ -3,6 +3,7 @@
 #include "tests/check.h"
 #include "core/gemm.h"
 #include "serve/generation.h"
+#include "tests/export/small_model.h"
 
 enum { VOCAB = 257, CONTEXT = 40 };
 static const char chain[] = "Wo\xc3\xafnd \xe2\x82\xac!x";     /* no byte twice; after its last one the document ends, and then begins */
@@ -164,12 +165,72 @@ static void probabilities(void **state) {
 /* A begun conversation is not read again, and says the same. */
 static void beginnings(void **state) {
     (void)state;
-    const sgn_generation o = request(30);
-    static const char *const prompts[] = { "Wo\xc3\xafnd", "Wo\xc3\xafnd", "Wo", "Wo\xc3\xafnd ", "d", "W", "W" };
-    for (size_t i = 0; i < sizeof prompts / sizeof *prompts; i++) {
-        const answer a = ask(&o, prompts[i]);
-        assert_string_equal(a.text, strchr(chain, prompts[i][strlen(prompts[i]) - 1]) + 1);
+    sgn_generation o = request(30);
+    static const char *const prompts[] = { "Wo\xc3\xafnd", "Wo\xc3\xafnd", "Wo", "Wo\xc3\xafnd ", "d", "W", "W", "Wo\xc3\xafnd \xe2\x82\xac", "Wo\xc3\xafnd!" };
+    for (size_t i = 0; i < 4 * sizeof prompts / sizeof *prompts; i++) {
+        o.repeatable = i / 9 % 2;
+        o.most = i % 4 == 1 ? 0 : 30;
+        const char *prompt = prompts[i % 9];
+        if (o.most == 0) {
+            assert_string_equal(ask(&o, prompt).text, "");
+            o.most = 30;
+        }
+        const answer a = ask(&o, prompt);
+        assert_string_equal(a.text, strchr(chain, prompt[strlen(prompt) - 1]) + 1);
     }
+}
+
+/* logprobs of a greedy answer and of the prompt, to the last bit. */
+static int scores(sgn_generator *of, const sgn_generation *o, const int32_t *prompt, size_t count, float *out) {
+    sgn_error err;
+    sgn_generated t;
+    const sgn_likely *l;
+    int n = 0;
+    check_ok(sgn_generator_begin(of, o, prompt, count, &err), &err);
+    for (size_t i = 1; o->prompt_logprobs && i < count; i++) out[n++] = sgn_generator_prompt(of, i, &l);
+    do {
+        check_ok(sgn_generator_next(of, &t, &err), &err);
+        if (t.id >= 0) out[n++] = t.logprob;
+    } while (!t.finish);
+    return n;
+}
+
+/* A repeatable request has the bits that a fresh generator gives, whatever came before. */
+static void repeats(void **state) {
+    (void)state;
+    sgn_error err;
+    sgn_transformer m;
+    sgn_lowered_model lm;
+    sgn_generator *used, *fresh;
+    int32_t tokens[CONTEXT];
+    const small_case shape = { .scales = "row" };
+    small_model(&m, &shape, 3);
+    check_ok(sgn_lowered_model_from(&lm, &m, &err), &err);
+    small_tokens(tokens, CONTEXT, 5);
+    check_ok(sgn_generator_open(&used, &lm, bytes, &(sgn_runtime_options){ .batch = 8 }, &err), &err);
+    for (uint64_t i = 0; i < 60; i++) {
+        float got[2 * CONTEXT], want[2 * CONTEXT];
+        int32_t prompt[CONTEXT];
+        const uint64_t dice = sgn_rng_bits(9, 1, i);
+        const size_t count = 1 + dice % 30, from = (dice >> 8) % 40;
+        sgn_generation o = request((int64_t)(dice >> 16) % 6);
+        memcpy(prompt, tokens, sizeof prompt);
+        if (from < count) prompt[from] = 1;
+        o.logprobs = true;
+        o.prompt_logprobs = (dice >> 32) % 4 == 0;
+        for (int again = 0; again < 3; again++) {
+            o.repeatable = again == 1 || (dice >> 24) % 2;
+            const int n = scores(used, &o, prompt, count, got);
+            check_ok(sgn_generator_open(&fresh, &lm, bytes, &(sgn_runtime_options){ .batch = 8 }, &err), &err);
+            assert_int_equal(n, scores(fresh, &o, prompt, count, want));
+            sgn_generator_close(fresh);
+            if (o.repeatable) assert_memory_equal(got, want, (size_t)n * sizeof *got);
+            else check_array_close(got, want, n, 1e-4, 0);
+        }
+    }
+    sgn_generator_close(used);
+    sgn_lowered_model_free(&lm);
+    sgn_transformer_free(&m);
 }
 
 static void refusals(void **state) {
@@ -201,6 +262,7 @@ int main(void) {
         cmocka_unit_test(stop_strings),
         cmocka_unit_test(probabilities),
         cmocka_unit_test(beginnings),
+        cmocka_unit_test(repeats),
         cmocka_unit_test(refusals),
     };
     return cmocka_run_group_tests(tests, open_all, close_all);
