@@ -6,7 +6,7 @@
 sgn_status sgn_linear_declare(sgn_linear *l, sgn_params *p, const sgn_model_config *c, const char *kind,
                               const char *path, int64_t in, int64_t out, bool bias, sgn_error *err) {
     *l = (sgn_linear){ .kind = sgn_linear_kind_find(kind), .params = p, .in = in, .out = out,
-                       .p = { -1, -1, -1, -1, -1, -1 }, .bias = -1, .config = c };
+                       .p = { -1, -1, -1, -1, -1, -1, -1, -1, -1, -1 }, .bias = -1, .config = c };
     if (!l->kind) SGN_FAIL(err, SGN_CONFIG, "%s: there is no linear kind '%s'", path, kind);
     SGN_TRY(l->kind->declare(l, path, err));
     return bias ? sgn_params_add(p, SGN_PARAM_BIAS, sgn_shape1(out), &l->bias, err, "%s.bias", path) : SGN_OK;

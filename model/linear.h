@@ -12,13 +12,13 @@
 typedef struct sgn_linear      sgn_linear;
 typedef struct sgn_linear_kind sgn_linear_kind;
 
-enum { SGN_LINEAR_NODES = 5 };     /* most tape nodes of one forward, bias included */
+enum { SGN_LINEAR_NODES = 8 };     /* most tape nodes of one forward, bias included */
 
 struct sgn_linear {
     const sgn_linear_kind *kind;
     sgn_params *params;
     int64_t     in, out;
-    int         p[6];              /* parameter indices, named by the kind's enum; -1: absent */
+    int         p[10];             /* parameter indices, named by the kind's enum; -1: absent */
     int         bias;              /* index, -1: none */
     const sgn_model_config *config;
 };

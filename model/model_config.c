@@ -17,8 +17,10 @@ const sgn_field sgn_model_fields[] = {
     FIELD(vocab, INT, 0, 1 << 24, NULL, "0", "number of token ids; 0: as many as the tokenizer has"),
     FIELD(head_dim, INT, 0, 1 << 16, NULL, "0", "width of one head; 0: dim / heads"),
     FIELD(context, INT, 0, 1 << 24, NULL, "0", "longest sequence in tokens; 0: train.seq"),
-    FIELD(linear, TEXT, 0, 0, NULL, "fbi", "kind of the linear layers that model.binary names: fbi, nm, bitnet, bitnet158, onebit, paretoq, xnor, binaryconnect or full"),
+    FIELD(linear, TEXT, 0, 0, NULL, "fbi", "kind of the linear layers that model.binary names: fbi, nm, littlebit, bitnet, bitnet158, onebit, paretoq, xnor, binaryconnect or full"),
     FIELD(keep, CHOICE, 0, 0, "1:4|1:8|1:16|2:8", "1:8", "linear = nm: how many of how many consecutive inputs keep a weight"),
+    FIELD(bits, REAL, 0, 32, NULL, "0.55", "linear = littlebit: bits per weight, with scales counted as 16 bits; it decides the rank"),
+    FIELD(paths, INT, 0, 2, NULL, "1", "linear = littlebit: 2 adds a second pair of factors for what the first leaves"),
     FIELD(estimator, CHOICE, 0, 0, "auto|identity|clipped|approx|tanh|onebit|smooth", "auto",
           "what the latents' gradient is multiplied by; auto: as the kind's paper has it"),
     FIELD(stochastic, BOOL, 0, 0, NULL, "false", "linear = binaryconnect: signs are drawn with P(+1) = (w + 1)/2 at every step of training"),
@@ -195,5 +197,6 @@ bool sgn_model_config_same_shape(const sgn_model_config *a, const sgn_model_conf
         if (strcmp(kind, sgn_model_config_linear(b, words[i]))) return false;
         binary |= strcmp(kind, "full") != 0;
     }
-    return !binary || (strcmp(a->scales, b->scales) == 0 && a->shift == b->shift && strcmp(a->keep, b->keep) == 0);
+    return !binary || (strcmp(a->scales, b->scales) == 0 && a->shift == b->shift && strcmp(a->keep, b->keep) == 0 &&
+                       a->bits == b->bits && a->paths == b->paths);
 }

@@ -15,6 +15,8 @@ typedef struct {
     int64_t context;                                      /* longest sequence; 0: train.seq */
     char    linear[SGN_TEXT];                             /* linear kind of the binary modules: "fbi" */
     char    keep[SGN_TEXT];                               /* nm: N:M, which of M weights it keeps */
+    double  bits;                                         /* littlebit: bits per weight, scales of 16 bits included */
+    int64_t paths;                                        /* littlebit: 1, or 2 with a residual one; 0: 1 */
     char    estimator[SGN_TEXT];                          /* a word of core/estimator.h; "auto" or "": the kind's own */
     char    scales[SGN_TEXT];                             /* column | row | group128 | tensor */
     bool    stochastic;                                   /* binaryconnect: signs drawn anew at every step of training */

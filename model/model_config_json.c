@@ -33,6 +33,8 @@ static sgn_status get_signum(sgn_model_config *c, const sgn_json *s, const char 
     if (!s) return SGN_OK;
     SGN_TRY(copy_text(c->linear, sgn_json_string(sgn_json_get(s, "linear"), "fbi"), "signum.linear", where, err));
     SGN_TRY(copy_text(c->keep, sgn_json_string(sgn_json_get(s, "keep"), "1:8"), "signum.keep", where, err));
+    c->bits = sgn_json_real(sgn_json_get(s, "bits"), 0.55);
+    c->paths = sgn_json_int(sgn_json_get(s, "paths"), 1);
     SGN_TRY(copy_text(c->estimator, sgn_json_string(sgn_json_get(s, "estimator"), "auto"), "signum.estimator", where, err));
     SGN_TRY(sgn_words_bool(&(sgn_words){ .object = s, .where = where, .under = "signum." }, "stochastic", &c->stochastic, err));
     SGN_TRY(copy_text(c->scales, sgn_json_string(sgn_json_get(s, "scales"), "column"), "signum.scales", where, err));
@@ -115,6 +117,10 @@ sgn_json *sgn_model_config_to_json(const sgn_model_config *c) {
     sgn_json *s = sgn_json_new_object();
     sgn_json_set(s, "linear", sgn_json_new_string(c->linear));
     if (strcmp(c->linear, "nm") == 0) sgn_json_set(s, "keep", sgn_json_new_string(c->keep));
+    if (strcmp(c->linear, "littlebit") == 0) {
+        sgn_json_set(s, "bits", sgn_json_new_real(c->bits));
+        sgn_json_set(s, "paths", sgn_json_new_int(c->paths));
+    }
     if (*c->estimator && strcmp(c->estimator, "auto")) sgn_json_set(s, "estimator", sgn_json_new_string(c->estimator));
     if (c->stochastic) sgn_json_set(s, "stochastic", sgn_json_new_bool(true));
     sgn_json_set(s, "scales", sgn_json_new_string(c->scales));

@@ -8,7 +8,7 @@ SPDX-License-Identifier: MIT"""
 import math
 import torch
 
-TOKENS, OUT, IN = 3, 6, 16
+TOKENS, OUT, IN, RANK = 3, 6, 16, 8
 torch.set_default_dtype(torch.float64)
 
 
@@ -126,6 +126,22 @@ def bitnet158(x, w, s):
     return quant(x) @ through(torch.clamp(torch.round(w * scale), -1, 1) / scale, w).T
 
 
+def littlebit(x, w, s):
+    def binary(name):
+        return through(sign(s[name]), Factor.apply(s[name], 100 * (1 - torch.tanh(100 * s[name].detach()) ** 2)))
+    y = 0
+    for k in ("", "2") if "u2" in s else ("",):
+        p = (x * s["in_scale" + k]) @ binary("v" + k).reshape(RANK, IN).T
+        y = y + ((p * s["rank_scale" + k]) @ binary("u" + k).reshape(OUT, RANK).T) * s["out_scale" + k]
+    return y
+
+
+def factors(k, shift):
+    return {"u" + k: (OUT * RANK, 0.7, 1.0 + shift, 0.02), "v" + k: (RANK * IN, 0.9, 0.4 + shift, 0.02),
+            "in_scale" + k: (IN, 0.5, 0.3 + shift, 0.4), "rank_scale" + k: (RANK, 0.5, 1.2 + shift, 0.6),
+            "out_scale" + k: (OUT, 0.5, 0.7 + shift, 0.3)}
+
+
 column = {"wscale": (IN, 0.5, 0.3, 0.4), "wbias": (IN, 0.9, 1.3, 0.1)}
 row = {"wscale": (OUT, 0.3, 0.5, 0.6)}
 cases = [
@@ -147,6 +163,8 @@ cases = [
     ("bitnet", "bitnet", "", "auto", "a", bitnet, {}),
     ("bitnet158", "bitnet158", "", "auto", "a", bitnet158, {}),
     ("bitnet158_norm", "bitnet158", "", "auto", "a.o_proj", bitnet158, {"norm.weight": (IN, 0.4, 1.1, 0.8)}),
+    ("littlebit", "littlebit", "", "auto", "a", littlebit, factors("", 0)),
+    ("littlebit_2", "littlebit", "", "auto", "a", littlebit, factors("", 0) | factors("2", 0.5)),
 ]
 
 
@@ -158,12 +176,12 @@ def show(name, x):
 print(f"""/* kinds.h - made by kinds.py with PyTorch {torch.__version__}; do not edit.
  *
  * SPDX-License-Identifier: MIT */
-enum {{ KIND_TOKENS = {TOKENS}, KIND_OUT = {OUT}, KIND_IN = {IN}, KIND_SCALES = 2 }};
+enum {{ KIND_TOKENS = {TOKENS}, KIND_OUT = {OUT}, KIND_IN = {IN}, KIND_SCALES = 10, KIND_MOST = {OUT * RANK if OUT > IN else RANK * IN} }};
 
 static const struct {{
     const char *name, *kind, *keep, *estimator, *path;
     double y[KIND_TOKENS * KIND_OUT], dx[KIND_TOKENS * KIND_IN], dw[KIND_OUT * KIND_IN];
-    struct {{ const char *name; int n; double a, b, scale, d[KIND_IN]; }} s[KIND_SCALES];
+    struct {{ const char *name; int n; double a, b, scale, d[KIND_MOST]; }} s[KIND_SCALES];
 }} kind_golden[] = {{""")
 for name, kind, keep, estimator, path, layer, scales in cases:
     x = leaf(matrix(TOKENS, IN, 1.3, 0.2, 1.5))
@@ -172,7 +190,9 @@ for name, kind, keep, estimator, path, layer, scales in cases:
     y = layer(x, w, s)
     (y * matrix(TOKENS, OUT, 1.9, 0.6, 1.0)).sum().backward()
     print(f'    {{   .name = "{name}", .kind = "{kind}", .keep = "{keep}", .estimator = "{estimator}", .path = "{path}",')
-    show("y", y), show("dx", x.grad), show("dw", w.grad)
+    show("y", y), show("dx", x.grad)
+    if w.grad is not None:
+        show("dw", w.grad)
     if s:
         print("        .s = {")
         for k, v in s.items():

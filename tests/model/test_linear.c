@@ -5,6 +5,7 @@
 #include "core/gemm.h"
 #include "core/rng.h"
 #include "model/linear.h"
+#include "model/littlebit_rank.h"
 
 enum { TOKENS = 5, WIDE = 300 };       /* widths stay below WIDE */
 
@@ -33,7 +34,7 @@ static void fill(fixture *f) {
 
 static void fixture_open(fixture *f, const char *kind, const char *scales, bool shift, bool bias, size s) {
     sgn_error err;
-    *f = (fixture){ .config = { .shift = shift, .keep = "1:8", .rms_eps = 1e-5 } };
+    *f = (fixture){ .config = { .bits = sgn_littlebit_bits(s.out, s.in, 9, 1 + shift), .paths = 1 + shift, .shift = shift, .keep = "1:8", .rms_eps = 1e-5 } };
     snprintf(f->config.scales, SGN_TEXT, "%s", scales);
     check_ok(sgn_linear_declare(&f->l, &f->params, &f->config, kind, "a.b", s.in, s.out, bias, &err), &err);
     check_ok(sgn_params_commit(&f->params, &err), &err);
