@@ -105,7 +105,7 @@ for t in "$D/run/checkpoints"/step-*/tokenizer.json "$D/alone.gguf"; do $S token
 quiet $S generate "$D/alone.gguf" --prompt laven --tokens 3
 refuse 2 '--format hf' $S export "$D/run" --format gguf --latent --out "$D/none"
 refuse 2 "--type q9: --format gguf has f32, f16" $S export "$D/run" --format gguf --type q9 --out "$D/none"
-refuse 2 'packed has no choice' $S export "$D/run" --format packed --type f16 --out "$D/none"
+refuse 2 '--type bf16: --format packed has f32' $S export "$D/run" --format packed --type bf16 --out "$D/none"
 refuse 2 'turn a sign' $S export "$D/run" --format hf --latent --type bf16 --out "$D/none"
 [ ! -e "$D/none" ] || fail "a refused export was left"
 ok "export"
