@@ -11,6 +11,7 @@
 #include "core/parallel.h"
 #include "data/vocabulary.h"
 #include "eval/perplexity.h"
+#include "model/bit_count.h"
 
 typedef struct {
     const char *data;
@@ -45,6 +46,7 @@ typedef struct {
     char           kind[24];
     uint64_t       bytes;
     sgn_bit_count  count;
+    sgn_bits       bits;
     sgn_perplexity p;          /* with --data */
     sgn_eval_result *tasks;    /* with --tasks; of the list */
 } result;
@@ -89,6 +91,7 @@ static sgn_status evaluate(const values *v, sgn_eval_list *list, result *r, sgn_
     snprintf(r->kind, sizeof r->kind, "%s", sgn_model_file_kind(f));
     r->bytes = sgn_model_file_bytes(f);
     r->count = sgn_lowered_model_count(sgn_model_file_lowered(f));
+    r->bits = sgn_bits_of_model(sgn_model_file_lowered(f));
     sgn_status s = v->data ? measure(v, f, r, err) : SGN_OK;
     if (s == SGN_OK && r->tasks) s = sgn_eval_list_run(list, r->model, f, r->tasks, err);
     sgn_model_file_close(f);
@@ -96,7 +99,12 @@ static sgn_status evaluate(const values *v, sgn_eval_list *list, result *r, sgn_
 }
 
 static int64_t parameters(const result *r) { return r->count.binary_weights + r->count.scales + r->count.parameters; }
-static double  bits_per_weight(const result *r) { return 8 * (double)r->bytes / (double)parameters(r); }
+static double  bits_per_parameter(const result *r) { return 8 * (double)r->bytes / (double)parameters(r); }
+/* What the files take for each number of the model; scales are no such number. */
+static double  bits_per_weight(const result *r) { return 8 * (double)r->bytes / (double)sgn_bits_weights(&r->bits); }
+static double  binary_bits_per_weight(const result *r) {
+    return r->bits.binary_weights ? (double)sgn_bits_binary(&r->bits) / (double)r->bits.binary_weights : -1;
+}
 
 static void put_perplexity(sgn_json *j, const sgn_perplexity *p) {
     sgn_json_set(j, "nats_per_token", sgn_json_new_real(p->nats_per_token));
@@ -116,6 +124,7 @@ static sgn_json *to_json(const values *v, const sgn_eval_list *list, const resul
     sgn_json_set(j, "model_bytes", sgn_json_new_int((int64_t)r->bytes));
     sgn_json_set(j, "parameters", sgn_json_new_int(parameters(r)));
     sgn_json_set(j, "bits_per_weight", sgn_json_new_real(bits_per_weight(r)));
+    sgn_json_set(j, "binarized_bits_per_weight", r->bits.binary_weights ? sgn_json_new_real(binary_bits_per_weight(r)) : sgn_json_new_null());
     if (r->tasks) sgn_json_set(j, "tasks", sgn_eval_list_json(list, r->tasks));
     return j;
 }
@@ -128,7 +137,7 @@ static void print_one(const result *r, const values *v) {
     if (p->bits_per_byte >= 0) printf(", %.4f bits per byte", p->bits_per_byte);
     printf("\n  %lld windows of %lld tokens, %.0f tokens/s\n", (long long)p->windows, (long long)p->seq, p->tokens_per_s);
     printf("  %s, %lld parameters in %s: %.2f bits per parameter\n", r->kind, (long long)parameters(r), sgn_size_print(r->bytes, &size),
-           bits_per_weight(r));
+           bits_per_parameter(r));
 }
 
 static void print_table(const result *r, int count) {
@@ -139,7 +148,7 @@ static void print_table(const result *r, int count) {
         char bpb[24] = "-";
         if (r[i].p.bits_per_byte >= 0) snprintf(bpb, sizeof bpb, "%.4f", r[i].p.bits_per_byte);
         printf("%-22s %-10s %12lld %11s %9.2f %10.4f %10.3f %9s %8.4f %9.0f\n", r[i].model, r[i].kind, (long long)parameters(&r[i]),
-               sgn_size_print(r[i].bytes, &size), bits_per_weight(&r[i]), r[i].p.nats_per_token, r[i].p.perplexity, bpb,
+               sgn_size_print(r[i].bytes, &size), bits_per_parameter(&r[i]), r[i].p.nats_per_token, r[i].p.perplexity, bpb,
                r[i].p.nats_per_token / r[0].p.nats_per_token, r[i].p.tokens_per_s);
     }
 }
@@ -156,7 +165,7 @@ static sgn_status print_all(const values *v, const sgn_eval_list *list, const re
     if (!list->count) return SGN_OK;
     sgn_eval_column *columns = calloc((size_t)count, sizeof *columns);
     if (!columns) SGN_FAIL(err, SGN_NOMEM, "no memory for a table of %d models", count);
-    for (int i = 0; i < count; i++) columns[i] = (sgn_eval_column){ r[i].model, r[i].kind, r[i].bytes, bits_per_weight(&r[i]), r[i].tasks };
+    for (int i = 0; i < count; i++) columns[i] = (sgn_eval_column){ r[i].model, r[i].kind, r[i].bytes, bits_per_weight(&r[i]), binary_bits_per_weight(&r[i]), r[i].tasks };
     if (v->data) putchar('\n');
     sgn_eval_list_print(list, columns, count);
     free(columns);

@@ -39,7 +39,7 @@ void sgn_eval_list_print_tasks(void) {
         printf("%-17s %s (%s)\n%-17s data: %s\n", t->name, t->summary, t->version, "", t->fields);
 }
 
-enum { LABEL = 34, CELL = 20 };
+enum { LABEL = 36, CELL = 20 };
 
 static int width_of(const sgn_eval_column *c) { return strlen(c->model) > CELL ? (int)strlen(c->model) : CELL; }
 
@@ -60,15 +60,25 @@ static void print_metric(const sgn_eval_list *list, const sgn_eval_column *colum
     putchar('\n');
 }
 
+typedef enum { MODEL, KIND, SIZE, FILE_BITS, BINARY_BITS, HEADS } head;
+static const char *const labels[HEADS] = { "model", "kind", "file", "bits per weight: of the file", "  of binarized matrices" };
+
+static const char *head_text(const sgn_eval_column *c, head h, sgn_size_text *text) {
+    switch (h) {
+    case MODEL: return c->model;
+    case KIND: return c->kind;
+    case SIZE: return sgn_size_print(c->bytes, text);
+    case FILE_BITS: snprintf(text->s, sizeof text->s, "%.3f", c->bits_per_weight); return text->s;
+    default: snprintf(text->s, sizeof text->s, c->binary_bits < 0 ? "-" : "%.3f", c->binary_bits); return text->s;
+    }
+}
+
 void sgn_eval_list_print(const sgn_eval_list *list, const sgn_eval_column *columns, int count) {
-    static const char *const head[] = { "model", "kind", "file", "bits per weight" };
-    for (int row = 0; row < 4; row++) {
-        printf("%-*s%8s", LABEL, head[row], row == 3 ? "n" : "");
+    for (int h = 0; h < HEADS; h++) {
+        printf("%-*s%8s", LABEL, labels[h], h == HEADS - 1 ? "n" : "");
         for (int c = 0; c < count; c++) {
-            sgn_size_text size;
-            char bits[32];
-            snprintf(bits, sizeof bits, "%.2f", columns[c].bits_per_weight);
-            print_cell(&columns[c], row == 0 ? columns[c].model : row == 1 ? columns[c].kind : row == 2 ? sgn_size_print(columns[c].bytes, &size) : bits);
+            sgn_size_text text;
+            print_cell(&columns[c], head_text(&columns[c], (head)h, &text));
         }
         putchar('\n');
     }

@@ -42,7 +42,8 @@ void       sgn_eval_list_print_tasks(void);        /* all there are, to stdout *
 typedef struct {
     const char *model, *kind;
     uint64_t    bytes;
-    double      bits_per_weight;
+    double      bits_per_weight;       /* of the files, per weight of the model */
+    double      binary_bits;           /* of binarized matrices; negative: there are none */
     const sgn_eval_result *results;
 } sgn_eval_column;
 void       sgn_eval_list_print(const sgn_eval_list *list, const sgn_eval_column *columns, int count);

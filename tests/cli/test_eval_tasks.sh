@@ -70,7 +70,12 @@ rows = [json.loads(line) for line in open(d + '/items')]
 table = open(d + '/table').read()
 assert [m['kind'] for m in models] == ['checkpoint', 'packed', 'hf'], models
 for m in models:
-    assert m['model_bytes'] > 0 and m['bits_per_weight'] > 0 and len(m['tasks']) == 10
+    assert m['model_bytes'] > 0 and len(m['tasks']) == 10
+    # 256 + 1 ids and the head of 32, norms, two blocks of 4 x 32 x 32 + 3 x 32 x 64
+    weights = 2 * 257 * 32 + 5 * 32 + 2 * (4 * 32 * 32 + 3 * 32 * 64)
+    assert abs(m['bits_per_weight'] - 8 * m['model_bytes'] / weights) < 1e-9, (m, weights)
+    assert m['kind'] != 'packed' or 1 < m['binarized_bits_per_weight'] < 6, m
+    assert m['kind'] != 'hf' or m['binarized_bits_per_weight'] is None, m
     for name, t in m['tasks'].items():
         own = [r for r in rows if r['model'] == m['model'] and r['task'] == name]
         assert t['n'] == len(own) and [r['index'] for r in own] == list(range(t['n'])), (name, t)
