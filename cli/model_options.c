@@ -24,7 +24,7 @@ sgn_status sgn_speaker_ready(sgn_speaker *s, const sgn_model_values *v, int64_t 
     const sgn_lowered_model *lm = sgn_model_file_lowered(s->file);
     int64_t context = v->context ? v->context : lm->config.context;
     if (most && most < context) context = most;
-    const sgn_runtime_options o = { .context = context, .cache = v->cache && strcmp(v->cache, "f16") == 0 ? SGN_DTYPE_F16 : SGN_DTYPE_F32 };
+    const sgn_runtime_options o = { .context = context, .int8 = v->int8, .cache = v->cache && strcmp(v->cache, "f16") == 0 ? SGN_DTYPE_F16 : SGN_DTYPE_F32 };
     return sgn_generator_open(&s->generator, lm, s->tokenizer, &o, err);
 }
 

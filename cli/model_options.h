@@ -16,12 +16,14 @@
 typedef struct {
     const char *tokenizer, *cache;
     int64_t     context, threads;
+    bool        int8;
     sgn_verify_values verify;
 } sgn_model_values;
 
 #define SGN_MODEL_OPTIONS(values, m) \
     { "context", SGN_OPTION_INT, offsetof(values, m.context), "N", "most tokens of prompt and answer; 0: what the model was made for (default)" }, \
     { "cache", SGN_OPTION_WORD, offsetof(values, m.cache), "TYPE", "keys and values as f32 (default), or as f16 in half the memory" }, \
+    { "int8", SGN_OPTION_FLAG, offsetof(values, m.int8), NULL, "round what enters products with signs to 8 bits per token: faster, not exact" }, \
     SGN_VERIFY_OPTIONS(values, m.verify), \
     { "tokenizer", SGN_OPTION_WORD, offsetof(values, m.tokenizer), "T", "instead of the model's own tokenizer.json" }, \
     { "threads", SGN_OPTION_INT, offsetof(values, m.threads), "N", "0: as many as the process may use (default)" }
