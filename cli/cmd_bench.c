@@ -3,9 +3,11 @@
 
 #include <stdio.h>
 #include <string.h>
+#include "cli/bench_decode.h"
 #include "cli/bench_tokenizer.h"
 #include "cli/output.h"
 #include "core/gemm.h"
+#include "core/gemv.h"
 #include "core/kernels/kernels.h"
 #include "core/parallel.h"
 #include "data/bench_shards.h"
@@ -14,14 +16,17 @@
 
 typedef struct {
     int64_t     m, n, k, batch, seq, steps, threads;
-    const char *preset, *teacher, *code, *data, *tokenizer, *file;
+    int64_t     tokens, prompt, span;
+    const char *preset, *teacher, *code, *data, *tokenizer, *file, *dense;
     bool        json;
 } values;
 
+static const int64_t UNSET = INT64_MIN;
+
 static const sgn_option options[] = {
-    { "m", SGN_OPTION_INT, offsetof(values, m), "M", "gemm: rows of X (tokens), default 1024" },
-    { "n", SGN_OPTION_INT, offsetof(values, n), "N", "gemm: rows of S (outputs), default 768" },
-    { "k", SGN_OPTION_INT, offsetof(values, k), "K", "gemm: columns of S (inputs), default 768" },
+    { "m", SGN_OPTION_INT, offsetof(values, m), "M", "gemm: rows of X (tokens), default 1024; decode: 1 to 8, default 1" },
+    { "n", SGN_OPTION_INT, offsetof(values, n), "N", "gemm: rows of S (outputs), default 768; decode: of the only shape, default: four usual ones" },
+    { "k", SGN_OPTION_INT, offsetof(values, k), "K", "gemm: columns of S (inputs), default 768; decode: with --n" },
     { "code", SGN_OPTION_WORD, offsetof(values, code), "CODE",
       "gemm: S is binary (default), ternary, or keeps N of M: 1:4, 1:8, 1:16, 2:8" },
     { "preset", SGN_OPTION_WORD, offsetof(values, preset), "NAME", "step: settings, as for train; default tiny" },
@@ -33,6 +38,10 @@ static const sgn_option options[] = {
     { "steps", SGN_OPTION_INT, offsetof(values, steps), "S", "step: how many are measured after one that is not, default 5" },
     { "tokenizer", SGN_OPTION_WORD, offsetof(values, tokenizer), "T", "tokenizer: which, as for signum tokenize" },
     { "file", SGN_OPTION_WORD, offsetof(values, file), "TEXT", "tokenizer: what it encodes, with one thread" },
+    { "tokens", SGN_OPTION_INT, offsetof(values, tokens), "N", "decode: tokens one by one, default 32; 0: products alone" },
+    { "prompt", SGN_OPTION_INT, offsetof(values, prompt), "P", "decode: tokens before them, read at once, default 256" },
+    { "span", SGN_OPTION_INT, offsetof(values, span), "MIB", "decode: memory that copies of a matrix take, so that no cache has them; default 512" },
+    { "dense", SGN_OPTION_WORD, offsetof(values, dense), "TYPE", "decode: embedding and head of random weights: F32, F16 (default), BF16, Q8_0" },
     { "threads", SGN_OPTION_INT, offsetof(values, threads), "N", "threads; default: as many as the process may use" },
     { "json", SGN_OPTION_FLAG, offsetof(values, json), NULL, "one line of JSON" },
     { 0 },
@@ -42,6 +51,8 @@ static sgn_status check(const char *name, int64_t value, int64_t most, sgn_error
     if (value >= 1 && value <= most) return SGN_OK;
     SGN_FAIL(err, SGN_CONFIG, "--%s is %lld; it goes from 1 to %lld", name, (long long)value, (long long)most);
 }
+
+static int64_t or(int64_t given, int64_t usual) { return given == UNSET ? usual : given; }
 
 static sgn_json *spread(const sgn_spread *s) {
     sgn_json *j = sgn_json_new_array();
@@ -85,9 +96,10 @@ static sgn_status gemm_json(const values *v, const sgn_product_bench *b, sgn_err
     return sgn_print_json(j, 0, err);
 }
 
-static sgn_status gemm(const values *v, sgn_error *err) {
+static sgn_status gemm(values *v, sgn_error *err) {
     sgn_product_bench b;
     sgn_code code;
+    v->m = or(v->m, 1024), v->n = or(v->n, 768), v->k = or(v->k, 768);
     SGN_TRY(sgn_code_find(&code, v->code, err));
     SGN_TRY(check("m", v->m, 1 << 20, err));
     SGN_TRY(check("n", v->n, 1 << 20, err));
@@ -210,22 +222,44 @@ static sgn_status shards(const values *v, sgn_error *err) {
     return sgn_print_json(j, 0, err);
 }
 
+/* --- decode ----------------------------------------------------------------------------------------- */
+
+static sgn_status decode(const values *v, int argc, char **argv, sgn_error *err) {
+    const char *words[MAX_WORDS];
+    const bool shape = v->n != UNSET || v->k != UNSET;
+    const sgn_decode_bench o = { argc ? argv[0] : "fbi-1.3b", or(v->m, 1), shape ? or(v->n, 4096) : 0, shape ? or(v->k, 4096) : 0, v->tokens,
+                                 v->prompt, v->span, v->dense, v->json };
+    SGN_TRY(check("m", o.m, SGN_GEMV_ROWS, err));
+    if (shape) SGN_TRY(check("n", o.n, 1 << 20, err));
+    if (shape) SGN_TRY(check("k", o.k, 1 << 20, err));
+    if (v->tokens) SGN_TRY(check("tokens", v->tokens, 1 << 20, err));
+    SGN_TRY(check("prompt", v->prompt, 1 << 20, err));
+    SGN_TRY(check("span", v->span, 1 << 20, err));
+    SGN_TRY(sgn_kernels_use(NULL, err));
+    sgn_threads_set((int)v->threads);
+    for (int i = 1; i < argc; i++) words[i - 1] = argv[i];
+    if (!v->json) print_machine();
+    return sgn_bench_decode(&o, words, argc > 1 ? argc - 1 : 0, err);
+}
+
 static sgn_status run(int argc, char **argv, sgn_error *err) {
-    values v = { .m = 1024, .n = 768, .k = 768, .batch = 4, .seq = 256, .steps = 5, .code = "binary", .preset = "tiny", .teacher = "none" };
+    values v = { .m = UNSET, .n = UNSET, .k = UNSET, .tokens = 32, .prompt = 256, .span = 512, .dense = "F16", .batch = 4, .seq = 256, .steps = 5, .code = "binary", .preset = "tiny", .teacher = "none" };
     SGN_TRY(sgn_options_parse(options, &v, &argc, argv, err));
     SGN_TRY(sgn_words_expect(argc, argv, 1, MAX_WORDS, err));
     if (v.threads < 0 || v.threads > 1024) return check("threads", v.threads, 1024, err);
     if (strcmp(argv[0], "step") == 0) return step(&v, argc - 1, argv + 1, err);
+    if (strcmp(argv[0], "decode") == 0) return decode(&v, argc - 1, argv + 1, err);
     SGN_TRY(sgn_words_expect(argc, argv, 1, 1, err));
     if (strcmp(argv[0], "gemm") == 0) return gemm(&v, err);
     if (strcmp(argv[0], "shards") == 0) return shards(&v, err);
     if (strcmp(argv[0], "tokenizer") == 0) return sgn_bench_tokenizer(v.tokenizer, v.file, v.json, err);
-    SGN_FAIL(err, SGN_CONFIG, "signum bench measures 'gemm', 'step', 'shards' or 'tokenizer', not '%.80s'", argv[0]);
+    SGN_FAIL(err, SGN_CONFIG, "signum bench measures 'gemm', 'decode', 'step', 'shards' or 'tokenizer', not '%.80s'", argv[0]);
 }
 
 const sgn_command sgn_command_bench = {
-    .name = "bench", .summary = "measure the binary product, a training step, reading shards, or a tokenizer",
-    .usage = "gemm | step [KEY=VALUE ...] | shards --data DIR | tokenizer --tokenizer T --file TEXT", .options = options, .run = run,
+    .name = "bench", .summary = "measure products with signs, decoding, a training step, reading shards, or a tokenizer",
+    .usage = "gemm | decode [MODEL | PRESET [KEY=VALUE ...]] | step [KEY=VALUE ...] | shards --data DIR | tokenizer --tokenizer T --file TEXT", .options = options, .run = run,
     .example = "signum bench gemm --m 1024 --n 2048 --k 768 --threads 1\n"
+               "signum bench decode configs/fbi-1.3b.yaml --threads 2\n"
                "signum bench step --preset fbi-130m --batch 4 --seq 256 --teacher same --json",
 };

@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
+#include "cli/bench_decode.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include "cli/output.h"
+#include "core/arena.h"
+#include "core/checked.h"
+#include "core/gemv.h"
+#include "core/kernels/kernels.h"
+#include "core/rng.h"
+#include "export/format.h"
+#include "export/random_model.h"
+#include "export/runtime.h"
+#include "train/bench.h"
+
+enum { ROUNDS = 7, GRAIN = 1 << 15, GROUP = 128, KINDS = 3, PATHS = 2 };
+
+static const char *const kind_name[KINDS] = { "binary", "group128", "ternary" };
+static const char *const path_name[PATHS] = { "exact", "int8" };
+
+/* With one thread its CPU time, which other programs disturb less. */
+static double now(void) {
+    struct timespec t;
+    clock_gettime(sgn_threads() == 1 ? CLOCK_THREAD_CPUTIME_ID : CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* --- reading ---------------------------------------------------------------------------------------- */
+
+typedef struct { const uint64_t *word; uint64_t sum; } read_job;
+
+static void read_words(void *ctx, int64_t begin, int64_t end) {
+    read_job *j = ctx;
+    uint64_t sum[8] = { 0 };
+    for (int64_t i = begin; i + 8 <= end; i += 8) {
+        __builtin_prefetch((const void *)((uintptr_t)(j->word + i) + 8192));
+        for (int k = 0; k < 8; k++) sum[k] += j->word[i + k];
+    }
+    for (int k = 1; k < 8; k++) sum[0] += sum[k];
+    __atomic_fetch_add(&j->sum, sum[0], __ATOMIC_RELAXED);
+}
+
+static double read_gb_s(const uint64_t *word, int64_t words) {
+    read_job j = { word, 0 };
+    const double begin = now();
+    sgn_parallel(words, GRAIN, read_words, &j);
+    return 8e-9 * (double)words / (now() - begin);
+}
+
+/* --- products ----------------------------------------------------------------------------------------- */
+
+typedef struct {
+    int64_t   m, n, k, words;      /* words of `memory` */
+    uint64_t *memory;
+    float    *x, *y, *scale;
+    void     *work;
+} problem;
+
+typedef struct { sgn_spread gweights_s, gb_s; } product;
+
+static int64_t plane_words(const problem *p) { return p->n * sgn_plane_stride(p->k); }
+static double  bytes_of(const problem *p, int kind) {
+    return 8.0 * (double)plane_words(p) * (kind == 2 ? 2 : 1) + (kind == 1 ? 4.0 * (double)(p->n * ((p->k + GROUP - 1) / GROUP)) : 0);
+}
+
+/* Seconds of a product, a mean over all copies in memory. Those of group scales are few and stay: their bytes are counted all the same. */
+static double one_round(const problem *p, int kind, int path) {
+    const int64_t step = plane_words(p) * (kind == 2 ? 2 : 1), copies = p->words / step;
+    const double begin = now();
+    for (int64_t c = 0; c < copies; c++) {
+        const sgn_plane plane[2] = { { p->n, p->k, sgn_plane_stride(p->k), p->memory + c * step },
+                                     { p->n, p->k, sgn_plane_stride(p->k), p->memory + c * step + step / 2 } };
+        sgn_gemv_run(&(sgn_gemv){ .m = p->m, .x = p->x, .ldx = p->k, .code = kind == 2 ? SGN_CODE_TERNARY : SGN_CODE_BINARY,
+                                  .plane = { &plane[0], &plane[1] }, .group = kind == 1 ? GROUP : 0, .group_scale = p->scale,
+                                  .int8 = path == 1, .y = p->y, .ldy = p->n }, p->work);
+    }
+    return (now() - begin) / (double)copies;
+}
+
+static sgn_status allocate(problem *p, sgn_error *err) {
+    const int64_t groups = (p->k + GROUP - 1) / GROUP;
+    p->x = malloc((size_t)(p->m * p->k) * sizeof *p->x);
+    p->y = malloc((size_t)(p->m * p->n) * sizeof *p->y);
+    p->scale = malloc((size_t)(p->n * groups) * sizeof *p->scale);
+    p->work = aligned_alloc(SGN_ALIGN, sgn_round_up(sgn_gemv_bytes(p->m, p->k, false), SGN_ALIGN));
+    if (!p->x || !p->y || !p->scale || !p->work) SGN_FAIL(err, SGN_NOMEM, "no memory for a bench of %lldx%lld", (long long)p->n, (long long)p->k);
+    for (int64_t i = 0; i < p->m * p->k; i++) p->x[i] = (float)sgn_rng_normal(3, 1, (uint64_t)i);
+    for (int64_t i = 0; i < p->n * groups; i++) p->scale[i] = 1;
+    return SGN_OK;
+}
+
+static sgn_status bench_shape(problem *p, sgn_json *to, bool json, sgn_error *err) {
+    double weights[KINDS][PATHS][ROUNDS], bytes[KINDS][PATHS][ROUNDS];
+    if (2 * plane_words(p) > p->words) SGN_FAIL(err, SGN_CONFIG, "--span is less than two planes of %lldx%lld", (long long)p->n, (long long)p->k);
+    sgn_status s = allocate(p, err);
+    for (int round = -1; s == SGN_OK && round < ROUNDS; round++)
+        for (int i = 0; i < KINDS * PATHS; i++) {
+            const int kind = i / PATHS, path = i % PATHS;
+            const double seconds = one_round(p, kind, path);
+            if (round < 0) continue;
+            weights[kind][path][round] = 1e-9 * (double)(p->n * p->k * p->m) / seconds;
+            bytes[kind][path][round] = 1e-9 * bytes_of(p, kind) / seconds;
+        }
+    for (int i = 0; s == SGN_OK && i < KINDS * PATHS; i++) {
+        const int kind = i / PATHS, path = i % PATHS;
+        const sgn_spread w = sgn_spread_of(weights[kind][path], ROUNDS), b = sgn_spread_of(bytes[kind][path], ROUNDS);
+        if (!json)
+            printf("%5lld x %5lld, %lld row%s  %-8s  %-5s  %7.1f Gweights/s (%.1f to %.1f)  %6.2f GB/s\n", (long long)p->n, (long long)p->k,
+                   (long long)p->m, p->m == 1 ? " " : "s", kind_name[kind], path_name[path], w.median, w.low, w.high, b.median);
+        sgn_json *j = sgn_json_new_object(), *spread = sgn_json_new_array();
+        sgn_json_set(j, "n", sgn_json_new_int(p->n));
+        sgn_json_set(j, "k", sgn_json_new_int(p->k));
+        sgn_json_set(j, "m", sgn_json_new_int(p->m));
+        sgn_json_set(j, "signs", sgn_json_new_string(kind_name[kind]));
+        sgn_json_set(j, "path", sgn_json_new_string(path_name[path]));
+        sgn_json_set(j, "gweights_s", sgn_json_new_real(w.median));
+        sgn_json_append(spread, sgn_json_new_real(w.low));
+        sgn_json_append(spread, sgn_json_new_real(w.high));
+        sgn_json_set(j, "spread", spread);
+        sgn_json_set(j, "gb_s", sgn_json_new_real(b.median));
+        sgn_json_append(to, j);
+    }
+    free(p->x), free(p->y), free(p->scale), free(p->work);
+    return s;
+}
+
+static sgn_status bench_products(const sgn_decode_bench *o, sgn_json *j, sgn_error *err) {
+    static const int64_t usual[][2] = { { 4096, 4096 }, { 4096, 11008 }, { 11008, 4096 }, { 2048, 768 } };
+    const int64_t words = o->span << 17;
+    double rate[ROUNDS];
+    void *memory;
+    SGN_TRY(sgn_memory_alloc(&memory, (size_t)words * 8, "copies of weights", err));
+    uint64_t *word = memory;
+    for (int64_t i = 0; i < words; i++) word[i] = i < 1 << 16 ? sgn_rng_bits(2, 1, (uint64_t)i) : word[i - (1 << 16)];
+    for (int r = -1; r < ROUNDS; r++) {
+        const double gb_s = read_gb_s(word, words);
+        if (r >= 0) rate[r] = gb_s;
+    }
+    const sgn_spread read = sgn_spread_of(rate, ROUNDS);
+    if (!o->json) printf("reading %.1f GB/s (%.1f to %.1f): %.0f Gweights/s of 1 bit\n", read.median, read.low, read.high, 8 * read.median);
+    sgn_json_set(j, "read_gb_s", sgn_json_new_real(read.median));
+    sgn_json *list = sgn_json_new_array();
+    sgn_json_set(j, "gemv", list);
+    sgn_status s = SGN_OK;
+    for (size_t i = 0; s == SGN_OK && i < (o->n ? 1 : sizeof usual / sizeof *usual); i++) {
+        problem p = { .m = o->m, .n = o->n ? o->n : usual[i][0], .k = o->n ? o->k : usual[i][1], .words = words, .memory = word };
+        s = bench_shape(&p, list, o->json, err);
+    }
+    sgn_memory_free(memory, (size_t)words * 8);
+    return s;
+}
+
+/* --- a model ------------------------------------------------------------------------------------------- */
+
+typedef struct {
+    sgn_spread token;              /* tokens/s of single ones */
+    double     decode, prefill;    /* tokens/s of all */
+    size_t     bytes;
+} speed;
+
+static int32_t draw(const sgn_lowered_model *lm, int64_t i) { return (int32_t)(sgn_rng_bits(4, 1, (uint64_t)i) % (uint64_t)lm->config.vocab); }
+
+static sgn_status run_tokens(const sgn_decode_bench *o, const sgn_lowered_model *lm, sgn_runtime *r, int32_t *prompt, double *rate,
+                             float *logits, speed *out, sgn_error *err) {
+    const float *hidden;
+    for (int64_t i = 0; i < o->prompt; i++) prompt[i] = draw(lm, i);
+    for (int warm = 1; warm >= 0; warm--) {
+        sgn_runtime_reset(r);
+        const double begin = now();
+        SGN_TRY(sgn_runtime_hidden(r, prompt, o->prompt, &hidden, err));
+        out->prefill = (double)o->prompt / (now() - begin);
+    }
+    double all = 0;
+    for (int64_t i = -1; i < o->tokens; i++) {
+        const int32_t token = draw(lm, o->prompt + i);
+        const double begin = now();
+        SGN_TRY(sgn_runtime_hidden(r, &token, 1, &hidden, err));
+        sgn_runtime_logits(r, hidden, logits);
+        const double seconds = now() - begin;
+        if (i >= 0) rate[i] = 1 / seconds, all += seconds;
+    }
+    out->decode = (double)o->tokens / all;
+    out->token = sgn_spread_of(rate, o->tokens);
+    out->bytes = sgn_runtime_bytes(r);
+    return SGN_OK;
+}
+
+static sgn_status run_model(const sgn_decode_bench *o, const sgn_lowered_model *lm, bool int8, speed *out, sgn_error *err) {
+    sgn_runtime *r = NULL;
+    const sgn_runtime_options options = { .context = o->prompt + o->tokens + 1, .batch = o->prompt, .cache = SGN_DTYPE_F16, .int8 = int8 };
+    int32_t *prompt = malloc((size_t)o->prompt * sizeof *prompt);
+    double *rate = malloc((size_t)o->tokens * sizeof *rate);
+    float *logits = malloc((size_t)lm->config.vocab * sizeof *logits);
+    sgn_status s = prompt && rate && logits ? SGN_OK : SGN_ERROR(err, SGN_NOMEM, "no memory for a bench of %lld tokens", (long long)o->tokens);
+    if (s == SGN_OK) s = sgn_runtime_open(&r, lm, &options, err);
+    if (s == SGN_OK) s = run_tokens(o, lm, r, prompt, rate, logits, out, err);
+    sgn_runtime_close(r);
+    free(prompt), free(rate), free(logits);
+    return s;
+}
+
+/* Bytes of weights that a token reads: linears and head. */
+static double weight_bytes(const sgn_lowered_model *lm, const sgn_bit_count *c) {
+    return (double)c->binary_bytes + (double)sgn_stored_row_bytes(lm->head.dtype, lm->config.dim) * (double)lm->config.vocab;
+}
+
+static sgn_status report_model(const sgn_decode_bench *o, const sgn_lowered_model *lm, const speed *v, sgn_json *j) {
+    const sgn_bit_count c = sgn_lowered_model_count(lm);
+    const double bytes = weight_bytes(lm, &c);
+    sgn_json *list = sgn_json_new_array();
+    for (int i = 0; i < PATHS; i++) {
+        sgn_json *one = sgn_json_new_object();
+        sgn_json_set(one, "path", sgn_json_new_string(path_name[i]));
+        sgn_json_set(one, "tok_s", sgn_json_new_real(v[i].decode));
+        sgn_json_set(one, "tok_s_median", sgn_json_new_real(v[i].token.median));
+        sgn_json_set(one, "prefill_tok_s", sgn_json_new_real(v[i].prefill));
+        sgn_json_set(one, "gweights_s", sgn_json_new_real(1e-9 * (double)c.binary_weights * v[i].decode));
+        sgn_json_set(one, "gb_s", sgn_json_new_real(1e-9 * bytes * v[i].decode));
+        sgn_json_set(one, "runtime_mib", sgn_json_new_real((double)v[i].bytes / 1048576));
+        sgn_json_append(list, one);
+        if (!o->json)
+            printf("%-5s  %7.1f tokens/s (median %.1f, %.1f to %.1f), %.1f Gweights/s, %.2f GB/s; prefill of %lld: %.0f tokens/s; %.1f MiB beside the weights\n",
+                   path_name[i], v[i].decode, v[i].token.median, v[i].token.low, v[i].token.high, 1e-9 * (double)c.binary_weights * v[i].decode,
+                   1e-9 * bytes * v[i].decode, (long long)o->prompt, v[i].prefill, (double)v[i].bytes / 1048576);
+    }
+    sgn_json_set(j, "model", sgn_json_new_text(o->model, strlen(o->model)));
+    sgn_json_set(j, "decode", list);
+    sgn_json_set(j, "binary_weights", sgn_json_new_int(c.binary_weights));
+    sgn_json_set(j, "bytes_per_token", sgn_json_new_real(bytes));
+    sgn_json_set(j, "head", sgn_json_new_string(sgn_dtype_name(lm->head.dtype)));
+    sgn_json_set(j, "tokens", sgn_json_new_int(o->tokens));
+    sgn_json_set(j, "prompt", sgn_json_new_int(o->prompt));
+    return SGN_OK;
+}
+
+static sgn_status bench_lowered(const sgn_decode_bench *o, const sgn_lowered_model *lm, sgn_json *j, sgn_error *err) {
+    speed v[PATHS];
+    for (int path = 0; path < PATHS; path++) SGN_TRY(run_model(o, lm, path == 1, &v[path], err));
+    return report_model(o, lm, v, j);
+}
+
+/* A preset is a YAML file or a name of one; everything else is a model. */
+static bool is_preset(const char *model) {
+    struct stat st;
+    const size_t n = strlen(model);
+    return stat(model, &st) != 0 || (n > 5 && strcmp(model + n - 5, ".yaml") == 0);
+}
+
+static sgn_status bench_model(const sgn_decode_bench *o, const char *const *words, int count, sgn_json *j, sgn_error *err) {
+    if (is_preset(o->model)) {
+        sgn_run_config c;
+        sgn_lowered_model lm;
+        sgn_dtype dense;
+        SGN_TRY(sgn_run_config_load(&c, o->model, words, count, err));
+        SGN_TRY(sgn_run_config_check(&c, err));
+        if (!sgn_dtype_parse(o->dense, &dense)) SGN_FAIL(err, SGN_CONFIG, "--dense %.40s: there is F32, F16, BF16, Q8_0", o->dense);
+        SGN_TRY(sgn_random_model(&lm, &c.model, dense, err));
+        const sgn_status s = bench_lowered(o, &lm, j, err);
+        sgn_lowered_model_free(&lm);
+        return s;
+    }
+    if (count) SGN_FAIL(err, SGN_CONFIG, "%s is a model, not a preset: it takes no '%.80s'", o->model, words[0]);
+    sgn_model_file *f;
+    SGN_TRY(sgn_model_file_open(&f, o->model, SGN_VERIFY_SMALL, err));
+    const sgn_status s = bench_lowered(o, sgn_model_file_lowered(f), j, err);
+    sgn_model_file_close(f);
+    return s;
+}
+
+sgn_status sgn_bench_decode(const sgn_decode_bench *o, const char *const *words, int count, sgn_error *err) {
+    sgn_json *j = sgn_json_new_object();
+    sgn_json_set(j, "threads", sgn_json_new_int(sgn_threads()));
+    sgn_json_set(j, "isa", sgn_json_new_string(sgn_kernels_get()->name));
+    sgn_status s = bench_products(o, j, err);
+    if (s == SGN_OK && o->tokens) s = bench_model(o, words, count, j, err);
+    if (s == SGN_OK && o->json) return sgn_print_json(j, 0, err);
+    sgn_json_free(j);
+    return s;
+}
