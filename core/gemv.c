@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "core/gemv.h"
 
+#include <string.h>
 #include "core/kernels/kernels.h"
 
 /* Rows of S whose sums a thread holds at a time; weights worth a task; digits of x. */
@@ -26,47 +27,60 @@ static void prepare_rows(void *ctx, int64_t begin, int64_t end) {
                                                      p->plane[0]->cols, !p->int8);
 }
 
+/* D of row i, from its digits: integers below 2^30 cols, or what scales of groups make of them; ternary: (A - B)/2, planes as signs */
+#define COMBINE(name, number)                                                                                             \
+    static void name(double *sum, const number *plus, const number *minus, int64_t rows, int64_t count, int digits) {     \
+        for (int64_t i = 0; i < rows; i++) {                                                                              \
+            double all = 0;                                                                                               \
+            for (int d = digits - 1; d >= 0; d--) {                                                                       \
+                const double a = (double)plus[i * count + d];                                                             \
+                all = 256 * all + (minus ? (a - (double)minus[i * count + d]) / 2 : a);                                   \
+            }                                                                                                             \
+            sum[i] = all;                                                                                                 \
+        }                                                                                                                 \
+    }
+COMBINE(combine_signs, int32_t)
+COMBINE(combine_groups, sgn_real)
+#undef COMBINE
+
 /* y_ti = c_i u_t D_ti + r_t */
-static void put(const job *j, int64_t i, int64_t t, double sum) {
+static void put(const job *j, int64_t begin, int64_t rows, int64_t t, const double *sum) {
     const sgn_gemv *p = j->p;
-    sgn_real y = (sgn_real)(sum * (double)j->unit[t]), *to = p->y + t * p->ldy + i;
-    if (p->out_scale) y *= p->out_scale[i];
-    if (p->row_add) y += p->row_add[t];
-    *to = p->add ? *to + y : y;
+    const double unit = (double)j->unit[t];
+    const sgn_real *c = p->out_scale ? p->out_scale + begin : NULL, plus = p->row_add ? p->row_add[t] : 0;
+    sgn_real y[ROWS], *to = p->y + t * p->ldy + begin;
+    for (int64_t i = 0; i < rows; i++) y[i] = (sgn_real)(sum[i] * unit);
+    for (int64_t i = 0; c && i < rows; i++) y[i] *= c[i];
+    for (int64_t i = 0; p->row_add && i < rows; i++) y[i] += plus;
+    if (p->add)
+        for (int64_t i = 0; i < rows; i++) to[i] += y[i];
+    else memcpy(to, y, (size_t)rows * sizeof *y);
 }
 
-/* D of whole rows: integers below 2^30 cols */
 static void rows_of_signs(const job *j, int64_t begin, int64_t end) {
     const sgn_gemv *p = j->p;
-    const int64_t count = p->m * j->digits;
+    const bool ternary = p->code == SGN_CODE_TERNARY;
     int32_t plus[ROWS * MOST], minus[ROWS * MOST];
-    sgn_kernels_get()->gemv_signs(p->plane[0], begin, end, j->x, count, plus);
-    if (p->code == SGN_CODE_TERNARY) sgn_kernels_get()->gemv_signs(p->plane[1], begin, end, j->x, count, minus);
-    for (int64_t i = begin; i < end; i++)
-        for (int64_t t = 0; t < p->m; t++) {
-            const int64_t at = (i - begin) * count + t * j->digits;
-            int64_t sum = 0;
-            for (int d = j->digits - 1; d >= 0; d--)   /* (A - B)/2: planes as signs */
-                sum = 256 * sum + (p->code == SGN_CODE_TERNARY ? ((int64_t)plus[at + d] - minus[at + d]) / 2 : plus[at + d]);
-            put(j, i, t, (double)sum);
-        }
+    double sum[ROWS];
+    sgn_kernels_get()->gemv_signs(p->plane[0], begin, end, j->x, p->m * j->digits, plus);
+    if (ternary) sgn_kernels_get()->gemv_signs(p->plane[1], begin, end, j->x, p->m * j->digits, minus);
+    for (int64_t t = 0; t < p->m; t++) {
+        combine_signs(sum, plus + t * j->digits, ternary ? minus + t * j->digits : NULL, end - begin, p->m * j->digits, j->digits);
+        put(j, begin, end - begin, t, sum);
+    }
 }
 
 static void rows_of_groups(const job *j, int64_t begin, int64_t end) {
     const sgn_gemv *p = j->p;
-    const int64_t count = p->m * j->digits;
-    const sgn_real *scale = p->group_scale;
+    const bool ternary = p->code == SGN_CODE_TERNARY;
     sgn_real plus[ROWS * MOST], minus[ROWS * MOST];
-    sgn_kernels_get()->gemv_groups(p->plane[0], begin, end, p->group, scale, j->x, count, plus);
-    if (p->code == SGN_CODE_TERNARY) sgn_kernels_get()->gemv_groups(p->plane[1], begin, end, p->group, scale, j->x, count, minus);
-    for (int64_t i = begin; i < end; i++)
-        for (int64_t t = 0; t < p->m; t++) {
-            const int64_t at = (i - begin) * count + t * j->digits;
-            double sum = 0;
-            for (int d = j->digits - 1; d >= 0; d--)
-                sum = 256 * sum + (p->code == SGN_CODE_TERNARY ? ((double)plus[at + d] - (double)minus[at + d]) / 2 : (double)plus[at + d]);
-            put(j, i, t, sum);
-        }
+    double sum[ROWS];
+    sgn_kernels_get()->gemv_groups(p->plane[0], begin, end, p->group, p->group_scale, j->x, p->m * j->digits, plus);
+    if (ternary) sgn_kernels_get()->gemv_groups(p->plane[1], begin, end, p->group, p->group_scale, j->x, p->m * j->digits, minus);
+    for (int64_t t = 0; t < p->m; t++) {
+        combine_groups(sum, plus + t * j->digits, ternary ? minus + t * j->digits : NULL, end - begin, p->m * j->digits, j->digits);
+        put(j, begin, end - begin, t, sum);
+    }
 }
 
 static void run_rows(void *ctx, int64_t begin, int64_t end) {

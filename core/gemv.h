@@ -8,7 +8,7 @@
 
 /* Y = (X . in_scale) S^T . out_scale + row_add 1^T, or Y += that. With groups S is v_ig S_ij in group g of the columns. */
 typedef struct {
-    int64_t          m;            /* rows of x; from SGN_GEMV_ROWS on the binary GEMM is faster, and right for any */
+    int64_t          m;            /* rows of x, at most SGN_GEMV_ROWS */
     const sgn_real  *x;            /* (m, cols), rows ldx apart */
     int64_t          ldx;
     const sgn_real  *in_scale;     /* (cols) or NULL: ones */

@@ -51,12 +51,13 @@ static size_t lay_out(const sgn_stage_product *p, int64_t m, char *base, room *r
     return used;
 }
 
-bool sgn_stage_product_few(int64_t m) { return m <= sgn_kernels_get()->gemv_rows; }
+static int64_t most_few(const sgn_stage_product *p) { return sgn_kernels_get()->gemv_rows[p->int8]; }
+bool sgn_stage_product_few(const sgn_stage_product *p, int64_t m) { return m <= most_few(p); }
 
 size_t sgn_stage_product_room(const sgn_stage_product *p, int64_t m) {
     room r;
-    const int64_t most = sgn_kernels_get()->gemv_rows;
-    const size_t one = sgn_gemv_bytes(m < most ? m : most, p->stage->cols, p->int8), many = sgn_stage_product_few(m) ? 0 : lay_out(p, m, NULL, &r);
+    const int64_t most = most_few(p);
+    const size_t one = sgn_gemv_bytes(m < most ? m : most, p->stage->cols, p->int8), many = m <= most ? 0 : lay_out(p, m, NULL, &r);
     return one > many ? one : many;
 }
 
@@ -140,6 +141,6 @@ sgn_gemv sgn_stage_product_gemv(const sgn_stage_product *p, const float *x, int6
 
 void sgn_stage_product_run(const sgn_stage_product *p, const float *x, int64_t m, const float *row_add, bool add, float *y, void *memory) {
     const sgn_gemv g = sgn_stage_product_gemv(p, x, m, row_add, add, y);
-    if (sgn_stage_product_few(m)) sgn_gemv_run(&g, memory);
+    if (sgn_stage_product_few(p, m)) sgn_gemv_run(&g, memory);
     else run_many(p, x, m, row_add, add, y, memory);
 }

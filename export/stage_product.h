@@ -21,7 +21,7 @@ size_t     sgn_stage_product_room(const sgn_stage_product *p, int64_t m);
 void       sgn_stage_product_run(const sgn_stage_product *p, const float *x, int64_t m, const float *row_add, bool add, float *y,
                                  void *room);
 /* Does it go by sgn_gemv, and as what; room is then its work. */
-bool       sgn_stage_product_few(int64_t m);
+bool       sgn_stage_product_few(const sgn_stage_product *p, int64_t m);
 sgn_gemv   sgn_stage_product_gemv(const sgn_stage_product *p, const float *x, int64_t m, const float *row_add, bool add, float *y);
 
 /* y = round(127 x a / max|x a|) max|x a| / 127; a NULL: ones */

@@ -206,24 +206,29 @@ static int64_t share_floats(const sgn_stages *s, int64_t m) {
     return (int64_t)(sgn_round_up((size_t)sgn_stages_work(s, m) * sizeof(float), SGN_ALIGN) / sizeof(float));
 }
 
+/* Is it one product, of few rows? */
+static bool is_few(const sgn_stages *s, int64_t m) {
+    const sgn_stage_product *p = &s->step[0][0].product;
+    return s->chains == 1 && s->count[0] == 1 && p->stage && sgn_stage_product_few(p, m);
+}
+
 int64_t sgn_stages_work_all(const sgn_stages *s, int count, int64_t m) {
-    int64_t most = 1, together = 0, few = m;
-    while (!sgn_stage_product_few(few)) few--;
+    int64_t most = 1, together = 0;
     for (int i = 0; i < count; i++) {
         const int64_t alone = sgn_stages_work(&s[i], m);
+        int64_t few = m;
+        while (few && !is_few(&s[i], few)) few--;
         most = alone > most ? alone : most;
         together += share_floats(&s[i], few);
     }
     return together > most ? together : most;
 }
 
-static bool is_one_product(const sgn_stages *s) { return s->chains == 1 && s->count[0] == 1 && s->step[0][0].product.stage; }
-
 void sgn_stages_run_all(const sgn_stages *s, int count, const float *x, int64_t m, float *const *y, float *work) {
     sgn_gemv product[SGN_GEMV_TOGETHER];
     void *room[SGN_GEMV_TOGETHER];
-    bool together = sgn_stage_product_few(m);
-    for (int i = 0; i < count; i++) together = together && is_one_product(&s[i]);
+    bool together = true;
+    for (int i = 0; i < count; i++) together = together && is_few(&s[i], m);
     if (!together) {
         for (int i = 0; i < count; i++) sgn_stages_run(&s[i], x, m, y[i], work);
         return;

@@ -73,7 +73,7 @@ static void fill(void) {
             k->binary_gemm = ref->binary_gemm;
         }
         const sgn_kernels *gemv = gemv_of(rows[i].kernels);
-        k->gemv_rows = gemv->gemv_rows;
+        memcpy(k->gemv_rows, gemv->gemv_rows, sizeof k->gemv_rows);
         k->gemv_bytes = gemv->gemv_bytes;
         k->gemv_prepare = gemv->gemv_prepare;
         k->gemv_signs = gemv->gemv_signs;

@@ -63,7 +63,7 @@ typedef struct {
     void   (*binary_gemm)(const sgn_binary_product *p, sgn_tile t, void *scratch);
 
     /* --- few rows of x, signs from the plane as it lies ---------------------- */
-    int64_t gemv_rows;                     /* up to how many rows this is faster than the binary GEMM with its index; at most 8 */
+    int64_t gemv_rows[2];                  /* up to how many rows, exact and of 8 bits, this beats an index and the binary GEMM; <= 8 */
     /* x as the kernels want it: one vector of integers q of 8 bits, or four of digits to the base of 256, gemv_bytes each,
      * 64-byte aligned. Returns u with x_j a_j = u q_j or u sum_d 256^d q_dj (a NULL: ones), up to rounding: q = round(x a / u) with
      * u = max |x a| / 127; or, exact, |q| < 2^30 and u a power of two. NaN where some x a is not finite. */

@@ -494,7 +494,7 @@ static inline vreal g_pick(const float *s, int64_t n, vint at) {
 #include "core/kernels/kernels_gemv.inc"
 
 const sgn_kernels sgn_kernels_avx512 = {
-    .name = "avx512", ROW_KERNELS, .gemv_rows = 8, GEMV_KERNELS,
+    .name = "avx512", ROW_KERNELS, .gemv_rows = { 5, 8 }, GEMV_KERNELS,
     .binary_index_bytes = binary_index_bytes, .binary_index = binary_index,
     .binary_tile_rows = 4 * TOKENS, .binary_tile_cols = 512,
     .binary_scratch = binary_scratch, .binary_gemm = binary_gemm,

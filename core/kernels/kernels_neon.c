@@ -54,5 +54,5 @@ static inline vreal g_pick(const float *s, int64_t n, vint at) {
 }
 #include "core/kernels/kernels_gemv.inc"
 
-const sgn_kernels sgn_kernels_neon = { .name = "neon", ROW_KERNELS, BINARY_KERNELS, .gemv_rows = 8, GEMV_KERNELS };
+const sgn_kernels sgn_kernels_neon = { .name = "neon", ROW_KERNELS, BINARY_KERNELS, .gemv_rows = { 2, 8 }, GEMV_KERNELS };
 #endif
