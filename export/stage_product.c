@@ -68,7 +68,8 @@ sgn_status sgn_stage_product_check(const sgn_stage_product *p, const char *layer
     return sgn_binary_gemm_reserve(s->rows, group_of(s), err);
 }
 
-void sgn_quantize_row(const float *x, const float *a, float *y, int64_t n) {
+/* y = round(x a / u) u, u = max|x a| / 127, as sgn_kernels.gemv_prepare rounds; a NULL: ones */
+static void quantize(const float *x, const float *a, float *y, int64_t n) {
     const float magic = 0x1.8p23f;             /* adding it rounds to an integer, in vectors, as rintf does not */
     float most[LANES] = { 0 };
     for (int64_t j = 0; j < n; j++) y[j] = a ? x[j] * a[j] : x[j];
@@ -86,7 +87,7 @@ typedef struct { const sgn_stage_product *p; const float *x; float *y; } round_j
 static void round_rows(void *ctx, int64_t begin, int64_t end) {
     const round_job *j = ctx;
     const int64_t cols = j->p->stage->cols;
-    for (int64_t t = begin; t < end; t++) sgn_quantize_row(j->x + t * cols, j->p->in_scale, j->y + t * cols, cols);
+    for (int64_t t = begin; t < end; t++) quantize(j->x + t * cols, j->p->in_scale, j->y + t * cols, cols);
 }
 
 /* Indices of planes in one loop, and the scales of groups, rows last. */

@@ -24,7 +24,4 @@ void       sgn_stage_product_run(const sgn_stage_product *p, const float *x, int
 bool       sgn_stage_product_few(const sgn_stage_product *p, int64_t m);
 sgn_gemv   sgn_stage_product_gemv(const sgn_stage_product *p, const float *x, int64_t m, const float *row_add, bool add, float *y);
 
-/* y = round(127 x a / max|x a|) max|x a| / 127; a NULL: ones */
-void       sgn_quantize_row(const float *x, const float *a, float *y, int64_t n);
-
 #endif

@@ -5,6 +5,7 @@
 #include "core/checked.h"
 #include "core/kernels/kernels.h"
 #include "core/ops.h"
+#include "core/ops.h"
 #include "core/parallel.h"
 #include "export/dense_run.h"
 
@@ -120,7 +121,7 @@ static void run_row(const row_job *j, const float *x, float *y) {
     const sgn_kernels *k = sgn_kernels_get();
     switch (p->stage->kind) {
     case SGN_STAGE_NORM: k->rmsnorm(y, x, p->v, cols, j->eps); break;
-    case SGN_STAGE_QUANT_ACT: sgn_quantize_row(x, NULL, y, cols); break;
+    case SGN_STAGE_QUANT_ACT: sgn_quant_act_row(y, x, cols); break;
     case SGN_STAGE_LAYER_NORM: sgn_layernorm_row(y, x, p->v, NULL, cols, j->eps); break;
     case SGN_STAGE_SCALE:
         for (int64_t i = 0; i < cols; i++) y[i] = x[i] * p->v[i];
