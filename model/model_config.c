@@ -26,6 +26,7 @@ const sgn_field sgn_model_fields[] = {
     FIELD(stochastic, BOOL, 0, 0, NULL, "false", "linear = binaryconnect: signs are drawn with P(+1) = (w + 1)/2 at every step of training"),
     FIELD(scales, CHOICE, 0, 0, "column|row|group128|tensor", "column", "which weights of a binary layer share a scale"),
     FIELD(shift, BOOL, 0, 0, NULL, "true", "a learned shift beside each scale (group128 has none)"),
+    FIELD(tie_scales, BOOL, 0, 0, NULL, "false", "scales = column: q, k and v share theirs, so do gate and up; GGUF's blocks of signs hold that"),
     FIELD(binary, TEXT, 0, 0, NULL, "attention,mlp",
           "modules of that kind: attention, mlp, q, k, v, o, gate, up, down, separated by commas"),
     FIELD(tied_head, BOOL, 0, 0, NULL, "false", "the head is the embedding"),
@@ -126,7 +127,10 @@ static sgn_status check_kind(const sgn_model_config *c, sgn_error *err) {
     }
     const char *choices[] = { "column", "row", "group128", "tensor" };
     for (int i = 0; i < 4; i++)
-        if (strcmp(c->scales, choices[i]) == 0) return SGN_OK;
+        if (strcmp(c->scales, choices[i]) == 0) {
+            if (!c->tie_scales || i == 0) return SGN_OK;
+            SGN_FAIL(err, SGN_CONFIG, "model.tie_scales goes with model.scales = column, not %s: only columns are of one input", c->scales);
+        }
     SGN_FAIL(err, SGN_CONFIG, "model.scales is '%s', but must be column, row, group128 or tensor", c->scales);
 }
 
@@ -198,5 +202,5 @@ bool sgn_model_config_same_shape(const sgn_model_config *a, const sgn_model_conf
         binary |= strcmp(kind, "full") != 0;
     }
     return !binary || (strcmp(a->scales, b->scales) == 0 && a->shift == b->shift && strcmp(a->keep, b->keep) == 0 &&
-                       a->bits == b->bits && a->paths == b->paths);
+                       a->bits == b->bits && a->paths == b->paths && a->tie_scales == b->tie_scales);
 }

@@ -21,6 +21,7 @@ typedef struct {
     char    scales[SGN_TEXT];                             /* column | row | group128 | tensor */
     bool    stochastic;                                   /* binaryconnect: signs drawn anew at every step of training */
     bool    shift;                                        /* beta beside alpha (group128 has none) */
+    bool    tie_scales;                                   /* column: one alpha for q, k and v, one for gate and up */
     char    binary[SGN_TEXT];                             /* "attention,mlp", also q k v o gate up down */
     bool    tied_head, attention_bias, mlp_bias;          /* attention_bias: in q, k, v and o */
     bool    qkv_bias, qk_norm;                            /* biases in q, k, v alone; RMSNorm of each head of q and k */

@@ -29,6 +29,7 @@ static sgn_status get_signum(sgn_model_config *c, const sgn_json *s, const char 
     memcpy(c->linear, "full", sizeof "full");
     memcpy(c->scales, "column", sizeof "column");
     c->shift = true;
+    c->tie_scales = false;
     c->binary[0] = '\0';
     if (!s) return SGN_OK;
     SGN_TRY(copy_text(c->linear, sgn_json_string(sgn_json_get(s, "linear"), "fbi"), "signum.linear", where, err));
@@ -39,6 +40,7 @@ static sgn_status get_signum(sgn_model_config *c, const sgn_json *s, const char 
     SGN_TRY(sgn_words_bool(&(sgn_words){ .object = s, .where = where, .under = "signum." }, "stochastic", &c->stochastic, err));
     SGN_TRY(copy_text(c->scales, sgn_json_string(sgn_json_get(s, "scales"), "column"), "signum.scales", where, err));
     SGN_TRY(sgn_words_bool(&(sgn_words){ .object = s, .where = where, .under = "signum." }, "shift", &c->shift, err));
+    SGN_TRY(sgn_words_bool(&(sgn_words){ .object = s, .where = where, .under = "signum." }, "tie_scales", &c->tie_scales, err));
     return get_binary(c, sgn_json_get(s, "binary"), where, err);
 }
 
@@ -125,6 +127,7 @@ sgn_json *sgn_model_config_to_json(const sgn_model_config *c) {
     if (c->stochastic) sgn_json_set(s, "stochastic", sgn_json_new_bool(true));
     sgn_json_set(s, "scales", sgn_json_new_string(c->scales));
     sgn_json_set(s, "shift", sgn_json_new_bool(c->shift));
+    if (c->tie_scales) sgn_json_set(s, "tie_scales", sgn_json_new_bool(true));
     sgn_json_set(s, "binary", sgn_json_new_string(c->binary));
     sgn_json_set(j, "signum", s);
     return j;

@@ -290,6 +290,7 @@ static void warn_unused(const sgn_transformer *m, const sgn_array_set *set) {
             else snprintf(name, sizeof name, "model.layers.%lld.self_attn.%s", (long long)n, norm[i - SGN_LINEARS * 3]);
             const sgn_archive *archive;
             if (!sgn_array_set_find(set, name, &archive) || sgn_params_find(&m->params, name)) continue;
+            if (m->config.tie_scales && i < SGN_LINEARS * 3 && i % 3 == 0) continue;      /* a copy of the shared one, as formats keep it */
             if (!unused++) memcpy(first, name, sizeof first);
         }
     }

@@ -2,6 +2,7 @@
 #include "model/scaled_signs.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 #include "core/parallel.h"
 
@@ -27,13 +28,44 @@ static sgn_shape scale_shape(const sgn_linear *l) {
     }
 }
 
+/* --- layers that share alpha (model.tie_scales) ------------------------------------------------------------ */
+
+typedef struct {
+    int     alpha;             /* index of the first one's; -1: this is the first, or shares with none */
+    int64_t rows;              /* of all before this one */
+} tie;
+
+/* They read one normed input, and are declared in this order. Those that are of signs share. */
+static tie tie_of(const sgn_linear *l, const char *path) {
+    static const char *const readers[][3] = { { "q_proj", "k_proj", "v_proj" }, { "gate_proj", "up_proj", "" } };
+    const char *module = strrchr(path, '.') + 1;
+    const int under = (int)(module - path);
+    tie t = { -1, 0 };
+    char name[SGN_PARAM_NAME];
+    if (!l->config->tie_scales || pattern_of(l) != COLUMN) return t;
+    for (int g = 0; g < 2; g++) {
+        int k = 0;
+        while (k < 3 && strcmp(readers[g][k], module)) k++;
+        for (int e = 0; k < 3 && e < k; e++) {
+            snprintf(name, sizeof name, "%.*s%s.weight", under, path, readers[g][e]);
+            const sgn_param *w = sgn_params_find(l->params, name), *a;
+            if (!w || w->class != SGN_PARAM_LATENT) continue;
+            t.rows += w->tensor.shape.dim[0];
+            snprintf(name, sizeof name, "%.*s%s.wscale", under, path, readers[g][e]);
+            if ((a = sgn_params_find(l->params, name))) t.alpha = (int)(a - l->params->at);
+        }
+    }
+    return t;
+}
+
 sgn_status sgn_scaled_signs_declare(sgn_linear *l, const char *path, sgn_code code, sgn_error *err) {
     const sgn_shape scale = scale_shape(l);
     if (code != SGN_CODE_BINARY && pattern_of(l) == GROUPED)
         SGN_FAIL(err, SGN_CONFIG, "%s: model.scales = group128 goes with dense signs; with model.linear = %s take column, row or tensor",
                  path, l->kind->name);
     SGN_TRY(sgn_linear_latent(l, path, "weight", sgn_shape2(l->out, l->in), code, SGN_ESTIMATOR_IDENTITY, &l->p[W], err));
-    SGN_TRY(sgn_params_add(l->params, SGN_PARAM_SCALE, scale, &l->p[ALPHA], err, "%s.wscale", path));
+    l->p[ALPHA] = tie_of(l, path).alpha;
+    if (l->p[ALPHA] < 0) SGN_TRY(sgn_params_add(l->params, SGN_PARAM_SCALE, scale, &l->p[ALPHA], err, "%s.wscale", path));
     if (!l->config->shift || pattern_of(l) == GROUPED) return SGN_OK;
     return sgn_params_add(l->params, SGN_PARAM_SCALE, scale, &l->p[BETA], err, "%s.wbias", path);
 }
@@ -57,6 +89,7 @@ typedef struct {
     int64_t         step, stride;
     const sgn_real *start;                     /* W, for places in the mask */
     const sgn_plane *mask;                     /* word NULL: all are kept */
+    int64_t         before;                    /* rows of other layers that alpha is the mean of already */
 } derive_job;
 
 static bool kept(const derive_job *job, const sgn_real *w) {
@@ -77,9 +110,17 @@ static void derive_scales(void *ctx, int64_t begin, int64_t end) {
                 const sgn_real *at = w + r * job->stride + c;
                 if (kept(job, at)) deviation += fabs((double)*at - mean), count++;
             }
-        job->alpha[i] = (sgn_real)(count > 0 ? deviation / count : 0);
+        const double alpha = count > 0 ? deviation / count : 0, share = (double)job->rows / (double)(job->rows + job->before);
+        job->alpha[i] = (sgn_real)(job->before ? share * alpha + (1 - share) * (double)job->alpha[i] : alpha);
         if (job->beta) job->beta[i] = (sgn_real)mean;
     }
+}
+
+static int64_t rows_before(const sgn_linear *l) {
+    char path[SGN_PARAM_NAME];
+    const char *name = l->params->at[l->p[W]].name;
+    snprintf(path, sizeof path, "%.*s", (int)(strlen(name) - strlen(".weight")), name);
+    return tie_of(l, path).rows;
 }
 
 void sgn_scaled_signs_derive(sgn_linear *l) {
@@ -91,6 +132,7 @@ void sgn_scaled_signs_derive(sgn_linear *l) {
     switch (pattern_of(l)) {
     case COLUMN:
         job.rows = l->out, job.cols = 1, job.step = 1;
+        job.before = rows_before(l);
         sgn_parallel(l->in, DERIVE_GRAIN, derive_scales, &job);
         break;
     case ROW:

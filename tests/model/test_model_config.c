@@ -198,6 +198,7 @@ static void round_trip(void **state) {
         snprintf(c.binary, SGN_TEXT, "%s", i == 3 ? "" : "attention,mlp");
         snprintf(c.scales, SGN_TEXT, "%s", i ? "row" : "column");
         c.shift = i != 1;
+        c.tie_scales = i == 0;
         c.rope_scaling = i ? 2.5 : 1;
         c.tied_head = c.mlp_bias = i & 1;
         c.rms_eps = 1e-5 / 3;
@@ -209,6 +210,7 @@ static void round_trip(void **state) {
         assert_true(sgn_model_config_same_shape(&c, &back));
         assert_true(c.rms_eps == back.rms_eps && c.rope_theta == back.rope_theta && c.rope_scaling == back.rope_scaling &&
                     c.init_std == back.init_std && c.context == back.context);
+        assert_true(back.tie_scales == (i == 0));
         back.scales[0] = 't';
         assert_int_equal(sgn_model_config_same_shape(&c, &back), i == 3);
         back = c;

@@ -150,6 +150,13 @@ static void binary_differences(void **state) {
             check_differences(&f, SGN_TAPE_TRAIN);
             fixture_close(&f);
         }
+    sgn_model_config tied = base;
+    tied.tie_scales = true;
+    for (int i = 0; i < 2; i++) {
+        fixture_open_of(&f, tied, i ? "attention,mlp" : "k,v,gate,up", "column", i, false);
+        check_differences(&f, SGN_TAPE_TRAIN);
+        fixture_close(&f);
+    }
 }
 
 /* Blocks run again in backward: the same bits, every gradient of every kind of scale. */
@@ -157,9 +164,11 @@ static void recomputed(void **state) {
     (void)state;
     static const char *const scales[] = { "column", "row", "tensor", "group128" };
     fixture kept, again;
-    for (int s = 0; s < 4; s++) {
-        fixture_open(&kept, "attention,up", scales[s], true, s % 2);
-        fixture_open(&again, "attention,up", scales[s], true, s % 2);
+    for (int s = 0; s < 5; s++) {
+        sgn_model_config c = base;
+        c.tie_scales = s == 4;
+        fixture_open_of(&kept, c, "attention,up", scales[s % 4], true, s % 2);
+        fixture_open_of(&again, c, "attention,up", scales[s % 4], true, s % 2);
         const double want = loss(&kept, SGN_TAPE_TRAIN), got = loss(&again, SGN_TAPE_RECOMPUTE);
         assert_memory_equal(&want, &got, sizeof want);
         for (int i = 0; i < kept.m.params.count; i++) {
