@@ -32,6 +32,11 @@ $S tokenizer encode --tokenizer "$D/bpe.json" <"$D/mixed.txt" >"$D/bpe.ids"
 head -c 600 "$D/text.txt" | $S tokenizer encode --tokenizer "$D/bpe.json" | tr ' ' '\n' | head -n 48 >"$D/48"
 rows() { $S logprobs "$1" --ids --top 1000000 <"${3:-$D/48}" >"$2"; }
 for m in $models; do rows "$D/$m" "$D/$m.rows"; done
+stories=$shared/models/stories260K
+if [ -r $stories/stories260K.bin ]; then
+    $PY -c 'import json; print(*json.load(open("tests/golden/stories260k.json"))["ids"])' >"$D/64"
+    rows $stories/stories260K.bin "$D/stories.rows" "$D/64"
+fi
 
 # --- Hugging Face directories, in PyTorch ---------------------------------------------------------------------------------------
 if $PY -c 'import torch, numpy' 2>/dev/null; then
@@ -42,6 +47,10 @@ if $PY -c 'import torch, numpy' 2>/dev/null; then
         done
         $PY tests/clients/hf_torch.py "$D/hf-$m-f32" "$D/$m.rows" 1e-4 "$D"/hf-$m-{f16,bf16}
     done
+    if [ -r $stories/stories260K.bin ]; then
+        quiet $S export $stories/stories260K.bin --tokenizer $stories/tok512.bin --format hf --out "$D/hf-stories"
+        $PY tests/clients/hf_torch.py "$D/hf-stories" "$D/stories.rows" 1e-4
+    fi
     quiet $S export "$D/column" --format hf --latent --out "$D/latent"
     $PY tests/clients/hf_torch.py "$D/latent" "$D/column.rows" 1e-4
 else
@@ -87,18 +96,26 @@ for m in row group128 tensor; do
         $PY tests/clients/gguf_blocks.py "$D/gguf-$m-$t" "$D/latent-$m"
     done
 done
-if [ -r $shared/models/stories260K/stories260K.bin ]; then
-    stories=$shared/models/stories260K
-    $PY -c 'import json; print(*json.load(open("tests/golden/stories260k.json"))["ids"])' >"$D/64"
-    rows $stories/stories260K.bin "$D/stories.rows" "$D/64"
+if [ -r $stories/stories260K.bin ]; then
     $S tokenizer encode --tokenizer $stories/tok512.bin <"$D/mixed.txt" >"$D/spm.ids"
     for t in f32:1e-3 f16:2e-2; do
         quiet $S export $stories/stories260K.bin --tokenizer $stories/tok512.bin --format gguf --type ${t%:*} --out "$D/stories-${t%:*}"
         add "{\"name\": \"stories260K as ${t%:*}\", \"file\": \"$D/stories-${t%:*}/model.gguf\", \"rows\": \"$D/stories.rows\", \"within\": ${t#*:},
               \"text\": \"$D/mixed.txt\", \"ids\": \"$D/spm.ids\"}"
     done
+    # The vocabularies of LLaMA and GPT-2, whole, on text of many kinds; a model of no matter goes with them.
+    cat $shared/tokenizers/vectors/{llama-spm,gpt-2}.inp "$D/mixed.txt" README.md >"$D/kinds.txt"
+    head -c 100000 $shared/text/wikitext-2/valid.txt >>"$D/kinds.txt"
+    for t in llama/tokenizer.model gpt2; do
+        n=${t%%/*}
+        quiet $S tokenize "$D/text.txt" --tokenizer $shared/tokenizers/$t --out "$D/data-$n" --valid 0
+        quiet $S train "$D/small.yaml" model.dim=32 model.layers=1 model.ffn=32 model.linear=full train.steps=1 data.train="$D/data-$n" --out "$D/of-$n"
+        quiet $S export "$D/of-$n" --format gguf --type f16 --out "$D/gguf-$n"
+        $S tokenizer encode --tokenizer $shared/tokenizers/$t <"$D/kinds.txt" >"$D/$n.ids"
+        add "{\"name\": \"the vocabulary of $n\", \"file\": \"$D/gguf-$n/model.gguf\", \"text\": \"$D/kinds.txt\", \"ids\": \"$D/$n.ids\"}"
+    done
 else
-    echo "SKIPPED: $0: no $shared; stories260K is left out" >&2
+    echo "SKIPPED: $0: no $shared; stories260K and the vocabularies of LLaMA and GPT-2 are left out" >&2
 fi
 
 # --- damage is seen: one block of a matrix, a header cut off ----------------------------------------------------------------------

@@ -72,5 +72,10 @@ for where in sys.argv[4:]:
     assert sorted(rounded) == sorted(exact), where
     for name, x in rounded.items():
         assert torch.equal(x, exact[name].to(x.dtype)), f'{where}: {name} is not the f32 array rounded to {x.dtype}'
-for name in ['tokenizer.json', 'tokenizer_config.json', 'special_tokens_map.json', 'generation_config.json']:
-    json.load(open(f'{sys.argv[1]}/{name}'))
+said = {name: json.load(open(f'{sys.argv[1]}/{name}.json')) for name in ('config', 'tokenizer_config', 'special_tokens_map', 'generation_config')}
+spm = said['tokenizer_config']['tokenizer_class'] == 'LlamaTokenizer'
+assert os.path.exists(f'{sys.argv[1]}/tokenizer.model') == spm and os.path.exists(f'{sys.argv[1]}/tokenizer.json') == (not spm)
+for role in ('bos', 'eos'):                            # all files name the same tokens
+    assert said['generation_config'].get(f'{role}_token_id') == said['config'][f'{role}_token_id']
+    assert said['tokenizer_config'].get(f'{role}_token') == said['special_tokens_map'].get(f'{role}_token')
+    assert (said['config'][f'{role}_token_id'] is None) == (f'{role}_token' not in said['special_tokens_map'])
