@@ -90,6 +90,8 @@ quiet $S export "$D/run" --format hf --latent --out "$D/latent"
 refuse 2 'no latent' $S export "$D/packed" --format hf --latent --out "$D/none"
 refuse 2 '--format hf' $S export "$D/run" --format packed --latent --out "$D/none"
 quiet $S export "$D/run" --format gguf --out "$D/gguf"
+quiet $S inspect "$D/gguf" --bits
+grep -q 'arrays of the file' "$D/log" || fail "inspect GGUF --bits counts nothing: $(cat "$D/log")"
 quiet $S inspect "$D/gguf"
 grep -q 'GGUF' "$D/log" || fail "inspect does not see a GGUF file: $(cat "$D/log")"
 quiet $S inspect "$D/gguf/model.gguf"
@@ -107,7 +109,18 @@ refuse 2 '--format hf' $S export "$D/run" --format gguf --latent --out "$D/none"
 refuse 2 "--type q9: --format gguf has f32, f16" $S export "$D/run" --format gguf --type q9 --out "$D/none"
 refuse 2 '--type bf16: --format packed has f32' $S export "$D/run" --format packed --type bf16 --out "$D/none"
 refuse 2 'turn a sign' $S export "$D/run" --format hf --latent --type bf16 --out "$D/none"
+refuse 2 '--scales is f32 or f16' $S export "$D/run" --scales q8 --out "$D/none"
+refuse 2 'goes with --format packed' $S export "$D/run" --format hf --scales f16 --out "$D/none"
 [ ! -e "$D/none" ] || fail "a refused export was left"
+refuse 9 "model.embed_tokens: its rows of 40 numbers are no whole blocks" $S export "$D/run" --type q8_0 --out "$D/none"
+$S export "$D/run" --scales f16 --type f16 --out "$D/small" --json >"$D/report2"
+check "$D/report2" "0 < v['largest_difference'] and v['binary_bits_per_weight'] < json.load(open('$D/report'))['binary_bits_per_weight']"
+check "$D/report2" "v['model_bytes'] == len(open('$D/small/model.safetensors', 'rb').read()) and v['paper_bits_per_weight'] > 1"
+$S inspect "$D/small" --bits --json >"$D/bits"
+check "$D/bits" "v['bits']['all']['bits'] == sum(r['bits'] for r in v['bits']['layers']) == 8 * v['bits']['array_bytes']"
+check "$D/bits" "v['bits']['array_bytes'] + v['bits']['overhead_bytes'] == v['bits']['file_bytes'] and 'as FBI-LLM counts' in v['bits']['paper']"
+quiet $S inspect "$D/run" --bits
+grep -q 'what it takes packed' "$D/log" && grep -q 'as FBI-LLM counts' "$D/log" || fail "inspect RUN --bits counts nothing: $(cat "$D/log")"
 ok "export"
 
 # --- eval ---------------------------------------------------------------------------------------------------------
@@ -214,6 +227,11 @@ check "$D/json" "all(a['min'] <= a['mean'] <= a['max'] for a in v['arrays'])"
 $S inspect "$D/packed" --verify | grep -q 'all match' || fail "--verify does not say that digests match"
 printf 'X' | dd of="$D/packed/model.safetensors" bs=1 seek=9000 conv=notrunc status=none
 refuse 5 'model.safetensors' $S inspect "$D/packed" --verify
+refuse 5 'model.safetensors: its contents' $S inspect "$D/packed"
+quiet $S inspect "$D/packed" --no-verify
+refuse 5 'model.safetensors: its contents' $S generate "$D/packed" --prompt la --tokens 2
+quiet $S generate "$D/packed" --prompt la --tokens 2 --no-verify
+refuse 5 'model.safetensors: its contents' $S eval "$D/packed" --data "$D/data"
 refuse 4 'nowhere' $S inspect "$D/nowhere"
 refuse 5 'no known archive' $S inspect "$D/text.txt"
 ok "inspect"
