@@ -2,7 +2,8 @@
 #define _GNU_SOURCE
 #include "cli/command.h"
 
-#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -51,12 +52,27 @@ typedef struct {
 /* --- Ctrl-C: an answer ends, the program goes on ----------------------------------------------------------- */
 
 static volatile sig_atomic_t stopped;
-static void on_interrupt(int number) { (void)number; stopped = 1; }
+static int wake[2] = { -1, -1 };               /* a pipe: any thread may get the signal, this one waits for input */
 
-/* The second one before the next message ends the program. */
+static void on_interrupt(int number) {
+    (void)number;
+    stopped = 1;
+    if (write(wake[1], "", 1) < 0) stopped = 1;
+}
+
+/* A second one before the next call ends the program. */
 static void catch_interrupt(void) {
+    char bytes[16];
+    while (read(wake[0], bytes, sizeof bytes) > 0) continue;
     stopped = 0;
-    sigaction(SIGINT, &(struct sigaction){ .sa_handler = on_interrupt, .sa_flags = (int)SA_RESETHAND }, NULL);
+    sigaction(SIGINT, &(struct sigaction){ .sa_handler = on_interrupt, .sa_flags = (int)SA_RESETHAND | SA_RESTART }, NULL);
+}
+
+/* Waits for a line of a terminal; false: Ctrl-C came instead. */
+static bool wait_for_line(void) {
+    struct pollfd in[] = { { .fd = STDIN_FILENO, .events = POLLIN }, { .fd = wake[0], .events = POLLIN } };
+    while (poll(in, 2, -1) < 0) continue;                      /* a signal: the pipe tells which */
+    return !in[1].revents;
 }
 
 /* --- messages ----------------------------------------------------------------------------------------------- */
@@ -180,10 +196,12 @@ static sgn_status answer(talk *t, const char *line, size_t n, sgn_error *err) {
     if (t->v->render) return render(t, err);
     t->answer = open_memstream(&t->text, &t->size);
     if (!t->answer) SGN_FAIL(err, SGN_NOMEM, "no memory for an answer");
+    catch_interrupt();
     sgn_status s = generate(t, err);
     if (fflush(t->answer) != 0 && s == SGN_OK) s = SGN_ERROR(err, SGN_NOMEM, "no memory for an answer");
     if (s == SGN_OK) s = report(t, err);
     if (s == SGN_OK) s = add_message(t, "assistant", t->text, t->size, err);
+    if (!t->talks) signal(SIGINT, SIG_DFL);        /* between answers of a list of questions it ends the program */
     fclose(t->answer);
     free(t->text);
     t->text = NULL;
@@ -216,17 +234,16 @@ static sgn_status run_lines(talk *t, sgn_error *err) {
     sgn_status s = SGN_OK;
     bool over = false;
     while (s == SGN_OK && !over) {
-        catch_interrupt();
         if (t->talks) {
+            catch_interrupt();
             fputs("> ", stdout);
             fflush(stdout);
+            if (!wait_for_line()) {
+                puts("\n/exit or Ctrl-D leaves");
+                continue;
+            }
         }
         ssize_t n = getline(&line, &room, stdin);
-        if (n < 0 && errno == EINTR && stopped && t->talks) {
-            clearerr(stdin);
-            puts("\n/exit or Ctrl-D leaves");
-            continue;
-        }
         if (n < 0) break;
         while (n && (line[n - 1] == '\n' || line[n - 1] == '\r')) line[--n] = '\0';
         s = take_line(t, line, (size_t)n, &over, err);
@@ -238,6 +255,7 @@ static sgn_status run_lines(talk *t, sgn_error *err) {
 }
 
 static sgn_status run_chat(talk *t, const char *model, sgn_error *err) {
+    if (pipe2(wake, O_CLOEXEC | O_NONBLOCK) != 0) SGN_FAIL(err, SGN_IO, "no pipe can be opened");
     SGN_TRY(sgn_speaker_open(&t->speaker, model, &t->v->model, err));
     SGN_TRY(sgn_chat_open(&t->chat, sgn_model_file_directory(t->speaker.file), t->v->template, t->speaker.tokenizer, err));
     if (!t->v->render) SGN_TRY(sgn_speaker_ready(&t->speaker, &t->v->model, 0, err));

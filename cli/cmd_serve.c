@@ -12,7 +12,7 @@
 #include "serve/server.h"
 
 typedef struct {
-    const char *host, *name;
+    const char *host, *name, *template;
     int64_t     port, body, seed;
     bool        bos, quiet;
     sgn_model_values model;
@@ -22,6 +22,7 @@ static const sgn_option options[] = {
     { "host", SGN_OPTION_WORD, offsetof(values, host), "HOST", "address to listen on (default 127.0.0.1: this machine only)" },
     { "port", SGN_OPTION_INT, offsetof(values, port), "N", "port to listen on; 0: a free one (default 8080)" },
     { "name", SGN_OPTION_WORD, offsetof(values, name), "NAME", "what the model is called for clients (default: as its file)" },
+    { "template", SGN_OPTION_WORD, offsetof(values, template), "T", "for chat: chatml, llama2, plain, one of the model's by name, or a file; else the model's own" },
     { "body-limit", SGN_OPTION_INT, offsetof(values, body), "MB", "most megabytes of a request (default 16)" },
     { "seed", SGN_OPTION_INT, offsetof(values, seed), "N", "of requests that tell none (default: by the clock)" },
     { "bos", SGN_OPTION_FLAG, offsetof(values, bos), NULL, "the tokenizer's token that begins a text comes before prompts that are texts" },
@@ -61,12 +62,22 @@ static void say_where(const sgn_server *s, const values *v, const sgn_speaker *p
     fflush(stdout);
 }
 
-static sgn_status serve(const values *v, const sgn_speaker *p, const char *where, sgn_error *err) {
+/* A model's own template that is missing or beyond us only costs /v1/chat/completions. */
+static sgn_status open_chat(const values *v, const sgn_speaker *p, sgn_chat **chat, sgn_error *err) {
+    sgn_error why = { 0 };
+    const sgn_status s = sgn_chat_open(chat, sgn_model_file_directory(p->file), v->template, p->tokenizer, &why);
+    if (s == SGN_OK || (!v->template && s == SGN_CONFIG)) return SGN_OK;
+    if (v->template || s == SGN_NOMEM) SGN_FAIL(err, s, "%s", why.text);
+    sgn_warn("%s; /v1/chat/completions is not answered", why.text);
+    return SGN_OK;
+}
+
+static sgn_status serve(const values *v, const sgn_speaker *p, const sgn_chat *chat, const char *where, sgn_error *err) {
     char name[128];
     name_after(where, name, sizeof name);
     const sgn_server_options o = {
         .host = v->host, .port = (int)v->port, .body_most = v->body << 20, .model = v->name ? v->name : name, .generator = p->generator,
-        .tokenizer = p->tokenizer, .vocab = sgn_model_file_lowered(p->file)->config.vocab, .bos = v->bos,
+        .tokenizer = p->tokenizer, .chat = chat, .vocab = sgn_model_file_lowered(p->file)->config.vocab, .bos = v->bos,
         .seed = v->seed >= 0 ? (uint64_t)v->seed : (uint64_t)time(NULL) << 20, .stop = stop, .served = v->quiet ? NULL : served,
     };
     sgn_server *s;
@@ -82,6 +93,7 @@ static sgn_status serve(const values *v, const sgn_speaker *p, const char *where
 static sgn_status run(int argc, char **argv, sgn_error *err) {
     values v = { .host = "127.0.0.1", .port = 8080, .body = 16, .seed = -1 };
     sgn_speaker p = { .file = NULL };
+    sgn_chat *chat = NULL;
     SGN_TRY(sgn_options_parse(options, &v, &argc, argv, err));
     SGN_TRY(sgn_words_expect(argc, argv, 1, 1, err));
     if (v.port < 0 || v.port > 65535) SGN_FAIL(err, SGN_CONFIG, "--port is %lld; 0 (any that is free) to 65535 is expected", (long long)v.port);
@@ -90,14 +102,16 @@ static sgn_status run(int argc, char **argv, sgn_error *err) {
     if (s == SGN_OK && v.bos && sgn_tokenizer_bos(p.tokenizer) < 0)
         s = SGN_ERROR(err, SGN_CONFIG, "this model's tokenizer has no token that begins a text; leave --bos out");
     if (s == SGN_OK) s = sgn_speaker_ready(&p, &v.model, 0, err);
-    if (s == SGN_OK) s = serve(&v, &p, argv[0], err);
+    if (s == SGN_OK) s = open_chat(&v, &p, &chat, err);
+    if (s == SGN_OK) s = serve(&v, &p, chat, argv[0], err);
+    sgn_chat_close(chat);
     sgn_speaker_close(&p);
     return s;
 }
 
 const sgn_command sgn_command_serve = {
-    .name = "serve", .summary = "answer clients of OpenAI's completions API, over HTTP",
-    .usage = "MODEL [--host HOST] [--port N] [--name NAME] [--context N]",
+    .name = "serve", .summary = "answer clients of OpenAI's completions and chat API, over HTTP",
+    .usage = "MODEL [--host HOST] [--port N] [--name NAME] [--template T] [--context N]",
     .options = options, .run = run,
     .example = "signum serve packed/student --port 8080\n"
                "curl http://127.0.0.1:8080/v1/completions -d '{\"prompt\": \"In the beginning\", \"max_tokens\": 40}'",

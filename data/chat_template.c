@@ -8,14 +8,14 @@
 #include "core/file.h"
 #include "data/jinja.h"
 
-enum { CONFIG_LIMIT = 64 << 20, STOP_IDS = 16 };
+enum { CONFIG_LIMIT = 64 << 20 };
 
 struct sgn_chat {
     const sgn_tokenizer *tokenizer;
     sgn_jinja *template;
     sgn_json  *tokens;             /* bos_token and its like, by name */
     sgn_path   name;
-    int32_t    stop_id[STOP_IDS];
+    int32_t    stop_id[SGN_CHAT_STOP_IDS];
     int        stop_ids;
     char      *stop;
 };
@@ -119,7 +119,7 @@ static sgn_status find(sgn_chat *c, const char *model, const char *given, sgn_er
 /* --- what ends an answer ------------------------------------------------------------------------------ */
 
 static void add_stop_id(sgn_chat *c, int64_t id) {
-    if (id < 0 || id >= sgn_tokenizer_vocab(c->tokenizer) || c->stop_ids == STOP_IDS) return;
+    if (id < 0 || id >= sgn_tokenizer_vocab(c->tokenizer) || c->stop_ids == SGN_CHAT_STOP_IDS) return;
     for (int i = 0; i < c->stop_ids; i++)
         if (c->stop_id[i] == id) return;
     c->stop_id[c->stop_ids++] = (int32_t)id;

@@ -13,6 +13,8 @@
 
 typedef struct sgn_chat sgn_chat;
 
+enum { SGN_CHAT_STOP_IDS = 16 };               /* at most */
+
 /* `model`: a directory or file. `given`: NULL, the name of one of several templates that the model has, "chatml", "llama2",
  * "plain", or a file that holds a template. SGN_CONFIG where there is none. t must outlive it. */
 sgn_status sgn_chat_open(sgn_chat **c, const char *model, const char *given, const sgn_tokenizer *t, sgn_error *err);

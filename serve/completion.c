@@ -7,6 +7,7 @@
 #include <string.h>
 #include "core/rng.h"
 #include "data/utf8.h"
+#include "serve/chat_request.h"
 
 typedef struct { sgn_likely token; size_t offset; } record;    /* offset: byte of the text at which it begins */
 
@@ -20,6 +21,7 @@ typedef struct {               /* one answer; text and records go out as far as 
     sgn_likely *likeliest;                     /* (records, q->what.likeliest) */
     size_t      count, records_room, records_sent;
     size_t      counted, characters;           /* of counted bytes of the text */
+    bool        begun;                         /* a chunk went out */
 } choice;
 
 static sgn_status add_text(choice *a, const char *text, size_t n, sgn_error *err) {
@@ -97,6 +99,27 @@ static int64_t characters_before(choice *a, size_t offset) {
     return (int64_t)a->characters;
 }
 
+static sgn_json *chat_token(const choice *a, sgn_likely l) {
+    size_t n;
+    const char *piece = sgn_tokenizer_piece(a->c->tokenizer, l.id, &n);
+    return sgn_chat_token(piece, n, l.logprob);
+}
+
+/* Records from `sent` to `end`, as chat has them. */
+static sgn_json *chat_logprobs(const choice *a, size_t end) {
+    const size_t n = (size_t)a->q->what.likeliest;
+    if (!a->q->what.logprobs) return sgn_json_new_null();
+    sgn_json *j = sgn_json_new_object(), *content = sgn_json_new_array();
+    for (size_t i = a->records_sent; i < end; i++) {
+        sgn_json *token = chat_token(a, a->records[i].token), *likeliest = sgn_json_new_array();
+        for (size_t k = 0; k < n && a->likeliest[i * n + k].id >= 0; k++) sgn_json_append(likeliest, chat_token(a, a->likeliest[i * n + k]));
+        sgn_json_set(token, "top_logprobs", likeliest);
+        sgn_json_append(content, token);
+    }
+    sgn_json_set(j, "content", content);
+    return j;
+}
+
 /* Records from `sent` to `end`. */
 static sgn_json *logprobs_json(choice *a, size_t end) {
     if (!a->q->what.logprobs) return sgn_json_new_null();
@@ -125,11 +148,19 @@ static sgn_json *finish_json(sgn_finish f) {
 static sgn_json *choice_json(choice *a, sgn_finish finish) {
     size_t end = a->count;
     while ((finish == SGN_FINISH_NOT || finish == SGN_FINISH_STOP) && end > a->records_sent && a->records[end - 1].offset >= a->size) end--;
-    sgn_json *j = sgn_json_new_object();
-    sgn_json_set(j, "text", sgn_json_new_text(a->text ? a->text + a->sent : "", a->size - a->sent));
-    sgn_json_set(j, "index", sgn_json_new_int(a->index));
-    sgn_json_set(j, "logprobs", logprobs_json(a, end));
-    sgn_json_set(j, "finish_reason", finish_json(finish));
+    const char *text = a->text ? a->text + a->sent : "";
+    const size_t size = a->size - a->sent;
+    sgn_json *j;
+    if (a->q->chat) {
+        j = sgn_chat_choice(a->index, text, size, a->q->stream, !a->begun, chat_logprobs(a, end), finish_json(finish));
+    } else {
+        j = sgn_json_new_object();
+        sgn_json_set(j, "text", sgn_json_new_text(text, size));
+        sgn_json_set(j, "index", sgn_json_new_int(a->index));
+        sgn_json_set(j, "logprobs", logprobs_json(a, end));
+        sgn_json_set(j, "finish_reason", finish_json(finish));
+    }
+    a->begun = true;
     a->sent = a->size;
     a->records_sent = end;
     return j;
@@ -144,11 +175,11 @@ static sgn_json *usage_json(const sgn_usage *u) {
 }
 
 /* Takes choices. */
-static sgn_status put(const sgn_completion *c, sgn_json *choices, sgn_json *usage, sgn_error *err) {
+static sgn_status put(const sgn_completion *c, const sgn_completion_request *q, sgn_json *choices, sgn_json *usage, sgn_error *err) {
     sgn_json *j = sgn_json_new_object();
     char *text = NULL;
     sgn_json_set(j, "id", sgn_json_new_string(c->id));
-    sgn_json_set(j, "object", sgn_json_new_string("text_completion"));
+    sgn_json_set(j, "object", sgn_json_new_string(!q->chat ? "text_completion" : q->stream ? "chat.completion.chunk" : "chat.completion"));
     sgn_json_set(j, "created", sgn_json_new_int(c->created));
     sgn_json_set(j, "model", sgn_json_new_text(c->model, strlen(c->model)));
     sgn_json_set(j, "choices", choices);
@@ -163,7 +194,7 @@ static sgn_status put(const sgn_completion *c, sgn_json *choices, sgn_json *usag
 static sgn_status put_chunk(choice *a, sgn_finish finish, sgn_error *err) {
     sgn_json *one = sgn_json_new_array();
     sgn_json_append(one, choice_json(a, finish));
-    return put(a->c, one, a->q->stream_usage ? sgn_json_new_null() : NULL, err);
+    return put(a->c, a->q, one, a->q->stream_usage ? sgn_json_new_null() : NULL, err);
 }
 
 /* --- an answer ------------------------------------------------------------------------------------- */
@@ -233,7 +264,7 @@ sgn_status sgn_completion_run(const sgn_completion *c, const sgn_completion_requ
         usage->prompt_tokens += (int64_t)q->prompt[p].ids.count;
         for (int64_t k = 0; s == SGN_OK && k < q->n; k++) s = answer_one(c, q, p, k, choices, usage, err);
     }
-    if (s == SGN_OK && (!q->stream || q->stream_usage)) return put(c, choices, usage_json(usage), err);
+    if (s == SGN_OK && (!q->stream || q->stream_usage)) return put(c, q, choices, usage_json(usage), err);
     sgn_json_free(choices);
     return s;
 }

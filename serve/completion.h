@@ -1,4 +1,4 @@
-/* completion.h - answers a request of /v1/completions: JSON with choices, probabilities and usage, whole or as a stream of chunks.
+/* completion.h - answers a request of /v1/completions or /v1/chat/completions: JSON with choices, probabilities and usage, whole or as a stream of chunks.
  *
  * SPDX-License-Identifier: MIT */
 #ifndef SGN_SERVE_COMPLETION_H

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "core/config.h"
+#include "serve/chat_request.h"
 
 /* --- fields ---------------------------------------------------------------------------------------- */
 
@@ -12,10 +13,12 @@ typedef struct {
     sgn_completion_request     *q;
     const sgn_completion_rules *rules;
     bool                        bos;
+    unsigned                    kind;          /* PROMPTS or MESSAGES */
 } reading;
 
 typedef sgn_status reader(reading *r, const sgn_json *value, sgn_error *err);
-typedef struct { const char *name; reader *read; } field;      /* read NULL: of no effect here */
+enum { PROMPTS = 1, MESSAGES = 2, BOTH = 3, NEEDED = 4 };      /* requests that have the field */
+typedef struct { const char *name; reader *read; unsigned of; } field;      /* read NULL: of no effect here */
 
 static sgn_status read_int(const sgn_json *v, int64_t least, int64_t most, int64_t *out, sgn_error *err) {
     const int64_t n = sgn_json_int(v, least);
@@ -77,6 +80,20 @@ static sgn_status read_logprobs(reading *r, const sgn_json *v, sgn_error *err) {
     SGN_TRY(read_int(v, 0, SGN_LIKELIEST_MAX, &n, err));
     r->q->what.logprobs = true;
     r->q->what.likeliest = (int)n;
+    return SGN_OK;
+}
+/* Of messages: true, and how many of the most probable tokens in another field. */
+static sgn_status read_told(reading *r, const sgn_json *v, sgn_error *err) { return read_bool(v, &r->q->what.logprobs, err); }
+static sgn_status read_likeliest(reading *r, const sgn_json *v, sgn_error *err) {
+    int64_t n = 0;
+    SGN_TRY(read_int(v, 0, SGN_LIKELIEST_MAX, &n, err));
+    if (n && !r->q->what.logprobs) SGN_FAIL(err, SGN_CONFIG, "this needs \"logprobs\": true");
+    r->q->what.likeliest = (int)n;
+    return SGN_OK;
+}
+static sgn_status read_list(reading *r, const sgn_json *v, sgn_error *err) {
+    (void)r;
+    if (sgn_json_typeof(v) != SGN_JSON_ARRAY) SGN_FAIL(err, SGN_CONFIG, "a list is expected");
     return SGN_OK;
 }
 static sgn_status read_echo(reading *r, const sgn_json *v, sgn_error *err) { return read_bool(v, &r->q->echo, err); }
@@ -142,17 +159,19 @@ static sgn_status read_nothing(reading *r, const sgn_json *v, sgn_error *err) {
     return SGN_OK;
 }
 
-static reader read_prompt;
+static reader read_prompt, read_messages;
 
-/* In this order: the prompt comes after what says how texts become ids. */
+/* In this order: prompts and messages come after what says how they are read. */
 static const field fields[] = {
-    { "model", read_model }, { "max_tokens", read_max_tokens }, { "n", read_n }, { "best_of", read_best_of },
-    { "temperature", read_temperature }, { "top_p", read_top_p }, { "top_k", read_top_k }, { "min_p", read_min_p },
-    { "repetition_penalty", read_penalty }, { "seed", read_seed }, { "stop", read_stop }, { "stop_token_ids", read_stop_ids },
-    { "ignore_eos", read_endless }, { "logprobs", read_logprobs }, { "echo", read_echo }, { "stream", read_stream },
-    { "stream_options", read_stream_options }, { "presence_penalty", read_zero }, { "frequency_penalty", read_zero },
-    { "logit_bias", read_nothing }, { "suffix", read_nothing }, { "add_special_tokens", read_bos }, { "prompt", read_prompt },
-    { "user", NULL }, { "metadata", NULL }, { "store", NULL }, { "cache_prompt", NULL },
+    { "model", read_model, BOTH }, { "max_tokens", read_max_tokens, BOTH }, { "max_completion_tokens", read_max_tokens, MESSAGES }, { "n", read_n, BOTH },
+    { "best_of", read_best_of, PROMPTS }, { "temperature", read_temperature, BOTH }, { "top_p", read_top_p, BOTH }, { "top_k", read_top_k, BOTH },
+    { "min_p", read_min_p, BOTH }, { "repetition_penalty", read_penalty, BOTH }, { "seed", read_seed, BOTH }, { "stop", read_stop, BOTH },
+    { "stop_token_ids", read_stop_ids, BOTH }, { "ignore_eos", read_endless, BOTH }, { "logprobs", read_logprobs, PROMPTS },
+    { "logprobs", read_told, MESSAGES }, { "top_logprobs", read_likeliest, MESSAGES }, { "echo", read_echo, PROMPTS }, { "stream", read_stream, BOTH },
+    { "stream_options", read_stream_options, BOTH }, { "presence_penalty", read_zero, BOTH }, { "frequency_penalty", read_zero, BOTH },
+    { "logit_bias", read_nothing, BOTH }, { "suffix", read_nothing, PROMPTS }, { "add_special_tokens", read_bos, PROMPTS },
+    { "prompt", read_prompt, PROMPTS | NEEDED }, { "tools", read_list, MESSAGES }, { "messages", read_messages, MESSAGES | NEEDED },
+    { "user", NULL, BOTH }, { "metadata", NULL, BOTH }, { "store", NULL, BOTH }, { "cache_prompt", NULL, BOTH },
 };
 enum { FIELDS = (int)(sizeof fields / sizeof *fields) };
 
@@ -218,17 +237,36 @@ static sgn_status read_prompt(reading *r, const sgn_json *v, sgn_error *err) {
     return SGN_OK;
 }
 
+/* What ends an answer by the template ends it besides what the request tells. */
+static sgn_status read_messages(reading *r, const sgn_json *v, sgn_error *err) {
+    sgn_completion_request *q = r->q;
+    int ids;
+    const int32_t *id = sgn_chat_stop_ids(r->rules->chat, &ids);
+    const char *stop = sgn_chat_stop(r->rules->chat);
+    (void)v;
+    for (int i = 0; i < ids; i++) q->stop_id[q->what.stop_ids++] = id[i];
+    if (stop && q->what.stops == SGN_STOPS_MAX) SGN_FAIL(err, SGN_CONFIG, "with the template's own, there are more than %d texts in stop", SGN_STOPS_MAX);
+    if (stop) q->stop[q->what.stops++] = stop;
+    SGN_TRY(make_room(q, 1, err));
+    q->prompts = 1;
+    SGN_TRY(sgn_chat_request_ids(r->rules->chat, q->json, &q->prompt[0].ids, err));
+    return check_size(r, &q->prompt[0], err);
+}
+
 /* --- the whole ------------------------------------------------------------------------------------- */
 
-static sgn_status refuse_unknown(sgn_completion_request *q, sgn_error *err) {
+static sgn_status refuse_unknown(const reading *r, sgn_error *err) {
+    sgn_completion_request *q = r->q;
     const char *known[FIELDS];
-    for (int i = 0; i < FIELDS; i++) known[i] = fields[i].name;
+    int count = 0;
+    for (int i = 0; i < FIELDS; i++)
+        if (fields[i].of & r->kind) known[count++] = fields[i].name;
     for (void *it = sgn_json_iter(q->json); it; it = sgn_json_next(q->json, it)) {
         const char *name = sgn_json_iter_key(it);
         int i = 0;
-        while (i < FIELDS && strcmp(name, known[i]) != 0) i++;
-        if (i < FIELDS) continue;
-        const char *near = sgn_nearest(name, known, FIELDS);
+        while (i < count && strcmp(name, known[i]) != 0) i++;
+        if (i < count) continue;
+        const char *near = sgn_nearest(name, known, count);
         q->wrong = name;
         if (near) SGN_FAIL(err, SGN_CONFIG, "unknown field '%.60s'; did you mean '%s'?", name, near);
         SGN_FAIL(err, SGN_CONFIG, "unknown field '%.60s'", name);
@@ -240,7 +278,7 @@ static sgn_status read_field(reading *r, const field *f, sgn_error *err) {
     const sgn_json *v = sgn_json_get(r->q->json, f->name);
     sgn_error why = { 0 };
     if (v && sgn_json_typeof(v) == SGN_JSON_NULL) v = NULL;                /* null: the default */
-    if (!f->read || (!v && f->read != read_prompt)) return SGN_OK;
+    if (!f->read || !(f->of & r->kind) || (!v && !(f->of & NEEDED))) return SGN_OK;
     const sgn_status s = f->read(r, v, &why);
     if (s == SGN_OK) return SGN_OK;
     r->q->wrong = f->name;
@@ -249,15 +287,16 @@ static sgn_status read_field(reading *r, const field *f, sgn_error *err) {
 
 sgn_status sgn_completion_request_parse(sgn_completion_request *q, const char *body, size_t size, const sgn_completion_rules *rules,
                                         sgn_error *err) {
-    reading r = { q, rules, rules->bos };
+    reading r = { q, rules, rules->bos, rules->chat ? MESSAGES : PROMPTS };
     sgn_error why = { 0 };
     q->n = 1;
-    q->what = (sgn_generation){ .sampling = { .temperature = 1, .top_p = 1, .penalty = 1 }, .most = 16, .stop = q->stop, .stop_id = q->stop_id,
-                                 .repeatable = true };
+    q->chat = rules->chat != NULL;
+    q->what = (sgn_generation){ .sampling = { .temperature = 1, .top_p = 1, .penalty = 1 }, .most = q->chat ? INT32_MAX : 16, .stop = q->stop,
+                                .stop_id = q->stop_id, .repeatable = true, .begins = q->chat };
     const sgn_status s = sgn_json_parse(&q->json, body, size, "the request", &why);
     if (s != SGN_OK) SGN_FAIL(err, s == SGN_NOMEM ? s : SGN_CONFIG, "%s", why.text);
     if (sgn_json_typeof(q->json) != SGN_JSON_OBJECT) SGN_FAIL(err, SGN_CONFIG, "the request is no JSON object");
-    SGN_TRY(refuse_unknown(q, err));
+    SGN_TRY(refuse_unknown(&r, err));
     for (int i = 0; i < FIELDS; i++) SGN_TRY(read_field(&r, &fields[i], err));
     q->what.prompt_logprobs = q->echo && q->what.logprobs;
     return SGN_OK;

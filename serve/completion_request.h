@@ -1,10 +1,11 @@
-/* completion_request.h - what a client of /v1/completions asks for: its JSON, checked field by field.
+/* completion_request.h - what a client of /v1/completions or /v1/chat/completions asks for: its JSON, checked field by field.
  *
  * SPDX-License-Identifier: MIT */
 #ifndef SGN_SERVE_COMPLETION_REQUEST_H
 #define SGN_SERVE_COMPLETION_REQUEST_H
 
 #include "core/json.h"
+#include "data/chat_template.h"
 #include "serve/generation.h"
 
 enum { SGN_PROMPTS_MAX = 4096, SGN_CHOICES_MAX = 128 };
@@ -20,10 +21,11 @@ typedef struct {               /* start zeroed */
     size_t         prompts;
     sgn_generation what;       /* stop and stop_id point into this struct's own lists */
     const char    *stop[SGN_STOPS_MAX];
-    int32_t        stop_id[SGN_STOPS_MAX];
+    int32_t        stop_id[SGN_STOPS_MAX + SGN_CHAT_STOP_IDS];
     int64_t        n;          /* answers to each prompt */
     bool           seeded;     /* what.sampling.seed was told */
     bool           echo, stream, stream_usage;
+    bool           chat;       /* messages came, and the answer is one */
     const char    *wrong;      /* the field that a failure is about; NULL: none in particular */
 } sgn_completion_request;
 
@@ -31,6 +33,7 @@ typedef struct {
     const sgn_tokenizer *tokenizer;
     int64_t vocab, context;    /* the model's */
     bool    bos;               /* put the token that begins a text before prompts that are texts */
+    const sgn_chat *chat;      /* messages are asked for; NULL: prompts */
 } sgn_completion_rules;
 
 /* SGN_CONFIG for what the client did wrong. To be freed after a failure too. */

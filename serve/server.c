@@ -107,8 +107,8 @@ static bool put_in_line(sgn_server *s, job *j) {
 
 static void refuse_stopping(sgn_exchange *e) { answer_error(e, 503, "the server is stopping", NULL, NULL); }
 
-static void take_completion(sgn_server *s, sgn_exchange *e) {
-    const sgn_completion_rules rules = { s->o.tokenizer, s->o.vocab, sgn_generator_context(s->o.generator), s->o.bos };
+static void take_request(sgn_server *s, sgn_exchange *e, const sgn_chat *chat) {
+    const sgn_completion_rules rules = { s->o.tokenizer, s->o.vocab, sgn_generator_context(s->o.generator), s->o.bos, chat };
     sgn_error err = { 0 };
     size_t size;
     const char *body = sgn_exchange_body(e, &size);
@@ -125,6 +125,13 @@ static void take_completion(sgn_server *s, sgn_exchange *e) {
     job_free(j);
 }
 
+static void take_completion(sgn_server *s, sgn_exchange *e) { take_request(s, e, NULL); }
+
+static void take_chat(sgn_server *s, sgn_exchange *e) {
+    if (s->o.chat) take_request(s, e, s->o.chat);
+    else answer_error(e, 400, "this model has no chat template; start the server with --template, or use /v1/completions", NULL, NULL);
+}
+
 typedef struct {
     const char *path, *method;
     bool        prefix;        /* the path goes on */
@@ -136,6 +143,7 @@ static const route routes[] = {
     { "/v1/models", "GET", false, give_models },
     { "/v1/models/", "GET", true, give_model },
     { "/v1/completions", "POST", false, take_completion },
+    { "/v1/chat/completions", "POST", false, take_chat },
 };
 
 static bool is_method(const route *r, const char *method) {
@@ -153,7 +161,7 @@ static void receive(void *ctx, sgn_exchange *e) {
         else r->take(ctx, e);
         return;
     }
-    answer_error(e, 404, "there is nothing at this path; see /v1/completions, /v1/models and /health", NULL, NULL);
+    answer_error(e, 404, "there is nothing at this path; see /v1/completions, /v1/chat/completions, /v1/models and /health", NULL, NULL);
 }
 
 /* --- in the answering thread ------------------------------------------------------------------------- */
@@ -221,7 +229,7 @@ static void run_job(sgn_server *s, job *j) {
     sgn_served served = { .waited = now() - j->came };
     sgn_completion_request *q = &j->request;
     if (!q->seeded) q->what.sampling.seed = s->o.seed + s->count;
-    snprintf(id, sizeof id, "cmpl-%llx-%llu", (unsigned long long)s->began, (unsigned long long)s->count++);
+    snprintf(id, sizeof id, "%scmpl-%llx-%llu", q->chat ? "chat" : "", (unsigned long long)s->began, (unsigned long long)s->count++);
     const sgn_completion c = { .generator = s->o.generator, .tokenizer = s->o.tokenizer, .model = s->o.model, .id = id,
                                .created = (int64_t)time(NULL), .put = put, .listening = listening, .ctx = j };
     const double begin = now();

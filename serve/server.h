@@ -1,6 +1,6 @@
-/* server.h - OpenAI's completions API over HTTP for one model: requests wait in a line, one thread answers them one after another.
+/* server.h - OpenAI's completions and chat API over HTTP for one model: requests wait in a line, one thread answers them one after another.
  *
- *     GET /health, GET /v1/models[/NAME], POST /v1/completions
+ *     GET /health, GET /v1/models[/NAME], POST /v1/completions, POST /v1/chat/completions
  *
  * SPDX-License-Identifier: MIT */
 #ifndef SGN_SERVE_SERVER_H
@@ -22,6 +22,7 @@ typedef struct {
     const char *model;         /* its name for clients */
     sgn_generator       *generator;
     const sgn_tokenizer *tokenizer;
+    const sgn_chat      *chat;             /* NULL: the model has no template, and messages are refused */
     int64_t     vocab;
     bool        bos;           /* the token that begins a text comes before prompts, unless a request says otherwise */
     uint64_t    seed;          /* of requests that tell none, each of which gets another */
