@@ -23,9 +23,13 @@ model: {dim: 256, layers: 2, heads: 4, kv_heads: 2, ffn: 512}
 train: {seq: 64, batch: 2, steps: 15, save_every: 0, eval_every: 0}
 optim: {lr: 3e-3, warmup: 3}
 YAML
-models="full column row group128 tensor"
+models="full column row group128 tensor tied"
 for m in $models; do
-    case $m in full) set -- model.linear=full ;; *) set -- model.linear=fbi model.scales=$m ;; esac
+    case $m in
+        full) set -- model.linear=full ;;
+        tied) set -- model.linear=fbi model.scales=column model.tie_scales=true model.kv_heads=4 ;;
+        *) set -- model.linear=fbi model.scales=$m ;;
+    esac
     quiet $S train "$D/small.yaml" data.train="$D/data" "$@" --out "$D/$m"
 done
 $S tokenizer encode --tokenizer "$D/bpe.json" <"$D/mixed.txt" >"$D/bpe.ids"
@@ -81,6 +85,9 @@ done
 gguf full q8_0 0.25 '{"": "Q8_0"}'
 gguf column q8_0 5e-2 '{"": "Q8_0"}'
 gguf full bf16 0.2 '{"": "BF16"}'
+# Columns that share their scales: folded into norms and the rows before.
+signs tied q1_0 0.1
+signs tied tq2_0 0.1
 # Scales of columns have no place in a block: refused by name, or rounded, and then the file is what both of us read.
 if $S export "$D/column" --format gguf --type q1_0 --out "$D/none" >"$D/log" 2>&1; then fail "Q1_0 took scales of columns"; fi
 grep -q 'model.layers.0.self_attn.q_proj' "$D/log" || fail "the refusal does not name a layer: $(cat "$D/log")"
