@@ -39,24 +39,16 @@ typedef struct {
 
 /* --- what the run will be ------------------------------------------------------------------------------- */
 
-static bool any_binary(const sgn_model_config *c) {
-    for (int i = 0; i < SGN_LINEARS; i++) {
-        const char *module = sgn_linear_module((sgn_block_linear)i);
-        if (sgn_model_config_has(c, module) && strcmp(sgn_model_config_linear(c, module), "full")) return true;
-    }
-    return false;
-}
-
 /* Latents are no weights: only what was trained knows the scales that go with their signs. */
 static sgn_status check_linears(const importer *im, const sgn_model_config *source, sgn_error *err) {
-    if (!any_binary(source)) return SGN_OK;
+    if (!sgn_model_config_any_binary(source)) return SGN_OK;
     const sgn_model_config *c = &im->config.model;
-    for (int i = 0; i < SGN_LINEARS; i++) {
-        const char *module = sgn_linear_module((sgn_block_linear)i);
-        const char *was = sgn_model_config_linear(source, module), *is = sgn_model_config_linear(c, module);
+    for (int64_t i = 0; i < c->layers * SGN_LINEARS; i++) {
+        const char *module = sgn_linear_module((sgn_block_linear)(i % SGN_LINEARS));
+        const char *was = sgn_model_config_linear(source, i / SGN_LINEARS, module), *is = sgn_model_config_linear(c, i / SGN_LINEARS, module);
         if (strcmp(was, "full") && strcmp(was, is))
-            SGN_FAIL(err, SGN_CONFIG, "%s: %s is '%s' there and cannot become '%s'; export it with --format hf first, then import that",
-                     im->from.s, module, was, is);
+            SGN_FAIL(err, SGN_CONFIG, "%s: %s of layer %lld is '%s' there and cannot become '%s'; export it with --format hf first, then import that",
+                     im->from.s, module, (long long)(i / SGN_LINEARS), was, is);
     }
     return SGN_OK;
 }
@@ -75,7 +67,7 @@ static sgn_status settle_config(importer *im, int count, char **set, sgn_error *
     SGN_TRY(sgn_model_load_config(im->from.s, NULL, &source, err));
     c->model = source;
     if (c->train.seq > source.context) c->train.seq = source.context;
-    if (!any_binary(&source) && !is_set(count, set, "model.binary")) strcpy(c->model.binary, "attention,mlp");
+    if (!sgn_model_config_any_binary(&source) && !is_set(count, set, "model.binary")) strcpy(c->model.binary, "attention,mlp");
     for (int i = 0; i < count; i++) SGN_TRY(sgn_config_override(c, sgn_run_sections, set[i], err));
     SGN_TRY(sgn_run_config_check(c, err));
     return check_linears(im, &source, err);
@@ -165,7 +157,7 @@ static sgn_status report(const importer *im, const char *where, sgn_error *err) 
     sgn_json_set(j, "arch", sgn_json_new_string(c->arch));
     sgn_json_set(j, "parameters", sgn_json_new_int(sgn_params_numel(p)));
     sgn_json_set(j, "binary_weights", sgn_json_new_int(binary));
-    sgn_json_set(j, "linear", sgn_json_new_string(any_binary(c) ? c->linear : "full"));
+    sgn_json_set(j, "linear", sgn_json_new_string(sgn_model_config_any_binary(c) ? c->linear : "full"));
     sgn_json_set(j, "tokenizer", im->tokenizer ? sgn_json_new_string(sgn_tokenizer_kind_name(im->tokenizer)) : sgn_json_new_null());
     return sgn_print_json(j, 2, err);
 }

@@ -102,6 +102,7 @@ static sgn_status describe_config(const sgn_model_config *c, uint64_t bytes, sgn
         set_text(j, "scales", c->scales);
         sgn_json_set(j, "shift", sgn_json_new_bool(c->shift));
         set_text(j, "binary", c->binary);
+        if (*c->mixed) set_text(j, "mixed", c->mixed);
     }
     set_int(j, "parameters", all);
     set_int(j, "binary_weights", binary);

@@ -80,8 +80,8 @@ static void fbi(builder *b, const sgn_model_config *c, int64_t out, int64_t in, 
     l->chain[l->count++] = (sgn_chain){ { shift }, 1 };
 }
 
-static sgn_status linear(builder *b, const sgn_model_config *c, sgn_block_linear which, sgn_lowered *l, sgn_error *err) {
-    const char *module = sgn_linear_module(which), *kind = sgn_model_config_linear(c, module);
+static sgn_status linear(builder *b, const sgn_model_config *c, int64_t layer, sgn_block_linear which, sgn_lowered *l, sgn_error *err) {
+    const char *module = sgn_linear_module(which), *kind = sgn_model_config_linear(c, layer, module);
     int64_t out, in;
     if (!sgn_model_config_has(c, module)) return SGN_OK;
     sgn_linear_shape(c, which, &out, &in);
@@ -107,7 +107,7 @@ static sgn_status build(builder *b, const sgn_model_config *c, sgn_error *err) {
         *k = (sgn_lowered_block){ .attention_norm = vector(b, c->dim, 1), .mlp_norm = vector(b, c->dim, 1) };
         if (norm) k->attention_bias = vector(b, c->dim, 0), k->mlp_bias = vector(b, c->dim, 0);
         if (c->qk_norm) k->q_norm = vector(b, c->head_dim, 1), k->k_norm = vector(b, c->head_dim, 1);
-        for (int l = 0; l < SGN_LINEARS; l++) SGN_TRY(linear(b, c, (sgn_block_linear)l, &k->linear[l], err));
+        for (int l = 0; l < SGN_LINEARS; l++) SGN_TRY(linear(b, c, i, (sgn_block_linear)l, &k->linear[l], err));
     }
     return SGN_OK;
 }

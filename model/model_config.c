@@ -29,6 +29,7 @@ const sgn_field sgn_model_fields[] = {
     FIELD(tie_scales, BOOL, 0, 0, NULL, "false", "scales = column: q, k and v share theirs, so do gate and up; GGUF's blocks of signs hold that"),
     FIELD(binary, TEXT, 0, 0, NULL, "attention,mlp",
           "modules of that kind: attention, mlp, q, k, v, o, gate, up, down, separated by commas"),
+    FIELD(mixed, LIST, 0, 0, NULL, "", "other kinds for some: [LAYERS.][MODULE]=KIND separated by commas, as 0=full, 4-7.mlp=nm, o=bitnet158; the last that fits holds"),
     FIELD(tied_head, BOOL, 0, 0, NULL, "false", "the head is the embedding"),
     FIELD(attention_bias, BOOL, 0, 0, NULL, "false", "biases in the attention projections, q, k, v and o"),
     FIELD(qkv_bias, BOOL, 0, 0, NULL, "false", "biases in q, k and v alone, as Qwen2 has them"),
@@ -48,21 +49,7 @@ const sgn_field sgn_model_fields[] = {
     { 0 },
 };
 
-/* --- which modules are binary ---------------------------------------------------------- */
-
-static const char *const words[] = { "attention", "mlp", "q", "k", "v", "o", "gate", "up", "down" };
-enum { WORDS = sizeof words / sizeof *words };
-
-/* The next word of "attention, mlp" or "[attention, mlp]"; false at the end. */
-static bool next_word(const char **at, char out[SGN_TEXT]) {
-    const char *separators = ", \t[]";
-    *at += strspn(*at, separators);
-    const size_t n = strcspn(*at, separators);
-    memcpy(out, *at, n);
-    out[n] = '\0';
-    *at += n;
-    return n > 0;
-}
+/* --- modules --------------------------------------------------------------------------- */
 
 static bool in_attention(const char *module) { return strchr("qkvo", module[0]) && !module[1]; }
 
@@ -74,27 +61,6 @@ bool sgn_model_config_has(const sgn_model_config *c, const char *module) {
 
 bool sgn_model_config_bias(const sgn_model_config *c, const char *module) {
     return !in_attention(module) ? c->mlp_bias : c->attention_bias || (c->qkv_bias && *module != 'o');
-}
-
-const char *sgn_model_config_linear(const sgn_model_config *c, const char *module) {
-    const char *group = in_attention(module) ? "attention" : "mlp";
-    char word[SGN_TEXT];
-    for (const char *at = c->binary; next_word(&at, word);)
-        if (strcmp(word, module) == 0 || strcmp(word, group) == 0) return c->linear;
-    return "full";
-}
-
-static sgn_status check_binary(const sgn_model_config *c, sgn_error *err) {
-    char word[SGN_TEXT];
-    for (const char *at = c->binary; next_word(&at, word);) {
-        bool known = false;
-        for (int i = 0; i < WORDS; i++) known |= strcmp(word, words[i]) == 0;
-        const char *near = known ? NULL : sgn_nearest(word, words, WORDS);
-        if (!known)
-            SGN_FAIL(err, SGN_CONFIG, "model.binary: there is no module '%s'%s%s%s; there are attention, mlp, "
-                     "q, k, v, o, gate, up and down", word, near ? ", did you mean '" : "", near ? near : "", near ? "'?" : "");
-    }
-    return SGN_OK;
 }
 
 /* --- checks ------------------------------------------------------------------------------ */
@@ -182,25 +148,27 @@ sgn_status sgn_model_config_resolve(sgn_model_config *c, sgn_error *err) {
     SGN_TRY(check_ranges(c, err));
     SGN_TRY(check_arch(c, err));
     SGN_TRY(check_kind(c, err));
-    SGN_TRY(check_binary(c, err));
+    SGN_TRY(sgn_model_config_check_kinds(c, err));
     SGN_TRY(check_heads(c, err));
     if (!c->vocab) SGN_FAIL(err, SGN_CONFIG, "model.vocab is 0 and no tokenizer or shard set says it; set model.vocab");
     if (!c->context) SGN_FAIL(err, SGN_CONFIG, "model.context is 0 and no train.seq says it; set model.context");
     return check_rope(c, err);
 }
 
+static const char *const modules[] = { "q", "k", "v", "o", "gate", "up", "down", NULL };
+
 bool sgn_model_config_same_shape(const sgn_model_config *a, const sgn_model_config *b) {
     if (a->dim != b->dim || a->layers != b->layers || a->heads != b->heads || a->kv_heads != b->kv_heads ||
         a->ffn != b->ffn || a->vocab != b->vocab || a->head_dim != b->head_dim || a->tied_head != b->tied_head ||
         sgn_model_config_arch(a) != sgn_model_config_arch(b) || a->qk_norm != b->qk_norm) return false;
-    bool binary = false;
-    for (int i = 2; i < WORDS; i++) {
-        if (!sgn_model_config_has(a, words[i])) continue;
-        if (sgn_model_config_bias(a, words[i]) != sgn_model_config_bias(b, words[i])) return false;
-        const char *kind = sgn_model_config_linear(a, words[i]);
-        if (strcmp(kind, sgn_model_config_linear(b, words[i]))) return false;
-        binary |= strcmp(kind, "full") != 0;
-    }
-    return !binary || (strcmp(a->scales, b->scales) == 0 && a->shift == b->shift && strcmp(a->keep, b->keep) == 0 &&
-                       a->bits == b->bits && a->paths == b->paths && a->tie_scales == b->tie_scales);
+    for (int64_t n = 0; n < a->layers; n++)
+        for (int i = 0; modules[i]; i++) {
+            if (!sgn_model_config_has(a, modules[i])) continue;
+            if (sgn_model_config_bias(a, modules[i]) != sgn_model_config_bias(b, modules[i])) return false;
+            if (strcmp(sgn_model_config_linear(a, n, modules[i]), sgn_model_config_linear(b, n, modules[i]))) return false;
+        }
+    const bool nm = sgn_model_config_uses(a, "nm"), littlebit = sgn_model_config_uses(a, "littlebit");
+    if (nm && strcmp(a->keep, b->keep)) return false;
+    if (littlebit && (a->bits != b->bits || a->paths != b->paths)) return false;
+    return (!nm && !sgn_model_config_uses(a, "fbi")) || (strcmp(a->scales, b->scales) == 0 && a->shift == b->shift && a->tie_scales == b->tie_scales);
 }

@@ -23,6 +23,7 @@ typedef struct {
     bool    shift;                                        /* beta beside alpha (group128 has none) */
     bool    tie_scales;                                   /* column: one alpha for q, k and v, one for gate and up */
     char    binary[SGN_TEXT];                             /* "attention,mlp", also q k v o gate up down */
+    char    mixed[SGN_LIST_TEXT];                         /* "0=full,4-7.mlp=nm": exceptions to linear and binary */
     bool    tied_head, attention_bias, mlp_bias;          /* attention_bias: in q, k, v and o */
     bool    qkv_bias, qk_norm;                            /* biases in q, k, v alone; RMSNorm of each head of q and k */
     double  rms_eps, rope_theta, rope_scaling;            /* rms_eps: of all norms; scaling: the factor of rope_type */
@@ -52,8 +53,12 @@ const sgn_arch *sgn_model_config_arch(const sgn_model_config *c);
 /* Has module q|k|v|o|gate|up|down a bias? Is it there at all? */
 bool        sgn_model_config_bias(const sgn_model_config *c, const char *module);
 bool        sgn_model_config_has(const sgn_model_config *c, const char *module);
-/* Linear kind of module q|k|v|o|gate|up|down: c->linear where `binary` names it, else "full". */
-const char *sgn_model_config_linear(const sgn_model_config *c, const char *module);
+/* Linear kind of module q|k|v|o|gate|up|down of a layer: c->linear where `binary` names it, else "full", unless `mixed` says otherwise. */
+const char *sgn_model_config_linear(const sgn_model_config *c, int64_t layer, const char *module);
+bool        sgn_model_config_any_binary(const sgn_model_config *c);        /* is there a kind other than full? */
+bool        sgn_model_config_uses(const sgn_model_config *c, const char *kind);
+/* Are `binary` and `mixed` words that there are? */
+sgn_status  sgn_model_config_check_kinds(const sgn_model_config *c, sgn_error *err);
 bool        sgn_model_config_same_shape(const sgn_model_config *a, const sgn_model_config *b);
 
 #endif

@@ -31,7 +31,11 @@ static sgn_status get_signum(sgn_model_config *c, const sgn_json *s, const char 
     c->shift = true;
     c->tie_scales = false;
     c->binary[0] = '\0';
+    c->mixed[0] = '\0';
     if (!s) return SGN_OK;
+    const char *mixed = sgn_json_string(sgn_json_get(s, "mixed"), "");
+    if (strlen(mixed) >= sizeof c->mixed) SGN_FAIL(err, SGN_FORMAT, "%s: signum.mixed is longer than %zu bytes", where, sizeof c->mixed - 1);
+    strcpy(c->mixed, mixed);
     SGN_TRY(copy_text(c->linear, sgn_json_string(sgn_json_get(s, "linear"), "fbi"), "signum.linear", where, err));
     SGN_TRY(copy_text(c->keep, sgn_json_string(sgn_json_get(s, "keep"), "1:8"), "signum.keep", where, err));
     c->bits = sgn_json_real(sgn_json_get(s, "bits"), 0.55);
@@ -100,13 +104,6 @@ sgn_status sgn_model_config_from_json(sgn_model_config *c, const sgn_json *j, co
 
 /* --- writing ------------------------------------------------------------------------------------------ */
 
-static bool any_binary(const sgn_model_config *c) {
-    const char *const module[] = { "q", "k", "v", "o", "gate", "up", "down" };
-    for (int i = 0; i < 7; i++)
-        if (strcmp(sgn_model_config_linear(c, module[i]), "full")) return true;
-    return false;
-}
-
 sgn_json *sgn_model_config_to_json(const sgn_model_config *c) {
     sgn_json *j = sgn_json_new_object();
     if (sgn_model_config_arch(c)->positions) sgn_config_write_gpt2(c, j);
@@ -115,11 +112,11 @@ sgn_json *sgn_model_config_to_json(const sgn_model_config *c) {
     sgn_json_set(j, "tie_word_embeddings", sgn_json_new_bool(c->tied_head));
     sgn_json_set(j, "initializer_range", sgn_json_new_real(c->init_std));
     sgn_json_set(j, "torch_dtype", sgn_json_new_string("float32"));
-    if (!any_binary(c)) return j;
+    if (!sgn_model_config_any_binary(c)) return j;
     sgn_json *s = sgn_json_new_object();
     sgn_json_set(s, "linear", sgn_json_new_string(c->linear));
-    if (strcmp(c->linear, "nm") == 0) sgn_json_set(s, "keep", sgn_json_new_string(c->keep));
-    if (strcmp(c->linear, "littlebit") == 0) {
+    if (sgn_model_config_uses(c, "nm")) sgn_json_set(s, "keep", sgn_json_new_string(c->keep));
+    if (sgn_model_config_uses(c, "littlebit")) {
         sgn_json_set(s, "bits", sgn_json_new_real(c->bits));
         sgn_json_set(s, "paths", sgn_json_new_int(c->paths));
     }
@@ -129,6 +126,7 @@ sgn_json *sgn_model_config_to_json(const sgn_model_config *c) {
     sgn_json_set(s, "shift", sgn_json_new_bool(c->shift));
     if (c->tie_scales) sgn_json_set(s, "tie_scales", sgn_json_new_bool(true));
     sgn_json_set(s, "binary", sgn_json_new_string(c->binary));
+    if (*c->mixed) sgn_json_set(s, "mixed", sgn_json_new_string(c->mixed));
     sgn_json_set(j, "signum", s);
     return j;
 }

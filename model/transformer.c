@@ -33,7 +33,7 @@ static sgn_status declare_linears(sgn_transformer *m, sgn_block *b, int64_t n, s
         const char *module = sgn_linear_module((sgn_block_linear)i);
         snprintf(b->path[i], sizeof b->path[i], "model.layers.%lld.%s.%s_proj", (long long)n, i <= SGN_O ? "self_attn" : "mlp", module);
         if (!sgn_model_config_has(c, module)) continue;
-        SGN_TRY(sgn_linear_declare(&b->linear[i], &m->params, c, sgn_model_config_linear(c, module), b->path[i],
+        SGN_TRY(sgn_linear_declare(&b->linear[i], &m->params, c, sgn_model_config_linear(c, n, module), b->path[i],
                                    in[i], out[i], sgn_model_config_bias(c, module), err));
     }
     return SGN_OK;

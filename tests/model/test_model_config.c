@@ -21,8 +21,8 @@ static void defaults_resolve(void **state) {
     check_ok(sgn_model_config_resolve(&c, &err), &err);
     assert_int_equal(c.kv_heads, 6);
     assert_int_equal(c.head_dim, 48);
-    assert_string_equal(sgn_model_config_linear(&c, "q"), "fbi");
-    assert_string_equal(sgn_model_config_linear(&c, "down"), "fbi");
+    assert_string_equal(sgn_model_config_linear(&c, 0, "q"), "fbi");
+    assert_string_equal(sgn_model_config_linear(&c, 0, "down"), "fbi");
 }
 
 static void impossible_shapes(void **state) {
@@ -64,7 +64,7 @@ static void binary_modules(void **state) {
         sgn_model_config c = defaults();
         snprintf(c.binary, SGN_TEXT, "%s", rows[i].binary);
         int mask = 0;
-        for (int m = 0; m < 7; m++) mask |= (strcmp(sgn_model_config_linear(&c, module[m]), "fbi") == 0) << m;
+        for (int m = 0; m < 7; m++) mask |= (strcmp(sgn_model_config_linear(&c, 0, module[m]), "fbi") == 0) << m;
         assert_int_equal(mask, rows[i].mask);
     }
 }
@@ -93,7 +93,7 @@ static void hugging_face(void **state) {
     check_close(c.rope_theta, 10000, 0, 0);
     check_close(c.rope_scaling, 1, 0, 0);
     assert_false(c.tied_head);
-    assert_string_equal(sgn_model_config_linear(&c, "q"), "full");
+    assert_string_equal(sgn_model_config_linear(&c, 0, "q"), "full");
     check_ok(parse(&c, "{" SHAPE ", \"architectures\": [\"LlamaForCausalLM\"], \"model_type\": \"llama\", \"num_key_value_heads\": 4,"
                    "\"head_dim\": 16, \"max_position_embeddings\": 512, \"rms_norm_eps\": 1e-05, \"rope_theta\": 500000, \"rope_scaling\":"
                    "{\"type\": \"linear\", \"factor\": 4}, \"tie_word_embeddings\": true, \"attention_bias\": true, \"hidden_act\": \"silu\","
@@ -106,8 +106,8 @@ static void hugging_face(void **state) {
     check_ok(parse(&c, "{" SHAPE ", \"rope_scaling\": null, \"rope_parameters\": {\"rope_theta\": 20000.0, \"rope_type\": \"default\"},"
                    "\"signum\": {\"linear\": \"fbi\", \"scales\": \"row\", \"shift\": false, \"binary\": [\"mlp\", \"o\"]}}", &err), &err);
     check_close(c.rope_theta, 20000, 0, 0);
-    assert_string_equal(sgn_model_config_linear(&c, "o"), "fbi");
-    assert_string_equal(sgn_model_config_linear(&c, "k"), "full");
+    assert_string_equal(sgn_model_config_linear(&c, 0, "o"), "fbi");
+    assert_string_equal(sgn_model_config_linear(&c, 0, "k"), "full");
     assert_string_equal(c.scales, "row");
     assert_false(c.shift);
 }
@@ -256,8 +256,29 @@ static void round_trip_of_families(void **state) {
     assert_int_equal(foreign, 3 * (32 - 4) + 3 * 2 * (1 + 5));
 }
 
+/* The last exception that fits holds; ranges, modules and groups of them. */
+static void mixed_kinds(void **state) {
+    (void)state;
+    sgn_error err;
+    sgn_model_config c = { .layers = 8, .linear = "fbi", .binary = "attention,mlp", .mixed = "0=full, 2-5.mlp=nm, o=bitnet158,3.up=xnor,7.o=onebit" };
+    static const struct { int64_t layer; const char *module, *kind; } row[] = {
+        { 0, "q", "full" }, { 0, "o", "bitnet158" }, { 1, "up", "fbi" }, { 2, "gate", "nm" }, { 2, "q", "fbi" }, { 5, "down", "nm" },
+        { 3, "up", "xnor" }, { 6, "down", "fbi" }, { 7, "o", "onebit" },
+    };
+    check_ok(sgn_model_config_check_kinds(&c, &err), &err);
+    for (size_t i = 0; i < sizeof row / sizeof *row; i++)
+        assert_string_equal(sgn_model_config_linear(&c, row[i].layer, row[i].module), row[i].kind);
+    static const struct { const char *mixed, *says; } bad[] = {
+        { "up", "up" }, { "9=full", "0 to 7" }, { "3-2=full", "3-2=full" }, { "1.sideways=full", "sideways" }, { "1.up=tenary", "tenary" },
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        snprintf(c.mixed, sizeof c.mixed, "%s", bad[i].mixed);
+        check_fails(sgn_model_config_check_kinds(&c, &err), SGN_CONFIG, &err, bad[i].says);
+    }
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {
+    const struct CMUnitTest tests[] = { cmocka_unit_test(mixed_kinds),
         cmocka_unit_test(defaults_resolve), cmocka_unit_test(impossible_shapes), cmocka_unit_test(binary_modules),
         cmocka_unit_test(hugging_face), cmocka_unit_test(families), cmocka_unit_test(refused), cmocka_unit_test(round_trip),
         cmocka_unit_test(round_trip_of_families),
