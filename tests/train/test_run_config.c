@@ -33,6 +33,15 @@ static void presets_load(void **state) {
     sgn_names_free(names, count);
 }
 
+/* Blocks of 128, and of 256, hold whole rows with one scale and no shift. */
+static void preset_for_gguf(void **state) {
+    (void)state;
+    check_ok(sgn_run_config_load(&c, "fbi-130m-gguf", NULL, 0, &err), &err);
+    assert_true(c.model.dim % 256 == 0 && c.model.ffn % 256 == 0 && c.model.heads * c.model.head_dim % 256 == 0);
+    assert_string_equal(c.model.scales, "row");
+    assert_false(c.model.shift);
+}
+
 /* FBI-LLM_configs and sbatch scripts of the released code: shapes, tokens per step, recipe. */
 static void paper_presets(void **state) {
     (void)state;
@@ -154,7 +163,7 @@ static void a_mix(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(presets_load), cmocka_unit_test(paper_presets), cmocka_unit_test(refusals),
+        cmocka_unit_test(presets_load), cmocka_unit_test(preset_for_gguf), cmocka_unit_test(paper_presets), cmocka_unit_test(refusals),
         cmocka_unit_test(a_directory_of_that_name), cmocka_unit_test(what_a_resume_may_change), cmocka_unit_test(a_mix),
     };
     return check_run(tests);
