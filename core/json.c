@@ -33,6 +33,32 @@ static size_t too_deep(const char *text, size_t size) {
     return size;
 }
 
+/* Four hexadecimal digits; -1: they are none. */
+static int64_t unit_at(const char *text, size_t size) {
+    static const char digits[] = "0123456789abcdef      ABCDEF";       /* a to f at 10, A to F at 22 */
+    int64_t v = 0;
+    for (size_t i = 0; i < 4; i++) {
+        const char *d = i < size && text[i] && text[i] != ' ' ? strchr(digits, text[i]) : NULL;
+        if (!d) return -1;
+        v = v << 4 | (d - digits < 16 ? d - digits : d - digits - 12);
+    }
+    return v;
+}
+
+/* Byte of the first escape that stands for no character: \u0000, or half of a pair of surrogates; or size. */
+static size_t bad_escape(const char *text, size_t size) {
+    for (size_t i = 0; i + 1 < size; i++) {
+        if (text[i] != '\\') continue;
+        i++;
+        const int64_t unit = text[i] == 'u' ? unit_at(text + i + 1, size - i - 1) : 1;
+        const bool first = unit >= 0xD800 && unit < 0xDC00, paired = first && size - i > 7 && text[i + 5] == '\\' && text[i + 6] == 'u';
+        const int64_t second = paired ? unit_at(text + i + 7, size - i - 7) : 0;
+        if (unit == 0 || (first && (second < 0xDC00 || second > 0xDFFF)) || (unit >= 0xDC00 && unit <= 0xDFFF)) return i - 1;
+        if (first) i += 6;
+    }
+    return size;
+}
+
 sgn_status sgn_json_parse(sgn_json **out, const char *text, size_t size, const char *where, sgn_error *err) {
     *out = NULL;
     if (size >= 3 && memcmp(text, "\xEF\xBB\xBF", 3) == 0)
@@ -42,6 +68,10 @@ sgn_status sgn_json_parse(sgn_json **out, const char *text, size_t size, const c
     json_error_t e;
     *out = json_loadb(text, size, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &e);
     if (*out) return SGN_OK;
+    const size_t escape = bad_escape(text, size);
+    if (escape < size && (size_t)e.position >= escape)
+        SGN_FAIL(err, SGN_FORMAT, "%s: offset %zu: %.6s stands for no character (%s); remove it", where, escape, text + escape,
+                 unit_at(text + escape + 2, size - escape - 2) == 0 ? "no text holds a zero byte" : "it is half of a pair");
     const bool memory = json_error_code(&e) == json_error_out_of_memory;
     SGN_FAIL(err, memory ? SGN_NOMEM : SGN_FORMAT, "%s: line %d, offset %d: %s", where, e.line, e.position, e.text);
 }

@@ -26,7 +26,9 @@ static sgn_status check_tokenizer(const char *directory, const sgn_teacher_need 
     const bool found = sgn_vocabulary_find_beside(directory, &path, &why) == SGN_OK;
     if (!found || sgn_tokenizer_open(&t, path.s, &why) != SGN_OK) {
         if (found && why.status != SGN_UNSUPPORTED) SGN_FAIL(err, why.status, "%s", why.text);
-        sgn_warn("distill.teacher: whether its tokenizer is that of the shards is not known: %s", why.text);
+        sgn_warn("distill.teacher: whether its tokenizer is that of the shards is not known: %s; both have %lld ids, but compare what "
+                 "'signum tokenizer encode' gives for a text with the shards' tokenizer and with the teacher's, or put that beside it",
+                 why.text, (long long)need->student->vocab);
         return SGN_OK;
     }
     const bool same = strcmp(sgn_tokenizer_hash(t), need->tokenizer_hash) == 0;

@@ -45,7 +45,7 @@ static void refuses_what_is_not_json(void **state) {
         BAD("", "test.json"), BAD("{", "line 1"), BAD("{\"a\": 1,}", "line 1"), BAD("{} x", "line 1"),
         BAD("{\"a\": 1, \"a\": 2}", "duplicate"),                 /* rule 117 */
         BAD("[1e999]", "overflow"), BAD("[99999999999999999999]", "too big"),     /* rule 119 */
-        BAD("[\"\\u0000\"]", "\\u0000"), BAD("[\"\\ud800\"]", "Unicode"),         /* rule 120 */
+        BAD("[\"\\u0000\"]", "offset 2: \\u0000 stands for no character (no text holds a zero byte)"), BAD("[\"\\\\\\ud800x\"]", "offset 4: \\ud800 stands for no character (it is half of a pair)"), BAD("[\"\\uDBFF\\uDFFF\\uDFFF\"]", "offset 14: \\uDFFF stands"),         /* rule 120 */
         BAD("\xEF\xBB\xBF{}", "byte order mark"), BAD("\xFF\xFE{\0}\0", "test.json"),   /* rule 121 */
         BAD("[NaN]", "line 1"), BAD("[Infinity]", "line 1"), BAD("[-Infinity]", "line 1"),   /* rule 126 */
         BAD("[\"\xC3\x28\"]", "byte 0xc3"), BAD("[01]", "line 1"),

@@ -339,8 +339,8 @@ static void bad_files_are_refused(void **state) {
     check_refused("\"merges\": []", "\"merges\": [\"A\", \"B\", \"A B C\"]", SGN_FORMAT, "merges[0]");
     check_refused("\"A\": 65", "\"A\": 6.5e1", SGN_FORMAT, "id -1 of \"A\"");                                      /* rule 119 */
     check_refused("\"A\": 65", "\"A\": 99999999999999999999", SGN_FORMAT, "line ");
-    check_refused("\"A\": 65", "\"\\u0000\": 65", SGN_FORMAT, "line ");                                            /* rule 120 */
-    check_refused("\"A\": 65", "\"\\ud800\": 65", SGN_FORMAT, "line ");
+    check_refused("\"A\": 65", "\"\\u0000\": 65", SGN_FORMAT, "stands for no character");                                            /* rule 120 */
+    check_refused("\"A\": 65", "\"\\ud800\": 65", SGN_FORMAT, "half of a pair");
     check_refused("\"A\": 65", "\"\xC3\x28\": 65", SGN_FORMAT, "line ");                                            /* rule 61 */
     check_refused("{", "\xEF\xBB\xBF{", SGN_FORMAT, "byte order mark");                                              /* rule 121 */
     check_refused("\"dropout\": null", "\"dropout\": NaN", SGN_FORMAT, "line ");                                    /* rule 126 */
