@@ -297,7 +297,7 @@ static bool ends(const sgn_generator *g, int32_t id) {
 /* The new token's text, and what of all text is certain now. */
 static sgn_status put_text(sgn_generator *g, sgn_generated *out, sgn_error *err) {
     const char *more;
-    size_t n, stop;
+    size_t n, stop = 0;
     out->offset = g->decoded + g->decoder.size - g->decoder.shown;
     if (out->id >= 0 && out->finish != SGN_FINISH_END) {
         SGN_TRY(sgn_decoder_put(&g->decoder, g->tokenizer, out->id, &more, &n, err));
