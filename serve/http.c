@@ -19,6 +19,7 @@
 enum {
     IDLE_SECONDS = 60,         /* of a connection that sends nothing, between requests or inside one */
     LOOK_MS = 100,             /* between two looks at whether a client that waits is still there */
+    LAST_MS = 3000,            /* for the last answers to go out when the server ends */
     BLOCK = 1 << 14,           /* bytes of an answer at a time */
     DRAIN = 16                 /* times the largest body: so much is read and forgotten, to answer 413 instead of hanging up */
 };
@@ -28,6 +29,7 @@ struct sgn_http {
     struct MHD_Daemon *daemon;
     int                port;
     bool               local;
+    atomic_int         owed;                   /* requests whose answers have not gone out */
 };
 
 struct sgn_exchange {
@@ -219,6 +221,7 @@ static enum MHD_Result handle(void *ctx, struct MHD_Connection *c, const char *p
     }
     if (e->received) return MHD_NO;
     e->received = true;
+    atomic_fetch_add(&e->http->owed, 1);
     e->users++;
     MHD_set_connection_option(c, MHD_CONNECTION_OPTION_TIMEOUT, 0u);        /* an answer may take its time */
     e->http->o.receive(e->http->o.ctx, e);
@@ -230,10 +233,12 @@ static enum MHD_Result handle(void *ctx, struct MHD_Connection *c, const char *p
 }
 
 static void finish(void *ctx, struct MHD_Connection *c, void **state, enum MHD_RequestTerminationCode how) {
-    (void)ctx, (void)how;
-    if (!*state) return;
-    atomic_store(&((sgn_exchange *)*state)->gone, true);
-    exchange_release(*state);
+    sgn_exchange *e = *state;
+    (void)how;
+    if (!e) return;
+    if (e->received) atomic_fetch_sub(&((sgn_http *)ctx)->owed, 1);
+    atomic_store(&e->gone, true);
+    exchange_release(e);
     *state = NULL;
     MHD_set_connection_option(c, MHD_CONNECTION_OPTION_TIMEOUT, (unsigned)IDLE_SECONDS);
 }
@@ -306,7 +311,8 @@ sgn_status sgn_http_open(sgn_http **out, const sgn_http_options *o, sgn_error *e
 
 void sgn_http_close(sgn_http *h) {
     if (!h) return;
-    MHD_stop_daemon(h->daemon);
+    for (int ms = 0; ms < LAST_MS && atomic_load(&h->owed) > 0; ms += 10) nanosleep(&(struct timespec){ .tv_nsec = 10000000 }, NULL);
+    MHD_stop_daemon(h->daemon);            /* hangs up at once */
     free(h);
 }
 
