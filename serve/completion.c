@@ -247,7 +247,7 @@ static sgn_status answer(choice *a, const sgn_prompt *p, int64_t which, sgn_fini
 static sgn_status answer_one(const sgn_completion *c, const sgn_completion_request *q, size_t prompt, int64_t which, sgn_json *choices,
                              sgn_usage *usage, sgn_error *err) {
     choice a = { .c = c, .q = q, .index = (int64_t)prompt * q->n + which };
-    sgn_finish finish;
+    sgn_finish finish = SGN_FINISH_NOT;
     const sgn_status s = answer(&a, &q->prompt[prompt], which, &finish, usage, err);
     if (s == SGN_OK && !q->stream) sgn_json_append(choices, choice_json(&a, finish));
     free(a.text);
