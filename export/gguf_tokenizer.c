@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "core/file.h"
 
 enum { FILE_LIMIT = 256 << 20, UNUSED_NAME = 32 };
 enum { NORMAL = 1, UNKNOWN, CONTROL, GIVEN, UNUSED, BYTE };
@@ -175,8 +176,19 @@ sgn_status sgn_gguf_tokenizer_open(sgn_gguf_tokenizer *t, const char *path, int6
     return SGN_OK;
 }
 
+sgn_status sgn_gguf_tokenizer_chat(sgn_gguf_tokenizer *t, const char *beside, sgn_error *err) {
+    const char *slash = strrchr(beside, '/');
+    sgn_path path;
+    SGN_TRY(sgn_path_set(&path, err, "%.*stokenizer_config.json", slash ? (int)(slash - beside + 1) : 0, beside));
+    if (!sgn_file_exists(path.s)) return SGN_OK;
+    SGN_TRY(sgn_json_load(&t->config, path.s, FILE_LIMIT, err));
+    t->chat = sgn_json_string(sgn_json_get(t->config, "chat_template"), NULL);
+    return SGN_OK;
+}
+
 void sgn_gguf_tokenizer_close(sgn_gguf_tokenizer *t) {
     sgn_json_free(t->json);
+    sgn_json_free(t->config);
     free((void *)t->token);
     free((void *)t->merge);
     free(t->made);

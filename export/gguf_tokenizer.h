@@ -23,10 +23,14 @@ typedef struct {
     sgn_meta     meta[SGN_GGUF_TOKENIZER_VALUES];
     int          metas;            /* 0: left out */
     const char  *left_out;         /* why */
+    sgn_json    *config;           /* owns chat */
+    const char  *chat;             /* the model's chat template; NULL: none was found */
 } sgn_gguf_tokenizer;
 
 /* Of `vocab` tokens, of which the last may be in use by nobody. What GGUF has no words for is left out, without an error. */
 sgn_status sgn_gguf_tokenizer_open(sgn_gguf_tokenizer *t, const char *path, int64_t vocab, sgn_error *err);
+/* Sets chat, of the tokenizer_config.json in the directory of `beside`. */
+sgn_status sgn_gguf_tokenizer_chat(sgn_gguf_tokenizer *t, const char *beside, sgn_error *err);
 void       sgn_gguf_tokenizer_close(sgn_gguf_tokenizer *t);
 
 #endif

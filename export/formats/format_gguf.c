@@ -34,7 +34,7 @@ static int type_index(const char *word) {
 
 typedef struct {
     const char *arch;              /* "llama", "qwen2", "qwen3" */
-    sgn_meta    meta[VALUES + SGN_GGUF_TOKENIZER_VALUES];
+    sgn_meta    meta[VALUES + SGN_GGUF_TOKENIZER_VALUES + 1];
     char        key[VALUES][64];
     uint32_t    u32[VALUES];
     float       f32[VALUES];
@@ -180,6 +180,13 @@ static sgn_status add_tokenizer(values *v, sgn_gguf_tokenizer *t, const char *di
     return SGN_OK;
 }
 
+static sgn_status add_chat(values *v, sgn_gguf_tokenizer *t, const sgn_export_options *o, sgn_error *err) {
+    if (!o->tokenizer) return SGN_OK;
+    SGN_TRY(sgn_gguf_tokenizer_chat(t, o->beside ? o->beside : o->tokenizer, err));
+    if (t->chat) v->meta[v->count++] = (sgn_meta){ "tokenizer.chat_template", SGN_META_TEXT, false, 1, &t->chat };
+    return SGN_OK;
+}
+
 static sgn_status choose_types(sgn_gguf_types *t, int *file, const sgn_export_options *o, sgn_error *err) {
     const int type = type_index(o->type ? o->type : types[0]);
     const bool signs = sgn_gguf_is_signs(numbers[type].type);
@@ -202,6 +209,7 @@ static sgn_status write_directory(const char *directory, const sgn_transformer *
     SGN_TRY(say_shape(&v, &lm->config, file, err));
     t.paired = strcmp(v.arch, "llama") == 0;
     sgn_status s = add_tokenizer(&v, &tokenizer, directory, o, lm->config.vocab, err);
+    if (s == SGN_OK) s = add_chat(&v, &tokenizer, o, err);
     if (s == SGN_OK) s = sgn_gguf_is_signs(t.type) ? write_signs(directory, lm, &v, &t, err) : write_numbers(directory, lm, &v, &t, err);
     if (s == SGN_OK && t.rounded)
         sgn_warn("%d matrices are not what %s holds: they were rounded to it", t.rounded, sgn_dtype_name(t.type));

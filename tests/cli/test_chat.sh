@@ -29,6 +29,9 @@ PY
 rm "$D/hf/MANIFEST"        # which has the files' digests
 say="Once upon a time"
 [ "$(echo "$say" | $S chat "$D/hf" --system "Hear." --render)" = "Hear. $say" ] || fail "the model's template is not followed"
+$S export "$D/hf" --format gguf --out "$D/gguf" >"$D/log" 2>&1 || { cat "$D/log" >&2; fail "export to GGUF ended with $?"; }
+cp "$D/gguf/model.gguf" "$D/alone.gguf"
+[ "$(echo "$say" | $S chat "$D/alone.gguf" --system "Hear." --render)" = "Hear. $say" ] || fail "a GGUF file has lost the template"
 echo "$say" | $S chat "$D/hf" --tokens 40 --temperature 0 >"$D/one"
 $S generate "$D/hf" --prompt "$say" --tokens 40 --temperature 0 | cut -c "$((${#say} + 1))-" | cmp - "$D/one" || fail "an answer is not what the model goes on with"
 ok "answers by the model's own template"
