@@ -1,4 +1,6 @@
-/* Column j of a layer's matrix is y(e_j) of the unit vector e_j. SPDX-License-Identifier: MIT */
+/* Column j of a layer's matrix is y(e_j) of the unit vector e_j; of masked signs it is read from the planes.
+ *
+ * SPDX-License-Identifier: MIT */
 #include "export/dense.h"
 
 #include <string.h>
@@ -20,6 +22,37 @@ static sgn_status prepare(sgn_stages *s, const sgn_lowered *l, int64_t out, int6
     return SGN_OK;
 }
 
+static float at(const float *v, int64_t size, int64_t j) { return !v ? 1 : size == 1 ? v[0] : v[j]; }
+
+/* w (out, in) += scale_out S scale_in, S masked signs; false: the chain is something else. */
+static bool add_masked(float *w, const sgn_chain *c) {
+    const sgn_lowered_stage *s = c->stage, *in = s->kind == SGN_STAGE_SCALE ? s : NULL, *sign = in ? s + 1 : s, *after = sign + 1;
+    const int left = c->count - (in ? 1 : 0);
+    if (left < 1 || left > 2 || sign->kind != SGN_STAGE_MASKED_SIGN || (left == 2 && after->kind != SGN_STAGE_SCALE)) return false;
+    for (int64_t i = 0; i < sign->rows; i++)
+        for (int64_t j = 0; j < sign->cols; j++)
+            if (sgn_plane_bit(&sign->plane[1], i, j))
+                w[i * sign->cols + j] += sgn_plane_sign(&sign->plane[0], i, j) * (in ? at(in->v, in->v_size, j) : 1) *
+                                         (left == 2 ? at(after->v, after->v_size, i) : 1);
+    return true;
+}
+
+static void add_rank1(float *w, const sgn_lowered_stage *s) {
+    for (int64_t i = 0; i < s->rows; i++)
+        for (int64_t j = 0; j < s->cols; j++) w[i * s->cols + j] += at(s->u, s->u_size, i) * at(s->v, s->v_size, j);
+}
+
+/* Masked signs and a shift; false: the layer is something else. */
+static bool dequantize_masked(float *w, const sgn_lowered *l, int64_t out, int64_t in) {
+    memset(w, 0, (size_t)(out * in) * sizeof *w);
+    if (!add_masked(w, &l->chain[0])) return false;
+    for (int c = 1; c < l->count; c++) {
+        if (l->chain[c].count != 1 || l->chain[c].stage[0].kind != SGN_STAGE_RANK1) return false;
+        add_rank1(w, l->chain[c].stage);
+    }
+    return true;
+}
+
 /* w (out, in); the other summands of each number are zeros. */
 static sgn_status dequantize(float *w, const sgn_lowered *l, int64_t out, int64_t in, const char *layer, sgn_error *err) {
     sgn_arena a;
@@ -27,6 +60,7 @@ static sgn_status dequantize(float *w, const sgn_lowered *l, int64_t out, int64_
     float *x, *y, *work;
     sgn_lowered without = *l;
     without.bias = NULL;
+    if (dequantize_masked(w, l, out, in)) return SGN_OK;
     sgn_arena_measure(&a);
     SGN_TRY(prepare(&s, &without, out, in, layer, &a, &x, &y, &work, err));
     SGN_TRY(sgn_arena_init(&a, a.peak, err));

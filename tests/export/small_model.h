@@ -55,6 +55,7 @@ static inline sgn_model_config small_config(const small_case *s) {
     small_text(c.linear, s->linear, "fbi");
     small_text(c.scales, s->scales, "column");
     small_text(c.binary, s->binary, "attention,mlp");
+    small_text(c.keep, NULL, "1:4");
     small_text(c.arch, s->arch, "llama");
     small_text(c.rope_type, s->rope_type, "linear");
     c.qk_norm = s->qk_norm;

@@ -44,6 +44,8 @@ static void signs_leave_without_loss(void **state) {
     small_tokens(tokens, FOLD_TOKENS, 5);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         for (int t = 0; t < (strcmp(cases[i].scales, "group128") ? 3 : 1); t++) check_exact(cases[i], types[t], false);
+    check_exact((small_case){ .linear = "nm", .scales = "row" }, "tq1_0", false);
+    check_exact((small_case){ .linear = "nm", .scales = "column" }, "tq2_0", true);
     check_exact((small_case){ .scales = "column" }, "q1_0", true);
     check_exact((small_case){ .scales = "column", .no_shift = true, .kv_heads = 2 }, "q1_0", true);
     check_exact((small_case){ .scales = "column", .kv_heads = 2, .bias = true }, "tq2_0", true);
