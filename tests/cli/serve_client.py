@@ -192,10 +192,11 @@ def wrong():
     for raw in (b"nonsense\r\n\r\n", b"GET\r\n\r\n", b"POST /v1/completions HTTP/1.1\r\nHost: a\r\nContent-Length: x\r\n\r\n", b"\0" * 200,
                 b"GET /" + b"a" * 100000 + b" HTTP/1.1\r\n\r\n", b"POST /v1/completions HTTP/1.1\r\nHost: a\r\nContent-Length: 50\r\n\r\n{"):
         s = socket.create_connection(("127.0.0.1", port), 60)
-        s.sendall(raw)
-        s.shutdown(socket.SHUT_WR)
-        try: s.recv(1 << 16)
-        except ConnectionError: pass
+        try:                                                   # the server may hang up at any point of these
+            s.sendall(raw)
+            s.shutdown(socket.SHUT_WR)
+            s.recv(1 << 16)
+        except OSError: pass
         s.close()
     assert texts(ask(prompt="Once upon a time", temperature=0, max_tokens=2)) == [", there"]
     # a connection is kept, after errors too, and a body may come in chunks
