@@ -69,29 +69,32 @@ static double  bytes_of(const problem *p, int kind) {
     return 8.0 * (double)plane_words(p) * (kind == 2 ? 2 : 1) + (kind == 1 ? 4.0 * (double)(p->n * ((p->k + GROUP - 1) / GROUP)) : 0);
 }
 
-/* Seconds of a product, a mean over all copies in memory. Those of group scales are few and stay: their bytes are counted all the same. */
+static int64_t copies_of(const problem *p, int kind) { return p->words / (plane_words(p) * (kind == 2 ? 2 : 1)); }
+static int64_t scales_of(const problem *p) { return p->n * ((p->k + GROUP - 1) / GROUP); }
+
+/* Seconds of a product, a mean over all copies in memory. */
 static double one_round(const problem *p, int kind, int path) {
-    const int64_t step = plane_words(p) * (kind == 2 ? 2 : 1), copies = p->words / step;
+    const int64_t step = plane_words(p) * (kind == 2 ? 2 : 1), copies = copies_of(p, kind);
     const double begin = now();
     for (int64_t c = 0; c < copies; c++) {
         const sgn_plane plane[2] = { { p->n, p->k, sgn_plane_stride(p->k), p->memory + c * step },
                                      { p->n, p->k, sgn_plane_stride(p->k), p->memory + c * step + step / 2 } };
         sgn_gemv_run(&(sgn_gemv){ .m = p->m, .x = p->x, .ldx = p->k, .code = kind == 2 ? SGN_CODE_TERNARY : SGN_CODE_BINARY,
-                                  .plane = { &plane[0], &plane[1] }, .group = kind == 1 ? GROUP : 0, .group_scale = p->scale,
+                                  .plane = { &plane[0], &plane[1] }, .group = kind == 1 ? GROUP : 0, .group_scale = p->scale + c % copies_of(p, 1) * scales_of(p),
                                   .int8 = path == 1, .y = p->y, .ldy = p->n }, p->work);
     }
     return (now() - begin) / (double)copies;
 }
 
 static sgn_status allocate(problem *p, sgn_error *err) {
-    const int64_t groups = (p->k + GROUP - 1) / GROUP;
+    const int64_t scales = scales_of(p) * copies_of(p, 1);
     p->x = malloc((size_t)(p->m * p->k) * sizeof *p->x);
     p->y = malloc((size_t)(p->m * p->n) * sizeof *p->y);
-    p->scale = malloc((size_t)(p->n * groups) * sizeof *p->scale);
+    p->scale = malloc((size_t)scales * sizeof *p->scale);
     p->work = aligned_alloc(SGN_ALIGN, sgn_round_up(sgn_gemv_bytes(p->m, p->k, false), SGN_ALIGN));
     if (!p->x || !p->y || !p->scale || !p->work) SGN_FAIL(err, SGN_NOMEM, "no memory for a bench of %lldx%lld", (long long)p->n, (long long)p->k);
     for (int64_t i = 0; i < p->m * p->k; i++) p->x[i] = (float)sgn_rng_normal(3, 1, (uint64_t)i);
-    for (int64_t i = 0; i < p->n * groups; i++) p->scale[i] = 1;
+    for (int64_t i = 0; i < scales; i++) p->scale[i] = 1;
     return SGN_OK;
 }
 
@@ -258,7 +261,7 @@ static sgn_status bench_model(const sgn_decode_bench *o, const char *const *word
         sgn_lowered_model lm;
         sgn_dtype dense;
         SGN_TRY(sgn_run_config_load(&c, o->model, words, count, err));
-        SGN_TRY(sgn_run_config_check(&c, err));
+        SGN_TRY(sgn_model_config_resolve(&c.model, err));
         if (!sgn_dtype_parse(o->dense, &dense)) SGN_FAIL(err, SGN_CONFIG, "--dense %.40s: there is F32, F16, BF16, Q8_0", o->dense);
         SGN_TRY(sgn_random_model(&lm, &c.model, dense, err));
         const sgn_status s = bench_lowered(o, &lm, j, err);

@@ -16,6 +16,10 @@ small="model.dim=32 model.layers=1 model.heads=2 model.ffn=48 model.vocab=300 mo
 for teacher in none same; do
     $S bench step --preset tiny $small --batch 2 --seq 16 --steps 3 --threads 1 --teacher $teacher --json >"$D/$teacher"
 done
+for scales in column row tensor group128; do
+    $S bench decode tiny $small train.seq=16 model.scales=$scales --n 70 --k 200 --m 3 --span 1 --tokens 3 --prompt 9 --threads 1 --json >"$D/decode-$scales"
+done
+$S bench decode --n 64 --k 64 --span 1 --tokens 0 | grep -q 'ternary *int8'
 for i in 1 2 3 4 5 6 7 8; do seq 1 20000; done >"$D/text.txt"
 $S tokenize "$D/text.txt" --tokenizer byte --shard-tokens 300000 --out "$D/data" >/dev/null
 $S bench shards --data "$D/data" --json >"$D/shards"
@@ -47,6 +51,18 @@ for name in 'none', 'same':
     assert abs(s['model_gflops'] / (s['tok_s'] * 6 * (4 * 32**2 + 3 * 32 * 48 + 300 * 32) * 1e-9) - 1) < 1e-9, s
     assert abs(s['sgemm_ratio'] * s['sgemm_gflops'] / s['model_gflops'] - 1) < 1e-9, s
     assert s['rss_mb'] > 1 and s['threads'] == 1 and s['isa'] and s['refresh_s'] > 0, s
+for scales in 'column', 'row', 'tensor', 'group128':
+    d = line('decode-' + scales)
+    assert d['read_gb_s'] > 0 and d['threads'] == 1 and d['isa'] and len(d['gemv']) == 6, d
+    assert {(p['signs'], p['path']) for p in d['gemv']} == {(a, b) for a in ('binary', 'group128', 'ternary') for b in ('exact', 'int8')}
+    for p in d['gemv']:
+        assert (p['n'], p['k'], p['m']) == (70, 200, 3) and 0 < p['spread'][0] <= p['gweights_s'] <= p['spread'][1] and p['gb_s'] > 0, p
+    weights = 4 * 32**2 + 3 * 32 * 48
+    assert d['binary_weights'] == weights and d['bytes_per_token'] > 2 * 300 * 32 + weights / 8 and d['head'] == 'F16', d
+    assert [p['path'] for p in d['decode']] == ['exact', 'int8'], d
+    for p in d['decode']:
+        assert p['tok_s'] > 0 and p['tok_s_median'] > 0 and p['prefill_tok_s'] > 0 and p['runtime_mib'] > 0, p
+        assert abs(p['gweights_s'] / (1e-9 * weights * p['tok_s']) - 1) < 1e-9 and abs(p['gb_s'] / (1e-9 * d['bytes_per_token'] * p['tok_s']) - 1) < 1e-9, p
 e = line('tokenizer')
 assert e['kind'] == 'byte' and e['tokens'] == e['bytes'] == 8 * 108894 and e['bytes_per_token'] == 1 and e['rounds'] >= 3, e
 assert 0 < e['spread'][0] <= e['mb_s'] <= e['spread'][1], e
@@ -55,20 +71,27 @@ assert r['read_mb_s'] > 0 and r['zstd_mb_s'] > 0 and 0 < r['ratio'] and r['open_
 assert r['tokens'] == 8 * 108894 + 1 and r['bytes'] == 2 * r['tokens'] and r['shards'] == 3, r
 assert line('same')['step_s']['teacher'] > line('none')['step_s']['teacher'], 'the teacher takes no time'
 PY
-ok "fields of gemm, step, shards and tokenizer"
+ok "fields of gemm, decode, step, shards and tokenizer"
 
+expected=2
 refuse() {   # pattern, command ...
     local pattern=$1 code=0
     shift
     "$@" >"$D/out" 2>"$D/err" || code=$?
-    [ "$code" -eq 2 ] || fail "'$*' ended with $code: $(cat "$D/err")"
+    [ "$code" -eq "$expected" ] || fail "'$*' ended with $code: $(cat "$D/err")"
     grep -qE -- "$pattern" "$D/err" || fail "'$*' does not say /$pattern/: $(cat "$D/err")"
 }
-refuse "'gemm', 'step', 'shards' or 'tokenizer'" $S bench speed
+refuse "'gemm', 'decode', 'step', 'shards' or 'tokenizer'" $S bench speed
+refuse "--m is 9" $S bench decode --m 9
+refuse "--span is less" $S bench decode --n 65536 --k 4096 --span 1 --tokens 0
+refuse "--dense I8" $S bench decode tiny --dense I8 --n 64 --k 64 --span 1
 refuse "--m is 0" $S bench gemm --m 0
 refuse "no signs '3:8'" $S bench gemm --code 3:8
 refuse "--data is missing" $S bench shards
 refuse "needs --tokenizer T and --file" $S bench tokenizer
 refuse "--steps is 0" $S bench step --steps 0
 refuse "model.vocab" $S bench step --preset tiny model.vocab=0 --steps 1
+expected=9                             # unsupported
+refuse "kind fbi or full, not 'bitnet'" $S bench decode tiny model.linear=bitnet --n 64 --k 64 --span 1
+refuse "not I64" $S bench decode tiny --dense I64 --n 64 --k 64 --span 1
 ok "what it refuses"
