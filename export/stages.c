@@ -226,8 +226,8 @@ int64_t sgn_stages_work_all(const sgn_stages *s, int count, int64_t m) {
 }
 
 void sgn_stages_run_all(const sgn_stages *s, int count, const float *x, int64_t m, float *const *y, float *work) {
-    sgn_gemv product[SGN_GEMV_TOGETHER];
-    void *room[SGN_GEMV_TOGETHER];
+    sgn_gemv product[SGN_GEMV_TOGETHER] = { 0 };
+    void *room[SGN_GEMV_TOGETHER] = { 0 };
     bool together = true;
     for (int i = 0; i < count; i++) together = together && is_few(&s[i], m);
     if (!together) {

@@ -84,7 +84,7 @@ refuse() {   # pattern, command ...
 refuse "'gemm', 'decode', 'step', 'shards' or 'tokenizer'" $S bench speed
 refuse "--m is 9" $S bench decode --m 9
 refuse "--span is less" $S bench decode --n 65536 --k 4096 --span 1 --tokens 0
-refuse "--dense I8" $S bench decode tiny --dense I8 --n 64 --k 64 --span 1
+refuse "--dense I9" $S bench decode tiny --dense I9 --n 64 --k 64 --span 1
 refuse "--m is 0" $S bench gemm --m 0
 refuse "no signs '3:8'" $S bench gemm --code 3:8
 refuse "--data is missing" $S bench shards
