@@ -61,6 +61,7 @@ struct sgn_params {
     sgn_param *at;
     int        count, capacity;
     bool       train;          /* with gradients; set before anything is declared */
+    bool       warm;           /* linear layers use their latents as plain weights: a full-precision start (model.binary_from_step) */
     uint64_t   seed, step;     /* what stochastic signs are drawn from, for a step from 1; 0: they are not */
     sgn_slab   dense, latent;
     void      *planes;         /* memory of all sgn_signs */

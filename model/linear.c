@@ -32,7 +32,8 @@ sgn_tensor *sgn_linear_param(const sgn_linear *l, int index) {
 }
 
 sgn_tensor *sgn_linear_forward(const sgn_linear *l, sgn_tape *t, sgn_tensor *x) {
-    sgn_tensor *y = l->kind->forward(l, t, x);
+    sgn_tensor *y = l->params->warm && l->params->at[l->p[0]].class == SGN_PARAM_LATENT
+                        ? sgn_matmul(t, x, sgn_linear_param(l, l->p[0])) : l->kind->forward(l, t, x);
     return l->bias < 0 ? y : sgn_add_bias(t, y, sgn_linear_param(l, l->bias));
 }
 

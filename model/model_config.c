@@ -45,6 +45,7 @@ const sgn_field sgn_model_fields[] = {
     FIELD(rope_high, REAL, 0, 1e6, NULL, "0", "turns; 0: 4 for llama3, 32 for yarn"),
     FIELD(rope_original, INT, 0, 1 << 24, NULL, "0", "positions that the angles were made for; 0: model.context"),
     FIELD(rope_magnitude, REAL, 0, 1e3, NULL, "0", "yarn: factor of cosines and sines; 0: 0.1 ln(rope_scaling) + 1"),
+    FIELD(binary_from_step, INT, 0, 1LL << 50, NULL, "0", "train that many steps in full precision first; then scales are made of the weights and their signs taken"),
     FIELD(init_std, REAL, 0, 10, NULL, "0.02", "standard deviation of initial weights"),
     { 0 },
 };
@@ -144,6 +145,13 @@ static sgn_status check_rope(sgn_model_config *c, sgn_error *err) {
     return SGN_OK;
 }
 
+static sgn_status check_warm(const sgn_model_config *c, sgn_error *err) {
+    if (c->binary_from_step > 0 && sgn_model_config_uses(c, "littlebit"))
+        SGN_FAIL(err, SGN_CONFIG, "model.binary_from_step = %lld does not go with littlebit, whose factors are no weights; train with "
+                 "model.linear=full, then 'signum binarize --method littlebit'", (long long)c->binary_from_step);
+    return SGN_OK;
+}
+
 sgn_status sgn_model_config_resolve(sgn_model_config *c, sgn_error *err) {
     SGN_TRY(check_ranges(c, err));
     SGN_TRY(check_arch(c, err));
@@ -152,6 +160,7 @@ sgn_status sgn_model_config_resolve(sgn_model_config *c, sgn_error *err) {
     SGN_TRY(check_heads(c, err));
     if (!c->vocab) SGN_FAIL(err, SGN_CONFIG, "model.vocab is 0 and no tokenizer or shard set says it; set model.vocab");
     if (!c->context) SGN_FAIL(err, SGN_CONFIG, "model.context is 0 and no train.seq says it; set model.context");
+    SGN_TRY(check_warm(c, err));
     return check_rope(c, err);
 }
 

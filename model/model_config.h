@@ -31,6 +31,7 @@ typedef struct {
     double  rope_low, rope_high;                          /* llama3, yarn: turns in rope_original positions; 0: the type's own */
     int64_t rope_original;                                /* 0: context */
     double  rope_magnitude;                               /* yarn: of cosines and sines; 0: 0.1 ln(rope_scaling) + 1 */
+    int64_t binary_from_step;                             /* training: full precision until then; 0: never */
     double  init_std;
 } sgn_model_config;
 

@@ -138,6 +138,11 @@ void sgn_transformer_randomize(sgn_transformer *m, uint64_t seed) {
                          &(random_job){ p->tensor.data, seed, sgn_rng_stream(p->name), m->config.init_std });
         }
     }
+    sgn_transformer_binarize(m);
+}
+
+void sgn_transformer_binarize(sgn_transformer *m) {
+    m->params.warm = false;
     for (int64_t n = 0; n < m->config.layers; n++)
         for (int i = 0; i < SGN_LINEARS; i++) sgn_linear_derive(&m->blocks[n].linear[i]);
     sgn_params_refresh_signs(&m->params);

@@ -42,6 +42,9 @@ void        sgn_transformer_free(sgn_transformer *m);
  * biases 0, scales derived (training.md 2.3). Value = f(seed, parameter name, index). */
 void        sgn_transformer_randomize(sgn_transformer *m, uint64_t seed);
 
+/* Ends params.warm: scales are made of the weights, signs and tables of both. */
+void        sgn_transformer_binarize(sgn_transformer *m);
+
 /* Hidden states after the final norm, (batch*seq, dim). tokens (batch, seq) is kept. */
 sgn_tensor *sgn_transformer_hidden(const sgn_transformer *m, sgn_tape *t, const int32_t *tokens,
                                    int64_t batch, int64_t seq);

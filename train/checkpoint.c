@@ -123,6 +123,12 @@ static sgn_status fill(const char *stage, const sgn_position *at, const sgn_tran
     }
     SGN_TRY(sgn_path_set(&to, err, "%s/config.json", stage));
     sgn_json *config = sgn_model_config_to_json(&m->config);
+    if (m->params.warm) {              /* its weights are those of a full model as yet */
+        sgn_json *full = sgn_json_new_object();
+        sgn_json_set(full, "linear", sgn_json_new_string("full"));
+        sgn_json_set(full, "binary", sgn_json_new_string(""));
+        sgn_json_set(config, "signum", full);
+    }
     const sgn_status s = sgn_json_save(config, 2, to.s, err);
     sgn_json_free(config);
     SGN_TRY(s);

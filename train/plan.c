@@ -18,8 +18,8 @@ static sgn_status dry_pass(sgn_tape *t, const sgn_transformer *m, int64_t batch,
     return loss && mode != SGN_TAPE_NOGRAD ? sgn_tape_backward(t, out, err) : SGN_OK;
 }
 
-sgn_status sgn_tape_size_of(const sgn_transformer *m, int64_t batch, int64_t seq, const sgn_head_loss_args *loss,
-                            sgn_tape_mode mode, sgn_tape_size *out, sgn_error *err) {
+static sgn_status measure_tape(const sgn_transformer *m, int64_t batch, int64_t seq, const sgn_head_loss_args *loss,
+                               sgn_tape_mode mode, sgn_tape_size *out, sgn_error *err) {
     sgn_tape t;
     out->nodes = sgn_transformer_nodes(m);
     SGN_TRY(sgn_tape_init_dry(&t, out->nodes, err));
@@ -27,6 +27,19 @@ sgn_status sgn_tape_size_of(const sgn_transformer *m, int64_t batch, int64_t seq
     out->data = t.data.peak;
     out->book = t.book.size;
     sgn_tape_free(&t);
+    return s;
+}
+
+sgn_status sgn_tape_size_of(sgn_transformer *m, int64_t batch, int64_t seq, const sgn_head_loss_args *loss,
+                            sgn_tape_mode mode, sgn_tape_size *out, sgn_error *err) {
+    const bool warm = m->params.warm;
+    sgn_tape_size full = { 0 };
+    m->params.warm = true;
+    sgn_status s = m->config.binary_from_step ? measure_tape(m, batch, seq, loss, mode, &full, err) : SGN_OK;
+    m->params.warm = false;
+    if (s == SGN_OK) s = measure_tape(m, batch, seq, loss, mode, out, err);
+    m->params.warm = warm;
+    if (full.data > out->data) out->data = full.data;
     return s;
 }
 
@@ -90,7 +103,7 @@ static sgn_status plan_teacher(const sgn_run_config *c, sgn_plan *p, sgn_head_lo
     return s;
 }
 
-static sgn_status plan_student(const sgn_run_config *c, const sgn_transformer *m, const sgn_head_loss_args *loss,
+static sgn_status plan_student(const sgn_run_config *c, sgn_transformer *m, const sgn_head_loss_args *loss,
                                sgn_plan *p, sgn_error *err) {
     const sgn_params *q = &m->params;
     sgn_tape_size train, eval;

@@ -25,7 +25,7 @@ sgn_status sgn_plan_make(const sgn_run_config *c, sgn_plan *out, sgn_error *err)
  * reserves scratch.
  * soft: SGN_SOFT_HIDDEN for a distilled student; loss NULL: hidden states only, without backward. */
 typedef struct { int nodes; size_t data, book; } sgn_tape_size;
-sgn_status sgn_tape_size_of(const sgn_transformer *m, int64_t batch, int64_t seq, const sgn_head_loss_args *loss,
+sgn_status sgn_tape_size_of(sgn_transformer *m, int64_t batch, int64_t seq, const sgn_head_loss_args *loss,
                             sgn_tape_mode mode, sgn_tape_size *out, sgn_error *err);
 /* 6 FLOP per multiply-add of training, 2 of a forward pass; attention as the causal half. */
 double     sgn_flops_per_token(const sgn_transformer *m, int64_t seq, bool train);

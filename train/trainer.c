@@ -81,6 +81,10 @@ sgn_status sgn_trainer_step(sgn_trainer *t, sgn_progress *p, sgn_error *err) {
     sgn_loss_sums sums = { 0 };
     double at = sgn_trainer_clock();
     t->times = (sgn_step_times){ 0 };
+    if (t->model.params.warm && t->at.step >= c->model.binary_from_step) {
+        sgn_transformer_binarize(&t->model);
+        sgn_info("step %lld: from here on the linear layers are %s", (long long)t->at.step + 1, c->model.linear);
+    }
     sgn_params_zero_grad(&t->model.params);
     t->times.optimizer = lap(&at);
     for (int64_t k = 0; k < c->train.accumulate; k++) SGN_TRY(micro_step(t, k, &sums, err));

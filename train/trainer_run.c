@@ -169,6 +169,7 @@ sgn_status sgn_trainer_run_restore(sgn_trainer *t, sgn_error *err) {
         now.metrics_bytes = t->at.metrics_bytes;
     }
     t->at = now;
+    t->model.params.warm = t->at.step < t->config.model.binary_from_step || (t->at.step > 0 && t->at.step == t->config.model.binary_from_step);
     sgn_trainer_draw(t, true);
     return settle_products(t, same_kernels, err);
 }

@@ -7,6 +7,7 @@
 #include <sys/file.h>
 #include "core/json.h"
 #include "core/log.h"
+#include "model/model_load.h"
 #include "model/transformer.h"
 
 static sgn_error err;
@@ -69,6 +70,50 @@ static void resumed_equals_unbroken(void **state) {
     check_ok(runs_train(&c, check_path("broken"), true, &watch, &err), &err);      /* finished: nothing happens */
     assert_int_equal(watch.last.step, 0);
     assert_non_null(strstr(log_text, "nothing left to do"));
+}
+
+/* Broken off before the switch, at it, and behind it; signs drawn at random are the same again. */
+static void resumed_kinds_equal_unbroken(void **state) {
+    (void)state;
+    static const char *const kinds[][3] = { { "model.binary_from_step=3", "model.linear=fbi", "warm" },
+                                            { "model.binary_from_step=3", "model.linear=bitnet158", "warm158" },
+                                            { "model.stochastic=true", "model.linear=binaryconnect", "drawn" } };
+    for (int k = 0; k < 3; k++) {
+        char broken[32];
+        snprintf(broken, sizeof broken, "%s-broken", kinds[k][2]);
+        student(kinds[k], 2);
+        check_ok(runs_train(&c, check_path(kinds[k][2]), false, &watch, &err), &err);
+        for (int stop = 2; stop <= 4; stop++) {
+            student(kinds[k], 2);
+            watch.stop_after = stop;
+            check_fails(runs_train(&c, check_path(broken), stop > 2, &watch, &err), SGN_INTERRUPTED, &err, "");
+        }
+        student(kinds[k], 2);
+        check_ok(runs_train(&c, check_path(broken), true, &watch, &err), &err);
+        runs_same_state(step(kinds[k][2], 6), step(broken, 6));
+        runs_same_metrics(check_path(kinds[k][2]), check_path(broken));
+    }
+}
+
+/* Until the switch a run is the full-precision run, bit for bit, and its checkpoints are full models. */
+static void warm_start_is_full_precision(void **state) {
+    (void)state;
+    sgn_model_config saved;
+    student((const char *[]){ "model.linear=full", "optim.clip=0" }, 2);
+    watch.stop_after = 3;
+    check_fails(runs_train(&c, check_path("full"), false, &watch, &err), SGN_INTERRUPTED, &err, "");
+    const double full = watch.last.loss;
+    student((const char *[]){ "model.binary_from_step=4", "model.shift=false", "optim.clip=0" }, 3);
+    watch.stop_after = 3;
+    check_fails(runs_train(&c, check_path("as-full"), false, &watch, &err), SGN_INTERRUPTED, &err, "");
+    assert_true(watch.last.step == 3 && watch.last.loss == full);
+    check_ok(sgn_model_load_config(step("as-full", 3), NULL, &saved, &err), &err);
+    assert_false(sgn_model_config_any_binary(&saved));
+    student((const char *[]){ "model.binary_from_step=4", "model.shift=false", "optim.clip=0" }, 3);
+    check_ok(runs_train(&c, check_path("as-full"), true, &watch, &err), &err);
+    assert_non_null(strstr(log_text, "step 5: from here on the linear layers are fbi"));
+    check_ok(sgn_model_load_config(step("as-full", 6), NULL, &saved, &err), &err);
+    assert_true(sgn_model_config_any_binary(&saved));
 }
 
 /* A crash loses the steps after the last save: they are computed again, and the log is cut back. */
@@ -366,7 +411,8 @@ static void two_processes_do_not_share_a_run(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(resumed_equals_unbroken), cmocka_unit_test(log_is_cut_back_to_the_checkpoint),
+        cmocka_unit_test(resumed_equals_unbroken), cmocka_unit_test(resumed_kinds_equal_unbroken),
+        cmocka_unit_test(warm_start_is_full_precision), cmocka_unit_test(log_is_cut_back_to_the_checkpoint),
         cmocka_unit_test(one_thread_equals_two), cmocka_unit_test(recomputed_equals_kept),
         cmocka_unit_test(products_go_the_recorded_way), cmocka_unit_test(accumulation_is_a_larger_batch), cmocka_unit_test(it_learns),
         cmocka_unit_test(metrics_lines), cmocka_unit_test(a_run_is_not_overwritten), cmocka_unit_test(bad_settings),
