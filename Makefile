@@ -39,7 +39,7 @@ LIBS := -lopenblas -lhdf5 -lzstd -lz -lyaml -ljansson -lxxhash -lpcre2-8 -lutf8p
 
 # --- sources: a new file is found by its place -------------------------------------------------
 FLOORS := core core/kernels core/ops core/archives data data/tokenizers model model/linears \
-          optim optim/optimizers distill distill/teachers train export export/formats eval eval/tasks serve
+          optim optim/optimizers distill distill/teachers binarize binarize/binarizers train export export/formats eval eval/tasks serve
 ifeq ($(FLAVOUR),double)
 FLOORS := core core/kernels core/ops core/archives model model/linears
 endif
@@ -76,7 +76,7 @@ $(B)/%.o: %.c
 
 # --- tests: tests/<floor>/test_NAME.c becomes one cmocka program -------------------------------
 CASE_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard tests/op_cases/*.c))
-TEST_SRC := $(wildcard $(addsuffix /test_*.c,$(addprefix tests/,core data model optim distill train export eval serve cli)))
+TEST_SRC := $(wildcard $(addsuffix /test_*.c,$(addprefix tests/,core data model optim distill binarize train export eval serve cli)))
 ifeq ($(FLAVOUR),double)
 TEST_SRC := $(wildcard tests/core/test_gradients.c tests/model/test_*gradients.c)
 endif

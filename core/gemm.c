@@ -4,6 +4,7 @@
 #include <cblas.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include "core/arena.h"
 #include "core/kernels/kernels.h"
@@ -209,4 +210,58 @@ sgn_job sgn_gemm_dw_job(sgn_real *dw, const sgn_real *dy, const sgn_real *x, int
 void sgn_gemm_dw(sgn_real *dw, const sgn_real *dy, const sgn_real *x, int64_t tokens, int64_t out, int64_t in) {
     sgn_gemm_tiles t;
     run_alone(sgn_gemm_dw_job(dw, dy, x, tokens, out, in, &t));
+}
+
+/* --- factorisations --------------------------------------------------------------------------------- */
+
+/* LAPACK, column-major: what is upper there is lower here. */
+void dpotrf_(const char *uplo, const int *n, double *a, const int *lda, int *info);
+void dpotri_(const char *uplo, const int *n, double *a, const int *lda, int *info);
+void dgesdd_(const char *jobz, const int *m, const int *n, double *a, const int *lda, double *s, double *u, const int *ldu,
+             double *vt, const int *ldvt, double *work, const int *lwork, int *iwork, int *info);
+
+enum { DOUBLE_ROWS = 64 };
+
+static void run_double(void *ctx, int64_t begin, int64_t end) {
+    const sgn_gemm_double_args *g = ctx;
+    const int64_t lda = g->trans_a ? g->m : g->k, ldb = g->trans_b ? g->k : g->n;
+    cblas_dgemm(CblasRowMajor, g->trans_a ? CblasTrans : CblasNoTrans, g->trans_b ? CblasTrans : CblasNoTrans, (int)(end - begin), (int)g->n,
+                (int)g->k, 1, g->A + (g->trans_a ? begin : begin * lda), (int)lda, g->B, (int)ldb, 0, g->C + begin * g->n, (int)g->n);
+}
+
+void sgn_gemm_double(const sgn_gemm_double_args *g) {
+    sgn_gemm_double_args copy = *g;
+    sgn_parallel(g->m, DOUBLE_ROWS, run_double, &copy);
+}
+
+bool sgn_cholesky(double *a, int64_t n) {
+    const int size = (int)n;
+    int info;
+    dpotrf_("L", &size, a, &size, &info);
+    return info == 0;
+}
+
+bool sgn_cholesky_invert(double *u, int64_t n) {
+    const int size = (int)n;
+    int info;
+    dpotri_("L", &size, u, &size, &info);
+    return info == 0;
+}
+
+/* Column-major, A^T = V diag(s) U^T. */
+sgn_status sgn_svd(double *a, int64_t rows, int64_t cols, double *u, double *s, double *vt, sgn_error *err) {
+    const int m = (int)cols, n = (int)rows, k = m < n ? m : n, ask = -1;
+    double size;
+    int info, *integers = malloc((size_t)(8 * k) * sizeof *integers);
+    if (!integers) SGN_FAIL(err, SGN_NOMEM, "no memory for the singular values of %d x %d numbers", n, m);
+    dgesdd_("S", &m, &n, a, &m, s, vt, &m, u, &k, &size, &ask, integers, &info);
+    const int length = (int)size;
+    double *work = malloc((size_t)length * sizeof *work);
+    if (work) dgesdd_("S", &m, &n, a, &m, s, vt, &m, u, &k, work, &length, integers, &info);
+    free(integers);
+    const bool room = work != NULL;
+    free(work);
+    if (!room) SGN_FAIL(err, SGN_NOMEM, "no memory for the singular values of %d x %d numbers", n, m);
+    if (info) SGN_FAIL(err, SGN_NUMERIC, "the singular values of %d x %d numbers cannot be found; are all of them finite?", n, m);
+    return SGN_OK;
 }

@@ -53,4 +53,16 @@ void sgn_gemm_dx(sgn_real *dx, const sgn_real *dy, const sgn_real *w, int64_t to
 void sgn_gemm_dw(sgn_real *dw, const sgn_real *dy, const sgn_real *x, int64_t tokens, int64_t out, int64_t in);  /* += */
 sgn_job sgn_gemm_dw_job(sgn_real *dw, const sgn_real *dy, const sgn_real *x, int64_t tokens, int64_t out, int64_t in, sgn_gemm_tiles *t);
 
+/* --- factorisations: in double, each in one thread of OpenBLAS; row-major. Not inside a task. ------------------- */
+
+/* C (m, n) = op(A) op(B) over all threads. */
+typedef struct { bool trans_a, trans_b; int64_t m, n, k; const double *A, *B; double *C; } sgn_gemm_double_args;
+void       sgn_gemm_double(const sgn_gemm_double_args *g);
+/* The upper triangle of a symmetric A (n, n) becomes U, A = U^T U; false: A is not positive definite. The lower one is left. */
+bool       sgn_cholesky(double *a, int64_t n);
+/* Of U as above: the upper triangle of A^-1. */
+bool       sgn_cholesky_invert(double *u, int64_t n);
+/* A (rows, cols), destroyed, = U diag(s) V^T: u (rows, k), s (k) falling, vt (k, cols), k = min(rows, cols). */
+sgn_status sgn_svd(double *a, int64_t rows, int64_t cols, double *u, double *s, double *vt, sgn_error *err);
+
 #endif

@@ -209,6 +209,17 @@ static sgn_tensor *block(sgn_tape *t, const void *ctx, sgn_tensor *x) {
     return sgn_tape_segment(t, feed, ctx, sizeof(layer), x);
 }
 
+sgn_tensor *sgn_transformer_embed(const sgn_transformer *m, sgn_tape *t, const int32_t *tokens, const int32_t *first,
+                                  int64_t batch, int64_t seq) {
+    sgn_tensor *x = sgn_embedding(t, param(m, m->embedding), tokens, batch * seq);
+    return m->arch->positions ? sgn_add_positions(t, x, param(m, m->positions), first, seq) : x;
+}
+
+sgn_tensor *sgn_transformer_block(const sgn_transformer *m, int64_t n, sgn_tape *t, sgn_tensor *x, int64_t batch, int64_t seq) {
+    const layer l = { m, &m->blocks[n], NULL, batch, seq };
+    return feed(t, &l, attend(t, &l, x));
+}
+
 sgn_tensor *sgn_transformer_hidden(const sgn_transformer *m, sgn_tape *t, const int32_t *tokens,
                                    int64_t batch, int64_t seq) {
     return sgn_transformer_documents(m, t, tokens, NULL, batch, seq);
@@ -219,8 +230,7 @@ sgn_tensor *sgn_transformer_documents(const sgn_transformer *m, sgn_tape *t, con
     if (seq > m->config.context && !t->error.status)
         (void)SGN_ERROR(&t->error, SGN_SHAPE, "a sequence of %lld tokens does not fit the model's context of %lld; "
                         "shorten it (train.seq) or set model.context", (long long)seq, (long long)m->config.context);
-    sgn_tensor *x = sgn_embedding(t, param(m, m->embedding), tokens, batch * seq);
-    if (m->arch->positions) x = sgn_add_positions(t, x, param(m, m->positions), first, seq);
+    sgn_tensor *x = sgn_transformer_embed(m, t, tokens, first, batch, seq);
     for (int64_t n = 0; n < m->config.layers; n++)
         x = sgn_tape_segment(t, block, &(layer){ m, &m->blocks[n], first, batch, seq }, sizeof(layer), x);
     return norm(m, m->final_norm, t, x);

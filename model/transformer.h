@@ -52,6 +52,11 @@ sgn_tensor *sgn_transformer_hidden(const sgn_transformer *m, sgn_tape *t, const 
  * of each position begins in its sequence. Rotary positions go on counting: only their differences matter; learned ones begin anew. */
 sgn_tensor *sgn_transformer_documents(const sgn_transformer *m, sgn_tape *t, const int32_t *tokens, const int32_t *first,
                                       int64_t batch, int64_t seq);
+/* The parts of it, for whoever goes layer by layer: embedded tokens, and block n of x (batch*seq, dim). Outside of segments, so the
+ * tape keeps all that the block computes. */
+sgn_tensor *sgn_transformer_embed(const sgn_transformer *m, sgn_tape *t, const int32_t *tokens, const int32_t *first,
+                                  int64_t batch, int64_t seq);
+sgn_tensor *sgn_transformer_block(const sgn_transformer *m, int64_t n, sgn_tape *t, sgn_tensor *x, int64_t batch, int64_t seq);
 sgn_tensor *sgn_transformer_head(const sgn_transformer *m);        /* (vocab, dim) */
 int         sgn_transformer_nodes(const sgn_transformer *m);       /* tape capacity of one pass with loss */
 /* Multiply-adds per token in matrix products: binary and full, without attention scores. */

@@ -114,6 +114,10 @@ def onebit(x, w, s):
     return layernorm(((x * s["in_scale"]) @ b.T) * s["out_scale"])
 
 
+def rowcol(x, w, s):
+    return ((x * s["in_scale"]) @ through(sign(w), w).T) * s["out_scale"]
+
+
 def bitnet(x, w, s):
     a, b = w.detach().mean(), w.detach().abs().mean()
     return quant(layernorm(x)) @ (b * through(sign(w - a), w)).T
@@ -160,6 +164,7 @@ cases = [
     ("binaryconnect", "binaryconnect", "", "auto", "a", binaryconnect, {}),
     ("paretoq", "paretoq", "", "auto", "a", paretoq, row),
     ("onebit", "onebit", "", "auto", "a", onebit, {"in_scale": (IN, 0.5, 0.3, 0.4), "out_scale": (OUT, 0.5, 1.2, 0.6)}),
+    ("rowcol", "rowcol", "", "auto", "a", rowcol, {"in_scale": (IN, 0.5, 0.3, 0.4), "out_scale": (OUT, 0.5, 1.2, 0.6)}),
     ("bitnet", "bitnet", "", "auto", "a", bitnet, {}),
     ("bitnet158", "bitnet158", "", "auto", "a", bitnet158, {}),
     ("bitnet158_norm", "bitnet158", "", "auto", "a.o_proj", bitnet158, {"norm.weight": (IN, 0.4, 1.1, 0.8)}),
