@@ -35,6 +35,7 @@ static const sgn_option options[] = {
     { "bos", SGN_OPTION_FLAG, offsetof(values, tasks.bos), NULL, "begin every text of a task with the tokenizer's BOS" },
     { "tokenizer", SGN_OPTION_WORD, offsetof(values, tasks.tokenizer), "T", "for tasks, instead of the model's own" },
     { "items", SGN_OPTION_WORD, offsetof(values, tasks.items), "FILE", "write the scores of each question of each task, one JSON object per line" },
+    { "int8", SGN_OPTION_FLAG, offsetof(values, tasks.int8), NULL, "as generate --int8 computes; without it, the exact path" },
     SGN_VERIFY_OPTIONS(values, verify),
     { "threads", SGN_OPTION_INT, offsetof(values, threads), "N", "0: as many as the process may use (default)" },
     { "json", SGN_OPTION_FLAG, offsetof(values, json), NULL, "print one object, or a list of them for several models" },
@@ -75,7 +76,8 @@ static sgn_status check_fit(const sgn_model_file *f, const sgn_shards *shards, c
 }
 
 static sgn_status measure(const values *v, const sgn_model_file *f, result *r, sgn_error *err) {
-    const sgn_perplexity_options o = { v->seq, v->windows, progress, (void *)(uintptr_t)r->model };
+    const sgn_perplexity_options o = { .seq = v->seq, .windows = v->windows, .progress = progress, .ctx = (void *)(uintptr_t)r->model,
+                                       .int8 = v->tasks.int8 };
     sgn_shards *shards;
     SGN_TRY(open_shards(&shards, v->data, err));
     sgn_status s = check_fit(f, shards, r->model, err);
@@ -120,6 +122,7 @@ static sgn_json *to_json(const values *v, const sgn_eval_list *list, const resul
     sgn_json *j = sgn_json_new_object();
     sgn_json_set(j, "model", sgn_json_new_text(r->model, strlen(r->model)));
     sgn_json_set(j, "kind", sgn_json_new_string(r->kind));
+    sgn_json_set(j, "int8", sgn_json_new_bool(v->tasks.int8));
     if (v->data) put_perplexity(j, &r->p);
     sgn_json_set(j, "model_bytes", sgn_json_new_int((int64_t)r->bytes));
     sgn_json_set(j, "parameters", sgn_json_new_int(parameters(r)));

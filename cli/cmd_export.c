@@ -85,8 +85,6 @@ static left_text left_out(const exporter *e) {
     return *out.s ? out : (left_text){ "nothing" };
 }
 
-static double cost(const exporter *e) { return e->check.nats[1] - e->check.nats[0]; }
-
 /* What it takes to run it elsewhere. */
 static void print_needs(const values *v) {
     sgn_path adapter;
@@ -95,6 +93,11 @@ static void print_needs(const values *v) {
                "  --type tq2_0 or f16 runs\n");
     if (sgn_path_set(&adapter, NULL, "%s/beta.gguf", v->out) == SGN_OK && sgn_file_exists(adapter.s))
         printf("  shifts are an adapter: llama-cli -m %s/model.gguf --lora %s\n", v->out, adapter.s);
+}
+
+static void print_gap(const exporter *e, const char *how, const sgn_logit_gap *g) {
+    printf("    %-7s largest logit difference %.3g, largest logit %.3g; nats per token %.5f, of the file %.5f (%+.5f), divergence %.3g\n",
+           how, g->difference, e->check.largest, e->check.nats, g->nats, g->nats - e->check.nats, g->divergence);
 }
 
 static void print_report(const exporter *e) {
@@ -110,10 +113,9 @@ static void print_report(const exporter *e) {
     printf("  the whole file      %13lld parameters  %.4f bits each (%s)\n", (long long)parameters(e), file_bits(e),
            sgn_size_print(e->check.bytes, &size));
     printf("  left out            %s\n", left_out(e).s);
-    printf("  reopened and compared on %lld x %lld tokens (%s):\n", (long long)e->check.windows, (long long)e->check.seq, e->check.source);
-    printf("  largest logit difference against the run: %.3g, largest logit %.3g\n", e->check.difference, e->check.largest);
-    printf("  nats per token %.5f, of the file %.5f (%+.5f); divergence %.3g nats per token\n", e->check.nats[0], e->check.nats[1], cost(e),
-           e->check.divergence);
+    printf("  reopened and compared with the run on %lld x %lld tokens (%s):\n", (long long)e->check.windows, (long long)e->check.seq, e->check.source);
+    print_gap(e, "exact", &e->check.exact);
+    if (e->check.count.binary_weights) print_gap(e, "--int8", &e->check.int8);
     if (strcmp(e->v->format, "gguf") == 0) print_needs(e->v);
 }
 
@@ -132,11 +134,16 @@ static sgn_status print_json(const exporter *e, sgn_error *err) {
     sgn_json_set(j, "left_out", sgn_json_new_string(left_out(e).s));
     sgn_json_set(j, "check_data", sgn_json_new_text(e->check.source, strlen(e->check.source)));
     sgn_json_set(j, "check_tokens", sgn_json_new_int(e->check.windows * e->check.seq));
-    sgn_json_set(j, "largest_difference", sgn_json_new_real(e->check.difference));
+    sgn_json_set(j, "largest_difference", sgn_json_new_real(e->check.exact.difference));
     sgn_json_set(j, "largest_logit", sgn_json_new_real(e->check.largest));
-    sgn_json_set(j, "nats_per_token", sgn_json_new_real(e->check.nats[0]));
-    sgn_json_set(j, "file_nats_per_token", sgn_json_new_real(e->check.nats[1]));
-    sgn_json_set(j, "divergence", sgn_json_new_real(e->check.divergence));
+    sgn_json_set(j, "nats_per_token", sgn_json_new_real(e->check.nats));
+    sgn_json_set(j, "file_nats_per_token", sgn_json_new_real(e->check.exact.nats));
+    sgn_json_set(j, "divergence", sgn_json_new_real(e->check.exact.divergence));
+    if (e->check.count.binary_weights) {
+        sgn_json_set(j, "int8_largest_difference", sgn_json_new_real(e->check.int8.difference));
+        sgn_json_set(j, "int8_nats_per_token", sgn_json_new_real(e->check.int8.nats));
+        sgn_json_set(j, "int8_divergence", sgn_json_new_real(e->check.int8.divergence));
+    }
     return sgn_print_json(j, 2, err);
 }
 

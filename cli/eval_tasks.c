@@ -170,7 +170,7 @@ static sgn_status run_all(sgn_eval_list *list, watcher *w, const sgn_lowered_mod
     const sgn_eval_request *q = list->request;
     for (int i = 0; i < list->count; i++) {
         const sgn_eval_options o = { .max_length = q->max_length, .block = q->block, .limit = q->limit, .shots = (int)q->shots,
-                                     .pool = &list->entry[i].pool, .bos = q->bos, .progress = progress,
+                                     .pool = &list->entry[i].pool, .bos = q->bos, .int8 = q->int8, .progress = progress,
                                      .each = list->items ? write_item : NULL, .ctx = w };
         w->task = list->entry[i].task;
         w->begin = now();

@@ -14,7 +14,7 @@ typedef struct {
     const char *shots_data;            /* "piqa=FILE"; NULL: the training file beside the task's */
     const char *tokenizer, *items;     /* NULL: the model's own; none are written */
     int64_t     limit, shots, max_length, block;
-    bool        bos;
+    bool        bos, int8;
 } sgn_eval_request;
 
 typedef struct {

@@ -54,7 +54,7 @@ sgn_status sgn_export_check_tokens(sgn_export_check *e, const char *shards, cons
     e->seq = c->context < WINDOW ? c->context : WINDOW;
     for (int64_t i = 0; i < e->windows * e->seq; i++)
         e->ids[i] = (int32_t)(sgn_rng_bits(1, sgn_rng_stream("export check"), (uint64_t)i) % (uint64_t)c->vocab);
-    snprintf(e->source, sizeof e->source, "random tokens");
+    snprintf(e->source, sizeof e->source, "random tokens; --data SHARDS compares on text");
     return SGN_OK;
 }
 
@@ -92,33 +92,50 @@ static double log_sum(const float *z, int64_t n) {
     return most + log(sum);
 }
 
-/* nats: -log p of the next token; divergence: sum p (log p - log q). */
-static void score(sgn_export_check *e, const int32_t *ids, int64_t vocab) {
+/* Of a window with logits `want` and `got`. nats: -log p of the next token; divergence: sum p (log p - log q). */
+static void score(sgn_export_check *e, sgn_logit_gap *gap, const int32_t *ids, int64_t vocab) {
+    const double scored = (double)((e->seq - 1) * e->windows), all = (double)(e->seq * e->windows);
     for (int64_t t = 0; t < e->seq; t++) {
         const float *p = e->want + t * vocab, *q = e->got + t * vocab;
         const double zp = log_sum(p, vocab), zq = log_sum(q, vocab);
-        for (int64_t v = 0; v < vocab; v++) e->divergence += exp((double)p[v] - zp) * ((double)p[v] - zp - (double)q[v] + zq) / (double)(e->seq * e->windows);
+        for (int64_t v = 0; v < vocab; v++) {
+            const double off = fabs((double)q[v] - (double)p[v]);
+            if (!isnan(gap->difference) && !(off <= gap->difference)) gap->difference = off;
+            e->largest = fmax(e->largest, fabs((double)p[v]));
+            gap->divergence += exp((double)p[v] - zp) * ((double)p[v] - zp - (double)q[v] + zq) / all;
+        }
         if (t + 1 == e->seq) return;
-        e->nats[0] += (zp - (double)p[ids[t + 1]]) / (double)((e->seq - 1) * e->windows);
-        e->nats[1] += (zq - (double)q[ids[t + 1]]) / (double)((e->seq - 1) * e->windows);
+        if (gap == &e->exact) e->nats += (zp - (double)p[ids[t + 1]]) / scored;
+        gap->nats += (zq - (double)q[ids[t + 1]]) / scored;
     }
 }
 
-static sgn_status compare(sgn_export_check *e, sgn_runtime *r, const sgn_lowered_model *lm, sgn_tape *t, sgn_error *err) {
+static sgn_status compare(sgn_export_check *e, sgn_runtime *exact, sgn_runtime *int8, const sgn_lowered_model *lm, sgn_tape *t, sgn_error *err) {
     for (int64_t w = 0; w < e->windows; w++) {
-        SGN_TRY(train_logits(e, t, e->ids + w * e->seq, err));
-        SGN_TRY(file_logits(e, r, lm, e->ids + w * e->seq, err));
-        for (int64_t i = 0; i < e->seq * lm->config.vocab; i++) {
-            const double off = fabs((double)e->got[i] - (double)e->want[i]);
-            if (!isnan(e->difference) && !(off <= e->difference)) e->difference = off;
-            if (fabs((double)e->want[i]) > e->largest) e->largest = fabs((double)e->want[i]);
-        }
-        score(e, e->ids + w * e->seq, lm->config.vocab);
+        const int32_t *ids = e->ids + w * e->seq;
+        SGN_TRY(train_logits(e, t, ids, err));
+        SGN_TRY(file_logits(e, exact, lm, ids, err));
+        score(e, &e->exact, ids, lm->config.vocab);
+        if (!int8) continue;
+        SGN_TRY(file_logits(e, int8, lm, ids, err));
+        score(e, &e->int8, ids, lm->config.vocab);
     }
-    if (!(e->difference <= e->tolerance * fmax(1, e->largest)))
+    if (!(e->exact.difference <= e->tolerance * fmax(1, e->largest)))
         SGN_FAIL(err, SGN_NUMERIC, "the exported file's logits differ from the model's by %g (largest logit %g), which rounding does "
-                 "not explain; nothing was written", e->difference, e->largest);
+                 "not explain; nothing was written", e->exact.difference, e->largest);
     return SGN_OK;
+}
+
+static sgn_status run_both(sgn_export_check *e, const sgn_lowered_model *lm, sgn_tape *t, sgn_error *err) {
+    sgn_runtime *exact = NULL, *int8 = NULL;
+    sgn_runtime_options o = { .context = e->seq, .batch = e->seq };
+    sgn_status s = sgn_runtime_open(&exact, lm, &o, err);
+    o.int8 = true;
+    if (s == SGN_OK && e->count.binary_weights) s = sgn_runtime_open(&int8, lm, &o, err);
+    if (s == SGN_OK) s = compare(e, exact, int8, lm, t, err);
+    sgn_runtime_close(exact);
+    sgn_runtime_close(int8);
+    return s;
 }
 
 static sgn_status check_file(sgn_export_check *e, const sgn_model_file *f, sgn_error *err) {
@@ -135,10 +152,7 @@ static sgn_status check_file(sgn_export_check *e, const sgn_model_file *f, sgn_e
     sgn_status s = sgn_tape_end(&dry, err);
     if (s == SGN_OK) s = sgn_tape_init(&tape, sgn_transformer_nodes(e->model), dry.data.peak, err);
     sgn_tape_free(&dry);
-    sgn_runtime *r = NULL;
-    if (s == SGN_OK) s = sgn_runtime_open(&r, lm, &(sgn_runtime_options){ .context = e->seq, .batch = e->seq }, err);
-    if (s == SGN_OK) s = compare(e, r, lm, &tape, err);
-    sgn_runtime_close(r);
+    if (s == SGN_OK) s = run_both(e, lm, &tape, err);
     sgn_tape_free(&tape);
     return s;
 }

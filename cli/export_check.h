@@ -7,6 +7,11 @@
 #include "export/format.h"
 
 typedef struct {
+    double difference;                 /* the largest of a logit */
+    double nats, divergence;           /* per token: of the file; of its distributions from the model's */
+} sgn_logit_gap;
+
+typedef struct {
     const sgn_transformer *model;
     double        tolerance;           /* of the largest logit, and at least of 1; infinite: whatever comes is only measured */
     int64_t       windows, seq;
@@ -14,8 +19,8 @@ typedef struct {
     char          source[160];         /* of these tokens */
     float        *want, *got;          /* (seq, vocab) */
     /* what it found */
-    double        difference, largest; /* of logits */
-    double        nats[2], divergence; /* per token: of the model, of the file; of the file's distributions from the model's */
+    double        nats, largest;       /* of the model: per token; logit */
+    sgn_logit_gap exact, int8;         /* of the file; and with activations rounded to 8 bits, where `count` has binary weights */
     uint64_t      bytes;
     sgn_bit_count count;
     double        claimed;             /* bits of the binarized matrices as papers count; `claim`: whose way that is, NULL: none is binary */

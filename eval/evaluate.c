@@ -235,7 +235,7 @@ static sgn_status evaluate(evaluation *e, sgn_error *err) {
     if (e->task->kind == SGN_EVAL_PAGES) SGN_TRY(sgn_request_style_check(&e->style, err));
     if (e->o->limit && e->o->limit < e->all) e->all = e->o->limit;
     SGN_TRY(score_all(e, err));
-    SGN_TRY(sgn_scorer_open(&e->scorer, e->model, e->longest > 1 ? e->longest : 1, err));
+    SGN_TRY(sgn_scorer_open(&e->scorer, e->model, e->longest > 1 ? e->longest : 1, e->o->int8, err));
     const double begin = now();
     SGN_TRY(score_all(e, err));
     e->out->seconds = now() - begin;

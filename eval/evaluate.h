@@ -29,6 +29,7 @@ typedef struct {
     int64_t     limit;                 /* the first so many questions, pages or blocks; 0: all */
     int         shots;
     const sgn_item_set *pool;          /* where shots come from */
+    bool        int8;                  /* as sgn_runtime_options has it */
     bool        bos;                   /* CHOICE, LAST_WORD, PAGES: put the tokenizer's BOS. BLOCKS always do. */
     /* Both may be NULL. false stops with SGN_INTERRUPTED. */
     bool      (*progress)(void *ctx, int64_t done, int64_t all);

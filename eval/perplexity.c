@@ -52,7 +52,7 @@ sgn_status sgn_perplexity_measure(const sgn_lowered_model *m, sgn_shards *shards
     *out = (sgn_perplexity){ 0 };
     SGN_TRY(choose_windows(m, shards, o, out, err));
     sgn_runtime *r;
-    SGN_TRY(sgn_runtime_open(&r, m, &(sgn_runtime_options){ .context = out->seq, .batch = out->seq }, err));
+    SGN_TRY(sgn_runtime_open(&r, m, &(sgn_runtime_options){ .context = out->seq, .batch = out->seq, .int8 = o->int8 }, err));
     int32_t *ids = malloc((size_t)(out->seq + 1) * sizeof *ids);
     const double begin = now();
     const sgn_status s = ids ? run_windows(r, shards, o, ids, out, err)

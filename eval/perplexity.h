@@ -21,6 +21,7 @@ typedef struct {
     /* May be NULL; after each window. false stops with SGN_INTERRUPTED. */
     bool  (*progress)(void *ctx, int64_t done, int64_t windows, double nats_per_token);
     void   *ctx;
+    bool    int8;              /* as sgn_runtime_options has it */
 } sgn_perplexity_options;
 
 typedef struct {

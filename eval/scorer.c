@@ -13,13 +13,13 @@ struct sgn_scorer {
     int64_t      batch, tokens;
 };
 
-sgn_status sgn_scorer_open(sgn_scorer **out, const sgn_lowered_model *m, int64_t longest, sgn_error *err) {
+sgn_status sgn_scorer_open(sgn_scorer **out, const sgn_lowered_model *m, int64_t longest, bool int8, sgn_error *err) {
     *out = NULL;
     sgn_scorer *s = calloc(1, sizeof *s);
     if (!s) SGN_FAIL(err, SGN_NOMEM, "no memory to score");
     s->model = m;
     s->batch = longest < BATCH ? longest : BATCH;
-    sgn_status status = sgn_runtime_open(&s->runtime, m, &(sgn_runtime_options){ .context = longest, .batch = s->batch }, err);
+    sgn_status status = sgn_runtime_open(&s->runtime, m, &(sgn_runtime_options){ .context = longest, .batch = s->batch, .int8 = int8 }, err);
     if (status == SGN_OK) {
         s->logits = malloc((size_t)m->config.vocab * sizeof *s->logits);
         if (!s->logits) status = SGN_ERROR(err, SGN_NOMEM, "no memory for the logits of %lld ids", (long long)m->config.vocab);

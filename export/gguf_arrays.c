@@ -65,9 +65,12 @@ static bool any_planes(const sgn_lowered_model *lm) {
     return false;
 }
 
-static sgn_dtype type_of(const sgn_gguf_types *t, bool signs, const sgn_lowered *l, int rank) {
-    if (rank != 2) return SGN_DTYPE_F32;
-    return l && (!signs || has_planes(l)) ? t->type : t->other;
+static sgn_dtype type_of(sgn_gguf_types *t, bool signs, const sgn_lowered *l, const sgn_array *part) {
+    if (part->rank != 2) return SGN_DTYPE_F32;
+    const sgn_dtype type = l && (!signs || has_planes(l)) ? t->type : t->other;
+    if (!t->approximate || part->dim[1] % sgn_dtype_block(type) == 0) return type;
+    t->unfit++;
+    return SGN_DTYPE_F16;
 }
 
 static bool scales_columns(const sgn_lowered *l) {
@@ -115,7 +118,7 @@ static sgn_status add_rows(sgn_gguf_arrays *a, const float *x, const sgn_array *
     const int64_t cols = part->rank == 2 ? part->dim[1] : 1, block = sgn_dtype_block(type);
     char *out;
     if (cols % block)
-        SGN_FAIL(err, SGN_UNSUPPORTED, "%s: its rows of %lld weights are no whole blocks of %lld, which %s has; --type f16 takes any row",
+        SGN_FAIL(err, SGN_UNSUPPORTED, "%s: its rows of %lld weights are no whole blocks of %lld, which %s has; --type f16 takes any row, --approximate makes it F16",
                  part->name, (long long)cols, (long long)block, sgn_dtype_name(type));
     SGN_TRY(next(a, name, type, part->rank, part->dim, &out, err));
     atomic_bool bad = false;
@@ -130,7 +133,7 @@ static sgn_status add_part(sgn_gguf_arrays *a, const sgn_lowered_model *lm, cons
                            sgn_error *err) {
     const sgn_array *part = &parts->at[i];
     const sgn_lowered *l = sgn_dense_layer(lm, part->name);
-    const sgn_dtype type = type_of(t, signs, l, part->rank);
+    const sgn_dtype type = type_of(t, signs, l, part);
     const float *x = parts->data[i];
     char name[SGN_ARRAY_NAME];
     bool rotary = false, misfit = false;
@@ -170,7 +173,7 @@ static sgn_status add_factors(sgn_gguf_arrays *a, const sgn_model_config *c, sgn
 sgn_status sgn_gguf_arrays_make(sgn_gguf_arrays *a, const sgn_lowered_model *lm, sgn_gguf_types *types, sgn_error *err) {
     sgn_parts parts = { 0 };
     const bool signs = any_planes(lm);
-    types->rounded = 0;
+    types->rounded = types->unfit = 0;
     sgn_status s = sgn_dense_list(&parts, lm, err);
     if (s == SGN_OK) s = begin(a, parts.count + 1, err);
     for (int i = 0; s == SGN_OK && i < parts.count; i++) s = add_part(a, lm, &parts, i, types, signs, err);

@@ -17,8 +17,8 @@ typedef struct {
     sgn_dtype type;                /* of the layers of signs, or of all layers where none is of signs */
     sgn_dtype other;               /* of all other matrices; vectors are F32 */
     bool      paired;              /* heads of q and k have the order 0, h/2, 1, h/2 + 1, ... */
-    bool      approximate;         /* what the type does not hold is rounded, not refused */
-    int       rounded;             /* out: how many layers were */
+    bool      approximate;         /* what the type does not hold is rounded, not refused; rows that are no whole blocks are F16 */
+    int       rounded, unfit;      /* out: how many layers were; how many matrices are F16 */
 } sgn_gguf_types;
 
 /* A block of +d and -d, or of these and zeros? */

@@ -213,6 +213,7 @@ static sgn_status write_directory(const char *directory, const sgn_transformer *
     if (s == SGN_OK) s = sgn_gguf_is_signs(t.type) ? write_signs(directory, lm, &v, &t, err) : write_numbers(directory, lm, &v, &t, err);
     if (s == SGN_OK && t.rounded)
         sgn_warn("%d matrices are not what %s holds: they were rounded to it", t.rounded, sgn_dtype_name(t.type));
+    if (s == SGN_OK && t.unfit) sgn_warn("%d matrices have rows that are no whole blocks of their type: they are F16", t.unfit);
     sgn_gguf_tokenizer_close(&tokenizer);
     return s;
 }

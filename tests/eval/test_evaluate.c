@@ -154,7 +154,7 @@ static void likelihoods_are_those_of_the_forward_pass(void **state) {
     }
     for (int threads = 1; threads <= 3; threads += 2) {
         sgn_threads_set(threads);
-        check_ok(sgn_scorer_open(&s, &lm, LONG - 1, &err), &err);
+        check_ok(sgn_scorer_open(&s, &lm, LONG - 1, false, &err), &err);
         check_ok(sgn_scorer_run(s, q, COUNT + 1, ll, greedy, &err), &err);
         assert_int_equal(sgn_scorer_tokens(s), 11 + 4 + 5 + 6 + 4);
         for (int i = 0; i <= COUNT; i++) {
@@ -178,7 +178,7 @@ static void likelihoods_are_those_of_the_forward_pass(void **state) {
     sgn_threads_set(0);
     /* The first one's context ends before what they have in common does. */
     q[0].scored = 9;
-    check_ok(sgn_scorer_open(&s, &lm, LONG - 1, &err), &err);
+    check_ok(sgn_scorer_open(&s, &lm, LONG - 1, false, &err), &err);
     check_ok(sgn_scorer_run(s, q, 2, ll, NULL, &err), &err);
     double want = 0;
     small_logits(&m, ids[0], LONG - 1, logits);
@@ -193,7 +193,7 @@ static void likelihoods_are_those_of_the_forward_pass(void **state) {
         if (logits[14 * SMALL_VOCAB + v] > logits[14 * SMALL_VOCAB + best]) best = v;
     ids[0][15] = best;
     q[0].scored = 1;
-    check_ok(sgn_scorer_open(&s, &lm, LONG, &err), &err);
+    check_ok(sgn_scorer_open(&s, &lm, LONG, false, &err), &err);
     check_ok(sgn_scorer_run(s, q, 1, ll, greedy, &err), &err);
     assert_true(greedy[0]);
     sgn_scorer_close(s);

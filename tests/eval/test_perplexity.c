@@ -60,7 +60,7 @@ static void equals_the_definition(void **state) {
         all += nats;
         three += k < 3 ? nats : 0;
     }
-    check_ok(sgn_perplexity_measure(&lm, shards, &(sgn_perplexity_options){ SEQ, 0, count_calls, &calls }, &p, &err), &err);
+    check_ok(sgn_perplexity_measure(&lm, shards, &(sgn_perplexity_options){ .seq = SEQ, .progress = count_calls, .ctx = &calls }, &p, &err), &err);
     assert_int_equal(calls, ALL);
     assert_int_equal(p.windows, ALL);
     assert_int_equal(p.tokens, ALL * SEQ);
@@ -69,21 +69,21 @@ static void equals_the_definition(void **state) {
     check_close(p.bits_per_byte, all / (ALL * SEQ) * TOKENS / (log(2.0) * TEXT_BYTES), 0, 1e-5);
     assert_true(p.tokens_per_s > 0 && p.seconds > 0);
 
-    check_ok(sgn_perplexity_measure(&lm, shards, &(sgn_perplexity_options){ SEQ, 3, NULL, NULL }, &p, &err), &err);
+    check_ok(sgn_perplexity_measure(&lm, shards, &(sgn_perplexity_options){ .seq = SEQ, .windows = 3 }, &p, &err), &err);
     assert_int_equal(p.windows, 3);
     check_close(p.nats_per_token, three / (3 * SEQ), 1e-5, 0);
     check_ok(sgn_perplexity_measure(&lm, shards, &(sgn_perplexity_options){ 0 }, &p, &err), &err);
     assert_int_equal(p.seq, SMALL_CONTEXT);
-    check_fails(sgn_perplexity_measure(&lm, shards, &(sgn_perplexity_options){ SEQ, 0, stop, NULL }, &p, &err),
+    check_fails(sgn_perplexity_measure(&lm, shards, &(sgn_perplexity_options){ .seq = SEQ, .progress = stop }, &p, &err),
                 SGN_INTERRUPTED, &err, "2 of 8");
-    check_fails(sgn_perplexity_measure(&lm, shards, &(sgn_perplexity_options){ TOKENS, 0, NULL, NULL }, &p, &err),
+    check_fails(sgn_perplexity_measure(&lm, shards, &(sgn_perplexity_options){ .seq = TOKENS }, &p, &err),
                 SGN_CONFIG, &err, "--seq");
-    check_fails(sgn_perplexity_measure(&lm, shards, &(sgn_perplexity_options){ -1, 0, NULL, NULL }, &p, &err),
+    check_fails(sgn_perplexity_measure(&lm, shards, &(sgn_perplexity_options){ .seq = -1 }, &p, &err),
                 SGN_CONFIG, &err, "-1");
     sgn_shards_close(shards);
 
     open_shards(&shards, "shards", 0);
-    check_ok(sgn_perplexity_measure(&lm, shards, &(sgn_perplexity_options){ SEQ, 0, NULL, NULL }, &p, &err), &err);
+    check_ok(sgn_perplexity_measure(&lm, shards, &(sgn_perplexity_options){ .seq = SEQ }, &p, &err), &err);
     assert_true(p.bits_per_byte < 0);
     sgn_shards_close(shards);
     sgn_lowered_model_free(&lm);
