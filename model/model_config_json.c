@@ -7,7 +7,7 @@
 static sgn_status copy_text(char out[SGN_TEXT], const char *text, const char *key, const char *where, sgn_error *err) {
     const size_t n = strlen(text);
     if (n >= SGN_TEXT) SGN_FAIL(err, SGN_FORMAT, "%s: %s is longer than %d characters", where, key, SGN_TEXT - 1);
-    memcpy(out, text, n + 1);
+    memmove(out, text, n + 1);                 /* text may be out itself, the default */
     return SGN_OK;
 }
 
@@ -28,6 +28,10 @@ static sgn_status get_binary(sgn_model_config *c, const sgn_json *list, const ch
 static sgn_status get_signum(sgn_model_config *c, const sgn_json *s, const char *where, sgn_error *err) {
     memcpy(c->linear, "full", sizeof "full");
     memcpy(c->scales, "column", sizeof "column");
+    memcpy(c->keep, "1:8", sizeof "1:8");
+    memcpy(c->estimator, "auto", sizeof "auto");
+    c->bits = 0.55;
+    c->paths = 1;
     c->shift = true;
     c->tie_scales = false;
     c->binary[0] = '\0';
@@ -37,9 +41,9 @@ static sgn_status get_signum(sgn_model_config *c, const sgn_json *s, const char 
     if (strlen(mixed) >= sizeof c->mixed) SGN_FAIL(err, SGN_FORMAT, "%s: signum.mixed is longer than %zu bytes", where, sizeof c->mixed - 1);
     strcpy(c->mixed, mixed);
     SGN_TRY(copy_text(c->linear, sgn_json_string(sgn_json_get(s, "linear"), "fbi"), "signum.linear", where, err));
-    SGN_TRY(copy_text(c->keep, sgn_json_string(sgn_json_get(s, "keep"), "1:8"), "signum.keep", where, err));
-    c->bits = sgn_json_real(sgn_json_get(s, "bits"), 0.55);
-    c->paths = sgn_json_int(sgn_json_get(s, "paths"), 1);
+    SGN_TRY(copy_text(c->keep, sgn_json_string(sgn_json_get(s, "keep"), c->keep), "signum.keep", where, err));
+    c->bits = sgn_json_real(sgn_json_get(s, "bits"), c->bits);
+    c->paths = sgn_json_int(sgn_json_get(s, "paths"), c->paths);
     SGN_TRY(copy_text(c->estimator, sgn_json_string(sgn_json_get(s, "estimator"), "auto"), "signum.estimator", where, err));
     SGN_TRY(sgn_words_bool(&(sgn_words){ .object = s, .where = where, .under = "signum." }, "stochastic", &c->stochastic, err));
     SGN_TRY(copy_text(c->scales, sgn_json_string(sgn_json_get(s, "scales"), "column"), "signum.scales", where, err));
