@@ -28,7 +28,7 @@ sgn_status sgn_eval_task_unknown(const char *name, sgn_error *err) {
     for (int i = 0; i < TASKS; i++) names[i] = tasks[i]->name;
     const char *near = sgn_nearest(name, names, TASKS);
     if (near) SGN_FAIL(err, SGN_CONFIG, "there is no task '%.80s'; did you mean '%s'?", name, near);
-    SGN_FAIL(err, SGN_CONFIG, "there is no task '%.80s'; 'signum eval --help' lists them", name);
+    SGN_FAIL(err, SGN_CONFIG, "there is no task '%.80s'; 'signum eval --tasks list' shows them", name);
 }
 
 static bool present(sgn_path *path, const char *stem) {

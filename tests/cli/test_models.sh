@@ -81,6 +81,10 @@ check "$D/report" "v['binary_bytes'] == 2 * (4 * (40 * 8 + 2 * 4 * 40) + 2 * (80
 check "$D/report" "abs(v['binary_bits_per_weight'] - 8 * v['binary_bytes'] / v['binary_weights']) < 1e-9"
 check "$D/report" "v['model_bytes'] == $(stat -c %s "$D/packed/model.safetensors") and v['file_bits_per_weight'] == 8 * v['model_bytes'] / v['parameters']"
 check "$D/report" "v['largest_difference'] <= 1e-4 and v['check_tokens'] == 128 and 'valid' in v['check_data']"
+check "$D/report" "1e-4 < v['int8_largest_difference'] < 0.1 * v['largest_logit'] and abs(v['int8_nats_per_token'] - v['nats_per_token']) < 0.01"
+$S eval "$D/packed" --data "$D/data" --int8 --json >"$D/int8"
+$S eval "$D/packed" --data "$D/data" --json >"$D/exact"
+check "$D/int8" "v['int8'] and 0 < abs(v['nats_per_token'] - json.load(open('$D/exact'))['nats_per_token']) < 0.01"
 refuse 4 '--replace' $S export "$D/run" --out "$D/packed"
 quiet $S export "$D/packed" --out "$D/packed" --replace
 grep -q 'random tokens' "$D/log" || fail "a packed model knows no validation data, yet: $(cat "$D/log")"

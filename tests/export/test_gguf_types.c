@@ -236,6 +236,24 @@ static void or_rounded_on_demand(void **state) {
     }
 }
 
+/* Rows that are no whole blocks: F16, and nothing else of the file. */
+static void odd_rows_are_halves_on_demand(void **state) {
+    (void)state;
+    sgn_transformer m;
+    sgn_archive a;
+    small_model(&m, &(small_case){ .scales = "row", .dim = 128, .ffn = 200 }, 20);
+    round_scales(&m);
+    small_logits(&m, tokens, FOLD_TOKENS, want);
+    check_ok(sgn_export("gguf", check_path("odd"), &m, &(sgn_export_options){ .type = "q1_0", .other_type = "f32", .approximate = true }, true, &err), &err);
+    check_ok(sgn_archive_open(&a, check_path("odd/model.gguf"), &err), &err);
+    for (int k = 0; k < a.count; k++)
+        if (strstr(a.at[k].name, "blk.") && a.at[k].rank == 2)
+            assert_int_equal(a.at[k].dtype, strstr(a.at[k].name, "ffn_down") ? SGN_DTYPE_F16 : SGN_DTYPE_Q1_0);
+    sgn_archive_close(&a);
+    check_logits(check_path("odd"), 2e-3);
+    sgn_transformer_free(&m);
+}
+
 /* What was read from such a file is written again, bit for bit. */
 static void files_come_back(void **state) {
     (void)state;
@@ -263,7 +281,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(signs_leave_without_loss), cmocka_unit_test(blocks_are_as_prescribed), cmocka_unit_test(shifts_are_an_adapter),
         cmocka_unit_test(adapters_come_along), cmocka_unit_test(numbers_are_rounded), cmocka_unit_test(what_does_not_fit_is_refused),
-        cmocka_unit_test(or_rounded_on_demand), cmocka_unit_test(files_come_back),
+        cmocka_unit_test(or_rounded_on_demand), cmocka_unit_test(odd_rows_are_halves_on_demand), cmocka_unit_test(files_come_back),
     };
     return check_run(tests);
 }
