@@ -78,7 +78,7 @@ rm "$D/latent/MANIFEST"
 $S import "$D/latent" --out "$D/fbi" --json >"$D/report"
 check "$D/report" "v['linear'] == 'fbi' and v['binary_weights'] == 2 * (3 * 1024 + 3 * 2048)"
 [ "$(nats "$D/fbi")" = "$(nats "$D/binary-llama")" ] || fail "FBI-LLM's own layout is another model"
-refuse 2 "q is 'fbi' there and cannot become 'full'" $S import "$D/latent" --out "$D/none" --set model.linear=full
+refuse 2 "q of layer 0 is 'fbi' there and cannot become 'full'" $S import "$D/latent" --out "$D/none" --set model.linear=full
 refuse 2 'did you mean model.linear' $S import "$D/hf-llama" --out "$D/none" --set model.linaer=fbi
 refuse 6 'but the model needs' $S import "$D/hf-llama" --out "$D/none" --set model.dim=40
 refuse 4 'is not there' $S import "$D/nowhere" --out "$D/none"
