@@ -11,7 +11,7 @@
 #include "core/parallel.h"
 #include "data/vocabulary.h"
 #include "eval/perplexity.h"
-#include "model/bit_count.h"
+#include "export/model_bits.h"
 
 typedef struct {
     const char *data;
@@ -93,8 +93,8 @@ static sgn_status evaluate(const values *v, sgn_eval_list *list, result *r, sgn_
     snprintf(r->kind, sizeof r->kind, "%s", sgn_model_file_kind(f));
     r->bytes = sgn_model_file_bytes(f);
     r->count = sgn_lowered_model_count(sgn_model_file_lowered(f));
-    r->bits = sgn_bits_of_model(sgn_model_file_lowered(f));
-    sgn_status s = v->data ? measure(v, f, r, err) : SGN_OK;
+    sgn_status s = sgn_model_bits_of(f, &r->bits, err);
+    if (s == SGN_OK && v->data) s = measure(v, f, r, err);
     if (s == SGN_OK && r->tasks) s = sgn_eval_list_run(list, r->model, f, r->tasks, err);
     sgn_model_file_close(f);
     return s;

@@ -62,14 +62,15 @@ static double tolerance(const values *v) {
 
 /* --- what came out -------------------------------------------------------------------------------------- */
 
-static int64_t parameters(const exporter *e) { return e->check.count.binary_weights + e->check.count.scales + e->check.count.parameters; }
+static int64_t parameters(const exporter *e) {
+    const sgn_bits *b = &e->check.bits;
+    return sgn_bits_weights(b) + b->numbers[SGN_BITS_SCALES] + b->numbers[SGN_BITS_SHIFTS];
+}
 static double  file_bits(const exporter *e) { return 8 * (double)e->check.bytes / (double)parameters(e); }
-static double  binary_bits(const exporter *e) { return 8 * (double)e->check.count.binary_bytes / (double)e->check.count.binary_weights; }
+static double  binary_bits(const exporter *e) { return (double)sgn_bits_binary(&e->check.bits) / (double)e->check.bits.binary_weights; }
 
 /* Are the binarized matrices bits in this file? */
-static bool has_planes(const exporter *e) { return e->check.count.binary_weights && strcmp(e->v->format, "packed") == 0; }
-
-static bool has_signs(const values *v) { return v->type && (strcmp(v->type, "q1_0") == 0 || strncmp(v->type, "tq", 2) == 0); }
+static bool has_signs(const exporter *e) { return e->check.bits.binary_weights && strcmp(e->v->format, "hf") != 0; }
 
 typedef struct { char s[160]; } left_text;
 
@@ -78,7 +79,7 @@ static left_text left_out(const exporter *e) {
     sgn_path shard;
     const bool moments = sgn_path_set(&shard, NULL, "%s/shard-0000.h5", e->from.s) == SGN_OK && sgn_file_exists(shard.s);
     const char *weights = !e->model.params.latent.count || e->v->latent ? ""
-                        : !has_planes(e) && !has_signs(e->v) ? "latent weights, signs and scales by themselves (their product is here)"
+                        : !has_signs(e) ? "latent weights, signs and scales by themselves (their product is here)"
                         : "latent weights (their signs are here)";
     left_text out;
     snprintf(out.s, sizeof out.s, "%s%s%s", weights, *weights && moments ? ", " : "", moments ? "the optimizer's moments" : "");
@@ -103,19 +104,21 @@ static void print_gap(const exporter *e, const char *how, const sgn_logit_gap *g
 static void print_report(const exporter *e) {
     sgn_size_text size;
     printf("%s -> %s (%s)\n", e->from.s, e->v->out, e->v->format);
-    if (has_planes(e)) {
-        printf("  binarized matrices  %13lld weights     %.4f bits each, scales and padding included (%s)\n",
-               (long long)e->check.count.binary_weights, binary_bits(e), sgn_size_print((uint64_t)e->check.count.binary_bytes, &size));
-        printf("                                               %.4f %s\n", e->check.claimed / (double)e->check.count.binary_weights, e->check.claim);
-        printf("  everything else     %13lld parameters  %.4f bits each (%s)\n", (long long)e->check.count.parameters,
-               8 * (double)e->check.count.dense_bytes / (double)e->check.count.parameters, sgn_size_print((uint64_t)e->check.count.dense_bytes, &size));
+    if (has_signs(e)) {
+        const sgn_bits *b = &e->check.bits;
+        const int64_t binary = sgn_bits_binary(b), rest = sgn_bits_all(b) - binary, others = sgn_bits_weights(b) - b->binary_weights;
+        printf("  binarized matrices  %13lld weights     %.4f bits each, scales and padding included (%s)\n", (long long)b->binary_weights,
+               binary_bits(e), sgn_size_print((uint64_t)binary / 8, &size));
+        printf("                                               %.4f %s\n", b->claimed / (double)b->binary_weights, sgn_bits_claim(b));
+        printf("  everything else     %13lld parameters  %.4f bits each (%s)\n", (long long)others, (double)rest / (double)others,
+               sgn_size_print((uint64_t)rest / 8, &size));
     }
     printf("  the whole file      %13lld parameters  %.4f bits each (%s)\n", (long long)parameters(e), file_bits(e),
            sgn_size_print(e->check.bytes, &size));
     printf("  left out            %s\n", left_out(e).s);
     printf("  reopened and compared with the run on %lld x %lld tokens (%s):\n", (long long)e->check.windows, (long long)e->check.seq, e->check.source);
     print_gap(e, "exact", &e->check.exact);
-    if (e->check.count.binary_weights) print_gap(e, "--int8", &e->check.int8);
+    if (e->check.signs) print_gap(e, "--int8", &e->check.int8);
     if (strcmp(e->v->format, "gguf") == 0) print_needs(e->v);
 }
 
@@ -126,10 +129,10 @@ static sgn_status print_json(const exporter *e, sgn_error *err) {
     sgn_json_set(j, "format", sgn_json_new_string(e->v->format));
     sgn_json_set(j, "model_bytes", sgn_json_new_int((int64_t)e->check.bytes));
     sgn_json_set(j, "parameters", sgn_json_new_int(parameters(e)));
-    sgn_json_set(j, "binary_weights", sgn_json_new_int(e->check.count.binary_weights));
-    sgn_json_set(j, "binary_bytes", sgn_json_new_int(e->check.count.binary_bytes));
-    sgn_json_set(j, "binary_bits_per_weight", has_planes(e) ? sgn_json_new_real(binary_bits(e)) : sgn_json_new_null());
-    sgn_json_set(j, "paper_bits_per_weight", has_planes(e) ? sgn_json_new_real(e->check.claimed / (double)e->check.count.binary_weights) : sgn_json_new_null());
+    sgn_json_set(j, "binary_weights", sgn_json_new_int(e->check.bits.binary_weights));
+    sgn_json_set(j, "binary_bytes", sgn_json_new_int(sgn_bits_binary(&e->check.bits) / 8));
+    sgn_json_set(j, "binary_bits_per_weight", has_signs(e) ? sgn_json_new_real(binary_bits(e)) : sgn_json_new_null());
+    sgn_json_set(j, "paper_bits_per_weight", has_signs(e) ? sgn_json_new_real(e->check.bits.claimed / (double)e->check.bits.binary_weights) : sgn_json_new_null());
     sgn_json_set(j, "file_bits_per_weight", sgn_json_new_real(file_bits(e)));
     sgn_json_set(j, "left_out", sgn_json_new_string(left_out(e).s));
     sgn_json_set(j, "check_data", sgn_json_new_text(e->check.source, strlen(e->check.source)));
@@ -139,7 +142,7 @@ static sgn_status print_json(const exporter *e, sgn_error *err) {
     sgn_json_set(j, "nats_per_token", sgn_json_new_real(e->check.nats));
     sgn_json_set(j, "file_nats_per_token", sgn_json_new_real(e->check.exact.nats));
     sgn_json_set(j, "divergence", sgn_json_new_real(e->check.exact.divergence));
-    if (e->check.count.binary_weights) {
+    if (e->check.signs) {
         sgn_json_set(j, "int8_largest_difference", sgn_json_new_real(e->check.int8.difference));
         sgn_json_set(j, "int8_nats_per_token", sgn_json_new_real(e->check.int8.nats));
         sgn_json_set(j, "int8_divergence", sgn_json_new_real(e->check.int8.divergence));

@@ -8,7 +8,7 @@
 #include "data/shard.h"
 #include "export/dense_run.h"
 #include "export/runtime.h"
-#include "model/bit_count.h"
+#include "export/model_bits.h"
 #include "train/run_config.h"
 
 enum { WINDOWS = 4, WINDOW = 128 };
@@ -131,7 +131,7 @@ static sgn_status run_both(sgn_export_check *e, const sgn_lowered_model *lm, sgn
     sgn_runtime_options o = { .context = e->seq, .batch = e->seq };
     sgn_status s = sgn_runtime_open(&exact, lm, &o, err);
     o.int8 = true;
-    if (s == SGN_OK && e->count.binary_weights) s = sgn_runtime_open(&int8, lm, &o, err);
+    if (s == SGN_OK && e->signs) s = sgn_runtime_open(&int8, lm, &o, err);
     if (s == SGN_OK) s = compare(e, exact, int8, lm, t, err);
     sgn_runtime_close(exact);
     sgn_runtime_close(int8);
@@ -141,10 +141,8 @@ static sgn_status run_both(sgn_export_check *e, const sgn_lowered_model *lm, sgn
 static sgn_status check_file(sgn_export_check *e, const sgn_model_file *f, sgn_error *err) {
     const sgn_lowered_model *lm = sgn_model_file_lowered(f);
     e->bytes = sgn_model_file_bytes(f);
-    const sgn_bits bits = sgn_bits_of_model(lm);
-    e->count = sgn_lowered_model_count(lm);
-    e->claimed = bits.claimed;
-    e->claim = sgn_bits_claim(&bits);
+    e->signs = sgn_lowered_model_count(lm).binary_weights > 0;
+    SGN_TRY(sgn_model_bits_of(f, &e->bits, err));
     sgn_tape dry, tape = { 0 };
     SGN_TRY(sgn_tape_init_dry(&dry, sgn_transformer_nodes(e->model), err));
     sgn_tape_begin(&dry, SGN_TAPE_NOGRAD);

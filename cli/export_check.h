@@ -5,6 +5,7 @@
 #define SGN_CLI_EXPORT_CHECK_H
 
 #include "export/format.h"
+#include "model/bit_count.h"
 
 typedef struct {
     double difference;                 /* the largest of a logit */
@@ -20,11 +21,10 @@ typedef struct {
     float        *want, *got;          /* (seq, vocab) */
     /* what it found */
     double        nats, largest;       /* of the model: per token; logit */
-    sgn_logit_gap exact, int8;         /* of the file; and with activations rounded to 8 bits, where `count` has binary weights */
+    bool          signs;               /* it runs from planes */
+    sgn_logit_gap exact, int8;         /* of the file; and with activations rounded to 8 bits, where it has signs */
     uint64_t      bytes;
-    sgn_bit_count count;
-    double        claimed;             /* bits of the binarized matrices as papers count; `claim`: whose way that is, NULL: none is binary */
-    const char   *claim;
+    sgn_bits      bits;                /* of the file */
 } sgn_export_check;
 
 /* Tokens to compare on: of the shards, NULL: of the validation set of the run in directory `from`, else random ones, always the same. */

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include "core/file.h"
+#include "model/adapter.h"
 #include "model/model_load.h"
 #include "model/names.h"
 
@@ -61,9 +62,13 @@ static sgn_status count_params(sgn_model_bits *b, const sgn_transformer *m, cons
         const sgn_array *a = sgn_names_find(set, &m->config, p->name, &how, &archive);
         const int64_t cols = shape.dim[shape.rank - 1];
         if (!a || cols % sgn_dtype_block(a->dtype)) continue;
-        sgn_bits_row row = { .bits = { 0 } };
+        sgn_bits_row row = { 0 };
         snprintf(row.name, sizeof row.name, "%s", p->name);
         sgn_bits_put(&row.bits, part_of(m, i), a->dtype, sgn_numel(shape) / cols, cols);
+        if (sgn_adapter_is_shift(set, p)) {
+            const sgn_bits_part part = row.bits.binary_weights ? SGN_BITS_SHIFTS : SGN_BITS_FULL;
+            sgn_bits_put(&row.bits, part, SGN_DTYPE_F32, 1, shape.dim[0] + shape.dim[1]);
+        }
         SGN_TRY(add_row(b, &row, err));
     }
     return SGN_OK;
@@ -133,6 +138,16 @@ sgn_status sgn_model_bits_open(sgn_model_bits *b, const char *where, sgn_verify 
     sgn_status s = is_ours(directory.s) ? count_lowered(b, where, verify, err) : count_arrays(b, directory.s, err);
     if (s == SGN_OK) s = add_beside(b, directory.s, err);
     if (s != SGN_OK) sgn_model_bits_close(b);
+    return s;
+}
+
+sgn_status sgn_model_bits_of(const sgn_model_file *f, sgn_bits *all, sgn_error *err) {
+    *all = sgn_bits_of_model(sgn_model_file_lowered(f));
+    if (strcmp(sgn_model_file_kind(f), "gguf") != 0) return SGN_OK;    /* its blocks run as something else */
+    sgn_model_bits b = { 0 };
+    const sgn_status s = count_arrays(&b, sgn_model_file_directory(f), err);
+    if (s == SGN_OK) *all = b.all;
+    sgn_model_bits_close(&b);
     return s;
 }
 

@@ -21,5 +21,7 @@ typedef struct {
  * file, each in its type. */
 sgn_status sgn_model_bits_open(sgn_model_bits *b, const char *where, sgn_verify verify, sgn_error *err);
 void       sgn_model_bits_close(sgn_model_bits *b);
+/* `all` of them, of a model that is open. */
+sgn_status sgn_model_bits_of(const sgn_model_file *f, sgn_bits *all, sgn_error *err);
 
 #endif

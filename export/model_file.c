@@ -3,6 +3,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include "export/format.h"
+#include "model/adapter.h"
 #include "model/array_set.h"
 #include "model/lowered_planes.h"
 #include "model/model_load.h"
@@ -15,6 +16,7 @@ struct sgn_model_file {
     const sgn_format *format;          /* runs from the file; NULL: from `transformer` */
     void             *state;
     sgn_transformer   transformer;
+    sgn_real         *shifts;          /* that an adapter of the file has */
     const char       *kind;
     uint64_t          bytes;
 };
@@ -59,13 +61,14 @@ static sgn_status open_mapped(sgn_model_file *f, sgn_verify verify, sgn_error *e
     sgn_transformer *m = &f->transformer;
     SGN_TRY(sgn_model_load_config(f->directory.s, NULL, &c, err));
     SGN_TRY(sgn_transformer_init(m, &c, false, err));
-    SGN_TRY(sgn_model_map(m, f->directory.s, err));
+    SGN_TRY(sgn_model_map(m, f->directory.s, true, err));
     SGN_TRY(sgn_transformer_commit(m, err));
     SGN_TRY(sgn_model_fill(m, f->directory.s, err));
     const bool small = sgn_params_stored_bytes(&m->params) < SGN_VERIFY_BELOW;
     if (verify == SGN_VERIFY_ALL || (verify == SGN_VERIFY_SMALL && small)) SGN_TRY(sgn_model_check_mapped(m, err));
     SGN_TRY(sgn_lowered_model_from(&f->lowered, m, err));
-    return sgn_lowered_model_unblock(&f->lowered, err);
+    SGN_TRY(sgn_lowered_model_unblock(&f->lowered, err));
+    return sgn_adapter_lower(m, &f->lowered, &f->shifts, err);
 }
 
 /* A file that says its shape itself. */
@@ -115,6 +118,7 @@ void sgn_model_file_close(sgn_model_file *f) {
     if (f->format) f->format->close(&f->lowered, f->state);
     else sgn_lowered_model_free(&f->lowered);
     sgn_transformer_free(&f->transformer);
+    free(f->shifts);
     free(f);
 }
 

@@ -29,6 +29,7 @@ void sgn_bits_put(sgn_bits *b, sgn_bits_part part, sgn_dtype type, int64_t rows,
     const int64_t numbers = rows * cols, bits = 8 * rows * (int64_t)sgn_stored_row_bytes(type, cols);
     if (part != SGN_BITS_FULL || !is_signs(type)) {
         put(b, part, numbers, bits);
+        if (part == SGN_BITS_SHIFTS) b->claimed += (double)(PAPER_SCALE * numbers);
         return;
     }
     const int64_t blocks = numbers / sgn_dtype_block(type);

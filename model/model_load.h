@@ -35,8 +35,9 @@ sgn_status sgn_model_fill(sgn_transformer *m, const char *directory, sgn_error *
  * directory's archives where these have them whole, can be mapped, and the type has a converter (`to_real` of
  * core/kernels). They are used as they lie, their files stay open as long as m. sgn_model_load_weights then
  * fills the rest; of the mapped it reads the head alone, and no digests of SGN_VERIFY_BELOW bytes and more.
- * What lowers or writes a model wants sgn_model_load. */
-sgn_status sgn_model_map(sgn_transformer *m, const char *directory, sgn_error *err);
+ * What lowers or writes a model wants sgn_model_load. apart: so do matrices with terms of rank 1 in an adapter,
+ * without these, which sgn_adapter_lower then adds. */
+sgn_status sgn_model_map(sgn_transformer *m, const char *directory, bool apart, sgn_error *err);
 /* SGN_NUMERIC, naming the first number that is not finite: of one parameter, of all that are mapped. */
 sgn_status sgn_model_check_values(const sgn_param *p, const char *directory, sgn_error *err);
 sgn_status sgn_model_check_mapped(const sgn_transformer *m, sgn_error *err);

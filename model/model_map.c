@@ -11,11 +11,12 @@ static bool can_stay(sgn_param_class class) {
 }
 
 /* What does not fit is left to loading, which says why. */
-static bool map_param(sgn_transformer *m, int index, const sgn_array_set *set) {
+static bool map_param(sgn_transformer *m, int index, const sgn_array_set *set, bool apart) {
     const sgn_param *p = &m->params.at[index];
     const sgn_archive *archive;
     sgn_foreign_name how;
-    if (!can_stay(p->class) || index == m->positions || sgn_adapter_has(set, p->name)) return false;
+    if (!can_stay(p->class) || index == m->positions) return false;
+    if (sgn_adapter_has(set, p->name) && !(apart && p->class == SGN_PARAM_MATRIX && sgn_adapter_is_shift(set, p))) return false;
     const sgn_array *a = sgn_names_find(set, &m->config, p->name, &how, &archive);
     if (!a || !sgn_lies_as_ours(&how) || !sgn_kernels_get()->to_real[a->dtype] || a->rank != 2) return false;
     if (a->dim[0] != p->tensor.shape.dim[0] || a->dim[1] != p->tensor.shape.dim[1]) return false;
@@ -25,12 +26,12 @@ static bool map_param(sgn_transformer *m, int index, const sgn_array_set *set) {
     return s.data != NULL;
 }
 
-sgn_status sgn_model_map(sgn_transformer *m, const char *directory, sgn_error *err) {
+sgn_status sgn_model_map(sgn_transformer *m, const char *directory, bool apart, sgn_error *err) {
     sgn_array_set *files = calloc(1, sizeof *files);
     if (!files) SGN_FAIL(err, SGN_NOMEM, "%s: no memory to open its files", directory);
     const sgn_status s = sgn_array_set_open(files, directory, err);
     int mapped = 0;
-    for (int i = 0; s == SGN_OK && i < m->params.count; i++) mapped += map_param(m, i, files);
+    for (int i = 0; s == SGN_OK && i < m->params.count; i++) mapped += map_param(m, i, files, apart);
     if (mapped) {
         m->files = files;
         return SGN_OK;

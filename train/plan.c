@@ -91,7 +91,7 @@ static sgn_status plan_teacher(const sgn_run_config *c, sgn_plan *p, sgn_head_lo
     SGN_TRY(sgn_model_resolve(c->distill.teacher, "distill.teacher", &directory, err));
     SGN_TRY(sgn_model_load_config(directory.s, &c->model, &shape, err));
     SGN_TRY(sgn_transformer_init(&m, &shape, false, err));
-    (void)sgn_model_map(&m, directory.s, NULL);      /* where it fails, opening the teacher will say why */
+    (void)sgn_model_map(&m, directory.s, false, NULL);      /* where it fails, opening the teacher will say why */
     const sgn_status s = sgn_tape_size_of(&m, c->train.batch, c->train.seq, NULL, SGN_TAPE_NOGRAD, &tape, err);
     p->teacher = sgn_params_bytes(&m.params) + tape.data + tape.book;
     /* `stored` says what scratch its head takes; nobody reads it. */

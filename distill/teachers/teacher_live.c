@@ -68,7 +68,7 @@ static sgn_status build(sgn_teacher *t, const sgn_model_config *c, const char *d
     live *l = t->state = calloc(1, sizeof *l);
     if (!l) SGN_FAIL(err, SGN_NOMEM, "no memory for the teacher");
     SGN_TRY(sgn_transformer_init(&l->model, c, false, err));
-    if (directory) SGN_TRY(sgn_model_map(&l->model, directory, err));
+    if (directory) SGN_TRY(sgn_model_map(&l->model, directory, false, err));
     SGN_TRY(sgn_transformer_commit(&l->model, err));
     SGN_TRY(size_tape(l, need, &bytes, err));
     return sgn_tape_init(&l->tape, sgn_transformer_nodes(&l->model), bytes, err);

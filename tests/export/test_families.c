@@ -114,7 +114,7 @@ static void mapped_pass(const family *f, const float *head) {
     sgn_transformer m;
     check_ok(sgn_model_load_config(f->directory, NULL, &c, &err), &err);
     check_ok(sgn_transformer_init(&m, &c, false, &err), &err);
-    check_ok(sgn_model_map(&m, f->directory, &err), &err);
+    check_ok(sgn_model_map(&m, f->directory, false, &err), &err);
     check_ok(sgn_transformer_commit(&m, &err), &err);
     check_ok(sgn_model_load_weights(&m, f->directory, &err), &err);
     assert_true(sgn_params_stored_bytes(&m.params) > 0);

@@ -4,6 +4,7 @@
  * SPDX-License-Identifier: MIT */
 #include "tests/check.h"
 #include "core/archive.h"
+#include "export/model_bits.h"
 #include "model/model_load.h"
 #include "tests/export/fold_model.h"
 
@@ -137,6 +138,17 @@ static void adapters_come_along(void **state) {
     check_ok(sgn_export("gguf", check_path("two"), &m, &(sgn_export_options){ .type = "q1_0", .other_type = "f32" }, true, &err), &err);
     check_logits(check_path("two"), 3e-4);
     check_logits(check_path("two/model.gguf"), 3e-4);
+    check_ok(sgn_model_file_open(&f, check_path("two"), SGN_VERIFY_ALL, &err), &err);      /* signs and shifts, not their sum */
+    const sgn_lowered *up = &sgn_model_file_lowered(f)->blocks[1].linear[SGN_UP];
+    assert_int_equal(up->count, 2);
+    assert_int_equal(up->chain[0].stage[0].kind, SGN_STAGE_SIGN);
+    assert_int_equal(up->chain[1].stage[0].kind, SGN_STAGE_RANK1);
+    sgn_bits bits;                     /* a layer's signs, its halves per 128 and, of shifts, both factors */
+    check_ok(sgn_model_bits_of(f, &bits, &err), &err);
+    assert_int_equal(bits.bits[SGN_BITS_SIGNS], bits.binary_weights);
+    assert_int_equal(bits.bits[SGN_BITS_SCALES], bits.binary_weights / 8);
+    assert_int_equal(bits.bits[SGN_BITS_SHIFTS], 32 * 2 * (4 * (128 + 128) + 3 * (128 + 256)));
+    sgn_model_file_close(f);
     assert_int_equal(unlink(check_path("two/MANIFEST")), 0);
     assert_int_equal(rename(check_path("two/beta.gguf"), check_path("beta.away")), 0);
     check_fails(sgn_model_file_open(&f, check_path("two"), SGN_VERIFY_ALL, &err), SGN_IO, &err, "beta.gguf");

@@ -62,7 +62,7 @@ static void load(sgn_transformer *m, const char *where, bool map) {
     check_ok(sgn_model_resolve(where, "test", &at, &err), &err);
     check_ok(sgn_model_load_config(at.s, NULL, &c, &err), &err);
     check_ok(sgn_transformer_init(m, &c, false, &err), &err);
-    check_ok(sgn_model_map(m, at.s, &err), &err);
+    check_ok(sgn_model_map(m, at.s, false, &err), &err);
     check_ok(sgn_transformer_commit(m, &err), &err);
     check_ok(sgn_model_load_weights(m, at.s, &err), &err);
     assert_true(sgn_params_stored_bytes(&m->params) > 0);

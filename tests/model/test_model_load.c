@@ -242,7 +242,7 @@ static void packed(void **state) {
 
 static sgn_status map(sgn_transformer *m, const sgn_model_config *c, const char *where, sgn_error *err) {
     check_ok(sgn_transformer_init(m, c, false, err), err);
-    SGN_TRY(sgn_model_map(m, where, err));
+    SGN_TRY(sgn_model_map(m, where, false, err));
     SGN_TRY(sgn_transformer_commit(m, err));
     return sgn_model_load_weights(m, where, err);
 }
