@@ -1,5 +1,6 @@
 /* Text is gathered in slabs of some 128 to 256 KiB. While the slabs of one round are encoded in parallel, those of
- * the next are read; then the ids are written in order: the result does not depend on the number of threads.
+ * the next are read and the ids of the one before compressed; then the ids are put in order into frames: the result
+ * does not depend on the number of threads.
  *
  * SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE
@@ -179,7 +180,7 @@ static sgn_status encode_slab(const worker *w, slab *s, sgn_error *err) {
     return SGN_OK;
 }
 
-/* --- a round: encode this one, read the next ------------------------------------------------------------ */
+/* --- a round: encode this one, read the next, compress what the one before wrote ------------------------------------------------------------ */
 
 typedef struct { worker *w; round *now, *next; } duty;
 
@@ -276,8 +277,10 @@ static sgn_status run_rounds(worker *w, sgn_error *err) {
         duty d = { w, now, next };
         next->used = 0;
         next->status = SGN_OK;
-        const sgn_job jobs[] = { { now->more, 1, gather_next, &d }, { now->used, 1, encode_slabs, &d } };
-        sgn_parallel_jobs(jobs, 2);
+        sgn_job jobs[4] = { { now->more, 1, gather_next, &d }, { now->used, 1, encode_slabs, &d } };
+        sgn_split_jobs(&w->split, jobs + 2);
+        sgn_parallel_jobs(jobs, 4);
+        SGN_TRY(sgn_split_drain(&w->split, err));
         SGN_TRY(write_round(w, now, err));
         if (next->status != SGN_OK) SGN_FAIL(err, next->status, "%s", next->error.text);
         SGN_TRY(tell(w, err));

@@ -25,6 +25,16 @@ sgn_status sgn_split_put(sgn_split *s, bool valid, const int32_t *ids, size_t co
     return sgn_shard_writer_put(s->set[valid], ids, count, err);
 }
 
+void sgn_split_jobs(sgn_split *s, sgn_job out[2]) {
+    for (int r = 0; r < 2; r++) out[r] = s->set[r] ? sgn_shard_writer_job(s->set[r]) : (sgn_job){ 0 };
+}
+
+sgn_status sgn_split_drain(sgn_split *s, sgn_error *err) {
+    for (int r = 0; r < 2; r++)
+        if (s->set[r]) SGN_TRY(sgn_shard_writer_drain(s->set[r], err));
+    return SGN_OK;
+}
+
 void sgn_split_count(sgn_split *s, bool valid, uint64_t documents, uint64_t text_bytes) {
     sgn_shard_writer_count(s->set[valid], documents, text_bytes);
 }

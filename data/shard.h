@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "core/parallel.h"
 #include "core/status.h"
 
 enum {
@@ -48,6 +49,10 @@ typedef struct sgn_shard_writer sgn_shard_writer;
 /* The directory appears, whole, at a close that succeeds. */
 sgn_status sgn_shard_writer_open(sgn_shard_writer **w, const char *dir, const sgn_shard_options *o, sgn_error *err);
 sgn_status sgn_shard_writer_put(sgn_shard_writer *w, const int32_t *ids, size_t count, sgn_error *err);
+/* Compressing what is full so far, to be run beside other work, and then, before the next put, what writes it.
+ * Without them put does both itself when its room is full. As many threads as when w was opened. */
+sgn_job    sgn_shard_writer_job(sgn_shard_writer *w);
+sgn_status sgn_shard_writer_drain(sgn_shard_writer *w, sgn_error *err);
 void       sgn_shard_writer_count(sgn_shard_writer *w, uint64_t documents, uint64_t text_bytes);   /* adds */
 uint64_t   sgn_shard_writer_tokens(const sgn_shard_writer *w);
 /* Where further files of the set are put before close (tokenizer.json). */

@@ -10,7 +10,8 @@
 #include "data/shard_set.h"
 #include "data/vocabulary.h"
 
-enum { FRAMES = 32, ENCODERS = 16 };
+/* Enough for what one round of `signum tokenize` encodes of most languages: 10 MiB of ids, touched as they come. */
+enum { FRAMES = 320 };
 
 typedef struct {
     uint8_t   *ids;                    /* (SGN_FRAME_TOKENS) as stored */
@@ -24,7 +25,7 @@ struct sgn_shard_writer {
     sgn_staging        stage;
     sgn_shard_options  options;
     sgn_shard_set      set;
-    sgn_frame_encoder *encoder[ENCODERS];
+    sgn_frame_encoder **encoder;       /* (encoders) one per thread */
     int                encoders;
     sgn_writer        *file;           /* of the shard being written; NULL: between shards */
     sgn_path           path;
@@ -34,6 +35,7 @@ struct sgn_shard_writer {
     uint32_t           frames;
     frame              frame[FRAMES];
     int                present;        /* the one being filled; those before are full */
+    int                given;          /* of the full ones, those that the last job was for */
     uint8_t           *memory;         /* of all frames */
     size_t             packed_room;
 };
@@ -59,8 +61,9 @@ static sgn_status start(sgn_shard_writer *w, const char *dir, const sgn_shard_op
         w->frame[k].ids = w->memory + (size_t)k * (size + w->packed_room);
         w->frame[k].packed = w->frame[k].ids + size;
     }
-    for (w->encoders = 0; w->encoders < ENCODERS && w->encoders < sgn_threads(); w->encoders++)
-        SGN_TRY(sgn_frame_encoder_open(&w->encoder[w->encoders], o->level, err));
+    w->encoder = calloc((size_t)sgn_threads(), sizeof(sgn_frame_encoder *));
+    if (!w->encoder) SGN_FAIL(err, SGN_NOMEM, "no memory to write shards");
+    for (; w->encoders < sgn_threads(); w->encoders++) SGN_TRY(sgn_frame_encoder_open(&w->encoder[w->encoders], o->level, err));
     return sgn_staging_begin(&w->stage, dir, o->replace, err);
 }
 
@@ -79,7 +82,8 @@ void sgn_shard_writer_abandon(sgn_shard_writer *w) {
     if (!w) return;
     if (w->file) sgn_writer_abandon(w->file);
     sgn_staging_abandon(&w->stage);
-    for (int k = 0; k < ENCODERS; k++) sgn_frame_encoder_close(w->encoder[k]);
+    for (int k = 0; k < w->encoders; k++) sgn_frame_encoder_close(w->encoder[k]);
+    free(w->encoder);
     sgn_shard_set_free(&w->set);
     free(w->seek);
     free(w->memory);
@@ -114,22 +118,19 @@ static sgn_status begin_shard(sgn_shard_writer *w, sgn_error *err) {
     return sgn_writer_open(&w->file, w->path.s, err);
 }
 
-/* Encoder e compresses frames e, e + encoders, ... */
 static void encode_frames(void *ctx, int64_t begin, int64_t end) {
     sgn_shard_writer *w = ctx;
-    for (int64_t e = begin; e < end; e++)
-        for (int64_t k = e; k < FRAMES && w->frame[k].filled; k += w->encoders) {
-            frame *f = &w->frame[k];
-            f->error = (sgn_error){ 0 };
-            f->status = sgn_frame_encode(w->encoder[e], f->ids, f->filled * (size_t)w->set.info.width, f->packed, w->packed_room,
-                                         &f->size, &f->error);
-        }
+    for (frame *f = &w->frame[begin]; f < &w->frame[end]; f++) {
+        f->error = (sgn_error){ 0 };
+        f->status = sgn_frame_encode(w->encoder[sgn_thread_id()], f->ids, f->filled * (size_t)w->set.info.width, f->packed, w->packed_room,
+                                     &f->size, &f->error);
+    }
 }
 
-static sgn_status flush_frames(sgn_shard_writer *w, sgn_error *err) {
-    sgn_parallel(w->encoders, 1, encode_frames, w);
-    SGN_TRY(grow_seek(w, FRAMES * SGN_SEEK_ENTRY + SGN_SEEK_FOOT, err));
-    for (int k = 0; k < FRAMES && w->frame[k].filled; k++) {
+/* The first `count`, which are compressed; one that is not yet full becomes the first. */
+static sgn_status write_frames(sgn_shard_writer *w, int count, sgn_error *err) {
+    SGN_TRY(grow_seek(w, (size_t)count * SGN_SEEK_ENTRY + SGN_SEEK_FOOT, err));
+    for (int k = 0; k < count; k++) {
         frame *f = &w->frame[k];
         if (f->status != SGN_OK) SGN_FAIL(err, f->status, "%s", f->error.text);
         sgn_writer_put(w->file, f->packed, f->size);
@@ -139,8 +140,24 @@ static sgn_status flush_frames(sgn_shard_writer *w, sgn_error *err) {
         w->frames++;
         f->filled = 0;
     }
-    w->present = 0;
+    if (count && count < FRAMES) {
+        const frame first = w->frame[0];
+        w->frame[0] = w->frame[count];
+        w->frame[count] = first;
+    }
+    w->present = w->given = 0;
     return SGN_OK;
+}
+
+static sgn_status flush_frames(sgn_shard_writer *w, sgn_error *err) {
+    const int count = w->present + (w->present < FRAMES && w->frame[w->present].filled > 0);
+    sgn_parallel(count, 1, encode_frames, w);
+    return write_frames(w, count, err);
+}
+
+sgn_job sgn_shard_writer_job(sgn_shard_writer *w) {
+    w->given = w->present;
+    return (sgn_job){ w->given, 1, encode_frames, w };
 }
 
 static sgn_status end_shard(sgn_shard_writer *w, sgn_error *err) {
@@ -203,6 +220,10 @@ static sgn_status put(sgn_shard_writer *w, const int32_t *ids, size_t count, sgn
 
 sgn_status sgn_shard_writer_put(sgn_shard_writer *w, const int32_t *ids, size_t count, sgn_error *err) {
     return with_name(w, put(w, ids, count, err), err);
+}
+
+sgn_status sgn_shard_writer_drain(sgn_shard_writer *w, sgn_error *err) {
+    return with_name(w, w->given ? write_frames(w, w->given, err) : SGN_OK, err);
 }
 
 static sgn_status finish(sgn_shard_writer *w, sgn_error *err) {

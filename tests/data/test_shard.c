@@ -41,6 +41,37 @@ static void round_trip(void **state) {
     }
 }
 
+/* Frames compressed and written apart, between puts of any length, are those that put makes by itself. */
+static void frames_compressed_apart(void **state) {
+    (void)state;
+    enum { N = 7 * F + 1234 };
+    sgn_error err;
+    sgn_shard_writer *w;
+    const sgn_shard_options o = { .vocab = 1000, .shard_tokens = 5 * F + 100 };
+    char path[512], *text[2];
+    size_t size;
+    snprintf(path, sizeof path, "%s/" SGN_SHARDS_JSON, put_shards("set", N, o));
+    check_ok(sgn_file_read(path, 1 << 20, &text[0], &size, &err), &err);
+    check_ok(sgn_shard_writer_open(&w, check_path("apart"), &o, &err), &err);
+    for (uint64_t at = 0, n; at < N; at += n) {
+        static int32_t ids[2 * F];
+        n = 1 + sgn_rng_bits(at, 2, 3) % (2 * F);
+        if (n > N - at) n = N - at;
+        for (uint64_t i = 0; i < n; i++) ids[i] = id_at(at + i, o.vocab);
+        check_ok(sgn_shard_writer_put(w, ids, (size_t)n, &err), &err);
+        const sgn_job job = sgn_shard_writer_job(w);
+        sgn_parallel_jobs(&job, 1);
+        check_ok(sgn_shard_writer_drain(w, &err), &err);
+    }
+    sgn_shard_writer_count(w, 3, 5 * N);
+    check_ok(sgn_shard_writer_close(w, &err), &err);
+    snprintf(path, sizeof path, "%s/" SGN_SHARDS_JSON, check_path("apart"));
+    check_ok(sgn_file_read(path, 1 << 20, &text[1], &size, &err), &err);
+    assert_string_equal(text[0], text[1]);             /* digests of all files among it */
+    free(text[0]);
+    free(text[1]);
+}
+
 /* `zstd -d` of a shard gives plain little-endian ids. */
 static void zstd_reads_shards(void **state) {
     (void)state;
@@ -391,7 +422,8 @@ static void huge_claims_are_refused(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(round_trip), cmocka_unit_test(zstd_reads_shards), cmocka_unit_test(roles), cmocka_unit_test(fits),
+        cmocka_unit_test(round_trip), cmocka_unit_test(zstd_reads_shards), cmocka_unit_test(frames_compressed_apart),
+        cmocka_unit_test(roles), cmocka_unit_test(fits),
         cmocka_unit_test(writer_refusals), cmocka_unit_test(cut_files_are_refused), cmocka_unit_test(flipped_bits_are_refused),
         cmocka_unit_test(every_value_of_the_json_counts), cmocka_unit_test(bad_json_is_refused),
         cmocka_unit_test(lies_are_refused), cmocka_unit_test(huge_claims_are_refused),
