@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "core/bits.h"
 
+#include <math.h>
 #include <string.h>
 #include "core/arena.h"
 #include "core/checked.h"
@@ -14,6 +15,17 @@ static const sgn_code_info codes[SGN_CODES] = {
 };
 
 const sgn_code_info *sgn_code_get(sgn_code code) { return &codes[code]; }
+
+double sgn_pattern_bits(int n, int m) {
+    double patterns = 1;
+    for (int i = 1; i <= n; i++) patterns *= 2.0 * (m - n + i) / i;
+    return log2(patterns) / m;
+}
+
+double sgn_code_bits(sgn_code code) {
+    const sgn_code_info *c = &codes[code];
+    return c->kept ? sgn_pattern_bits(c->kept, c->of) : code == SGN_CODE_TERNARY ? log2(3) : 1;
+}
 
 sgn_status sgn_code_find(sgn_code *code, const char *name, sgn_error *err) {
     for (int i = 0; i < SGN_CODES; i++)

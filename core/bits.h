@@ -31,6 +31,9 @@ typedef enum {
 
 typedef struct { const char *name; int kept, of; } sgn_code_info;      /* "1:8", 1, 8; kept 0: not by groups */
 const sgn_code_info *sgn_code_get(sgn_code code);
+/* log2 of how many there are of m signs with n kept, C(m,n) 2^n, each; and of a code's entries: the fewest bits that hold any. */
+double     sgn_pattern_bits(int n, int m);
+double     sgn_code_bits(sgn_code code);
 /* SGN_CONFIG where no code has this name. */
 sgn_status sgn_code_find(sgn_code *code, const char *name, sgn_error *err);
 

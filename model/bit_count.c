@@ -36,6 +36,7 @@ void sgn_bits_put(sgn_bits *b, sgn_bits_part part, sgn_dtype type, int64_t rows,
     put(b, SGN_BITS_SIGNS, numbers, bits - 16 * blocks);
     put(b, SGN_BITS_SCALES, blocks, 16 * blocks);
     b->binary_weights += numbers;
+    b->ideal += sgn_code_bits(type == SGN_DTYPE_Q1_0 ? SGN_CODE_BINARY : SGN_CODE_TERNARY) * (double)numbers;
     b->claimed += type == SGN_DTYPE_Q1_0 ? (double)(numbers + PAPER_SCALE * blocks) : log2(3) * (double)numbers;
 }
 
@@ -43,6 +44,7 @@ void sgn_bits_add(sgn_bits *to, const sgn_bits *b) {
     for (int p = 0; p < SGN_BITS_PARTS; p++) put(to, (sgn_bits_part)p, b->numbers[p], b->bits[p]);
     to->binary_weights += b->binary_weights;
     to->claimed += b->claimed;
+    to->ideal += b->ideal;
 }
 
 /* --- a linear layer -------------------------------------------------------------------------------- */
@@ -75,6 +77,8 @@ static void put_stage(sgn_bits *b, const sgn_lowered_stage *s, bool binary) {
         put(b, SGN_BITS_PADDING, 0, planes(s->kind) * s->rows * (64 * s->plane[0].stride - s->cols));
         if (planes(s->kind) > 1) put(b, SGN_BITS_MASKS, 0, numbers);
         b->claimed += claim_signs(s);
+        b->ideal += (double)numbers * sgn_code_bits(s->kind == SGN_STAGE_TERNARY ? SGN_CODE_TERNARY
+                                                  : s->kind == SGN_STAGE_MASKED_SIGN ? s->code : SGN_CODE_BINARY);
     }
     if (s->w.data) sgn_bits_put(b, SGN_BITS_FULL, s->w.dtype, s->rows, s->cols);
     const sgn_bits_part part = s->kind == SGN_STAGE_NORM ? SGN_BITS_NORMS : !binary ? SGN_BITS_FULL

@@ -23,6 +23,7 @@ typedef struct {
     int64_t numbers[SGN_BITS_PARTS], bits[SGN_BITS_PARTS];
     int64_t binary_weights;        /* of matrices that are binarized: out x in, however many signs make them */
     double  claimed;               /* bits of these as papers count: see sgn_bits_claim */
+    double  ideal;                 /* bits of their signs by a code that wastes none, without scales */
 } sgn_bits;
 
 typedef struct { char name[SGN_ARRAY_NAME]; sgn_bits bits; } sgn_bits_row;     /* "model.layers.0.mlp.up_proj" */
