@@ -121,11 +121,7 @@ static sgn_status draw(series *s, int argc, char **argv, const values *v, sgn_er
         .title = v->title ? v->title : "Next-token loss: training (lines) and validation (circles)",
         .x_label = "tokens seen", .y_label = "nats per token", .curves = curves, .count = argc, .y_top = top_of(s, argc),
     };
-    char *text;
-    SGN_TRY(sgn_chart_draw(&chart, &text, err));
-    const sgn_status status = sgn_file_write(v->out, text, strlen(text), err);
-    free(text);
-    return status;
+    return sgn_charts_save(&chart, 1, v->out, err);
 }
 
 static sgn_status run(int argc, char **argv, sgn_error *err) {

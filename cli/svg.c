@@ -3,25 +3,33 @@
 #include "cli/svg.h"
 
 #include <math.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include "core/file.h"
 
-enum { WIDTH = 800, HEIGHT = 460, LEFT = 70, RIGHT = 24, TOP = 52, BOTTOM = 58, TICKS = 8 };
-static const double plot_width = WIDTH - LEFT - RIGHT, plot_height = HEIGHT - TOP - BOTTOM;
+enum { WIDTH = 800, HEIGHT = 400, LEFT = 70, RIGHT = 24, TITLE = 52, LEGEND = 22, BOTTOM = 58, TICKS = 8, LABELS = 16 };
+static const double plot_width = WIDTH - LEFT - RIGHT, plot_height = HEIGHT - TITLE - BOTTOM;
 
-/* Okabe and Ito's colours, which colour-blind eyes can tell apart. */
-static const char *const colours[] = { "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#555555" };
-enum { COLOURS = (int)(sizeof colours / sizeof *colours) };
+/* Okabe and Ito's colours, which colour-blind eyes can tell apart; on dark pages lighter ones. */
+static const char style[] =
+    "<style>text{fill:#222}.bg{fill:#fff}.grid{stroke:#e4e4e4}.axis{stroke:#444}"
+    ".c0{color:#0072B2}.c1{color:#D55E00}.c2{color:#009E73}.c3{color:#CC79A7}.c4{color:#B27A00}.c5{color:#56B4E9}.c6{color:#555}"
+    "@media(prefers-color-scheme:dark){text{fill:#ddd}.bg{fill:#14171c}.grid{stroke:#33373d}.axis{stroke:#999}"
+    ".c0{color:#56B4E9}.c1{color:#FF8C42}.c2{color:#2CC79A}.c3{color:#E29BC5}.c4{color:#F0C240}.c5{color:#9AD2F5}.c6{color:#AAA}}</style>\n";
+enum { COLOURS = 7 };
 
 typedef struct {
     FILE  *out;
-    double x0, x1, y0, y1;             /* the window of values */
+    bool   log_x;
+    int    id;                         /* of the chart in its picture */
+    double top;                        /* of the plot, below title and legend */
+    double x0, x1, y0, y1;             /* the window of values; of log_x their log2 */
     double xstep, ystep;               /* between ticks */
 } canvas;
 
-static double px(const canvas *c, double x) { return LEFT + (x - c->x0) / (c->x1 - c->x0) * plot_width; }
-static double py(const canvas *c, double y) { return TOP + (c->y1 - y) / (c->y1 - c->y0) * plot_height; }
+static double px(const canvas *c, double x) { return LEFT + ((c->log_x ? log2(x) : x) - c->x0) / (c->x1 - c->x0) * plot_width; }
+static double py(const canvas *c, double y) { return c->top + (c->y1 - y) / (c->y1 - c->y0) * plot_height; }
 
 /* The smallest of 1, 2, 5 x 10^k that cuts the range into at most TICKS. */
 static double tick(double range) {
@@ -55,97 +63,166 @@ static void widen(double *low, double *high, double v) {
     if (v > *high) *high = v;
 }
 
-static void find_window(canvas *w, const sgn_chart *c) {
-    double low = INFINITY, high = -INFINITY, last = 0;
-    for (int i = 0; i < c->count; i++) {
-        const sgn_curve *k = &c->curves[i];
-        for (int j = 0; j < k->line_count; j++) {
-            if (c->y_top <= 0 || k->line[j].y <= c->y_top) widen(&low, &high, k->line[j].y);
-            if (k->line[j].x > last) last = k->line[j].x;
-        }
-        for (int j = 0; j < k->mark_count; j++) {
-            if (c->y_top <= 0 || k->marks[j].y <= c->y_top) widen(&low, &high, k->marks[j].y);
-            if (k->marks[j].x > last) last = k->marks[j].x;
-        }
+typedef struct { double x0, x1, y0, y1; } bounds;
+
+static void reach(bounds *b, const sgn_chart *c, const sgn_point *p, int count) {
+    for (int i = 0; i < count; i++) {
+        if (c->y_top <= 0 || p[i].y <= c->y_top) widen(&b->y0, &b->y1, p[i].y);
+        widen(&b->x0, &b->x1, c->log_x ? log2(p[i].x) : p[i].x);
     }
-    if (!(low < high)) low = isfinite(low) ? low - 0.5 : 0, high = low + 1;
-    w->x0 = 0;
-    w->x1 = last > 0 ? last : 1;
-    w->xstep = tick(w->x1);
-    w->ystep = tick(high - low);
-    w->y0 = floor(low / w->ystep) * w->ystep;
-    w->y1 = ceil(high / w->ystep) * w->ystep;
+}
+
+static void find_window(canvas *w, const sgn_chart *c) {
+    bounds b = { c->log_x ? INFINITY : 0, -INFINITY, INFINITY, -INFINITY };
+    for (int i = 0; i < c->count; i++) {
+        reach(&b, c, c->curves[i].line, c->curves[i].line_count);
+        reach(&b, c, c->curves[i].marks, c->curves[i].mark_count);
+    }
+    if (c->from_zero || c->bars) widen(&b.y0, &b.y1, 0);
+    if (!(b.y0 < b.y1)) b.y0 = isfinite(b.y0) ? b.y0 - 0.5 : 0, b.y1 = b.y0 + 1;
+    if (!isfinite(b.x0)) b.x0 = 0;
+    w->log_x = c->log_x;
+    w->x0 = c->bars ? -0.5 : b.x0;
+    w->x1 = c->bars ? c->bar_count - 0.5 : b.x1 > b.x0 ? b.x1 : b.x0 + 1;
+    w->xstep = c->log_x ? ceil((w->x1 - w->x0) / LABELS) : tick(w->x1 - w->x0);
+    w->ystep = tick(b.y1 - b.y0);
+    w->y0 = floor(b.y0 / w->ystep) * w->ystep;
+    w->y1 = ceil(b.y1 / w->ystep) * w->ystep;
+}
+
+/* --- axes ----------------------------------------------------------------------------------------------- */
+
+static double foot(const canvas *w) { return w->top + plot_height; }
+
+static void draw_x_tick(const canvas *w, double x) {
+    fprintf(w->out, "<path d=\"M%.1f %.1fv5\" class=\"axis\"/><text x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">", px(w, x), foot(w),
+            px(w, x), foot(w) + 20);
+}
+
+static void draw_x_ticks(const canvas *w, const sgn_chart *c) {
+    const int every = c->bars ? (c->bar_count + LABELS - 1) / LABELS : 1;
+    if (c->bars) {
+        for (int i = 0; i < c->bar_count; i += every) {
+            draw_x_tick(w, i);
+            put_text(w->out, c->bars[i]);
+            fputs("</text>\n", w->out);
+        }
+        return;
+    }
+    for (double at = ceil(w->x0 / w->xstep - 1e-9); at * w->xstep <= w->x1 + 1e-9 * fabs(w->x1); at++) {
+        const double x = w->log_x ? exp2(at * w->xstep) : at * w->xstep;
+        draw_x_tick(w, x);
+        if (w->log_x || fabs(x) < w->xstep / 2) fprintf(w->out, "%.0f", fabs(x) < w->xstep / 2 ? 0 : x);
+        else put_count(w->out, x);
+        fputs("</text>\n", w->out);
+    }
 }
 
 static void draw_axes(const canvas *w, const sgn_chart *c) {
     FILE *o = w->out;
-    const double ystep = w->ystep, xstep = w->xstep;
+    const double ystep = w->ystep;
     const int decimals = ystep >= 1 ? 0 : (int)ceil(-log10(ystep) - 1e-9);
     for (int i = 0; w->y0 + i * ystep <= w->y1 + ystep / 2; i++) {
         const double y = w->y0 + i * ystep;
-        fprintf(o, "<path d=\"M%d %.1fH%d\" stroke=\"#e4e4e4\"/><text x=\"%d\" y=\"%.1f\" text-anchor=\"end\">%.*f</text>\n",
-                LEFT, py(w, y), WIDTH - RIGHT, LEFT - 8, py(w, y) + 4.5, decimals, y);
+        fprintf(o, "<path d=\"M%d %.1fH%d\" class=\"grid\"/><text x=\"%d\" y=\"%.1f\" text-anchor=\"end\">%.*f</text>\n",
+                LEFT, py(w, y), WIDTH - RIGHT, LEFT - 8, py(w, y) + 4.5, decimals, fabs(y) < ystep / 2 ? 0 : y);
     }
-    for (int i = 0; i * xstep <= w->x1 * (1 + 1e-9); i++) {
-        fprintf(o, "<path d=\"M%.1f %dv5\" stroke=\"#444\"/><text x=\"%.1f\" y=\"%d\" text-anchor=\"middle\">", px(w, i * xstep),
-                HEIGHT - BOTTOM, px(w, i * xstep), HEIGHT - BOTTOM + 20);
-        put_count(o, i * xstep);
-        fputs("</text>\n", o);
-    }
-    fprintf(o, "<path d=\"M%d %dV%dH%d\" fill=\"none\" stroke=\"#444\"/>\n", LEFT, TOP, HEIGHT - BOTTOM, WIDTH - RIGHT);
-    fprintf(o, "<text x=\"%.1f\" y=\"%d\" text-anchor=\"middle\">", LEFT + plot_width / 2, HEIGHT - 14);
+    draw_x_ticks(w, c);
+    fprintf(o, "<path d=\"M%d %.1fV%.1fH%d\" fill=\"none\" class=\"axis\"/>\n", LEFT, w->top, foot(w), WIDTH - RIGHT);
+    fprintf(o, "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">", LEFT + plot_width / 2, foot(w) + BOTTOM - 14);
     put_text(o, c->x_label);
-    fprintf(o, "</text>\n<text transform=\"translate(18 %.1f) rotate(-90)\" text-anchor=\"middle\">", TOP + plot_height / 2);
+    fprintf(o, "</text>\n<text transform=\"translate(18 %.1f) rotate(-90)\" text-anchor=\"middle\">", w->top + plot_height / 2);
     put_text(o, c->y_label);
     fprintf(o, "</text>\n<text x=\"%d\" y=\"28\" font-size=\"17\" font-weight=\"600\">", LEFT);
     put_text(o, c->title);
     fputs("</text>\n", o);
 }
 
-static void draw_curve(const canvas *w, const sgn_curve *k, const char *colour) {
+/* --- values --------------------------------------------------------------------------------------------- */
+
+static void draw_bars(const canvas *w, const sgn_chart *c, int which) {
+    const sgn_curve *k = &c->curves[which];
+    const double width = 0.8 * plot_width / c->bar_count / c->count;
+    fprintf(w->out, "<g class=\"c%d\" fill=\"currentColor\">\n", which % COLOURS);
+    for (int i = 0; i < k->line_count; i++) {
+        const double y = k->line[i].y, zero = py(w, 0), end = py(w, y);
+        fprintf(w->out, "<rect x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\"><title>%.6g</title></rect>\n",
+                px(w, i) + (which - c->count / 2.0) * width, fmin(zero, end), 0.94 * width, fabs(zero - end), y);
+    }
+    fputs("</g>\n", w->out);
+}
+
+static void draw_mark(FILE *o, double x, double y) {
+    fprintf(o, "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"4\" class=\"bg\" stroke=\"currentColor\" stroke-width=\"2\"/>\n", x, y);
+}
+
+static void draw_curve(const canvas *w, const sgn_curve *k, int which) {
     FILE *o = w->out;
-    fputs("<path d=\"", o);
+    fprintf(o, "<g class=\"c%d\">\n", which % COLOURS);
+    if (k->line_count) fputs("<path d=\"", o);
     for (int i = 0; i < k->line_count; i++) fprintf(o, "%c%.1f %.1f", i ? 'L' : 'M', px(w, k->line[i].x), py(w, k->line[i].y));
-    fprintf(o, "\" fill=\"none\" stroke=\"%s\" stroke-width=\"2\" stroke-linejoin=\"round\" clip-path=\"url(#plot)\"/>\n", colour);
+    if (k->line_count)
+        fprintf(o, "\" fill=\"none\" stroke=\"currentColor\" stroke-width=\"2\" stroke-linejoin=\"round\"%s clip-path=\"url(#plot%d)\"/>\n",
+                which >= COLOURS ? " stroke-dasharray=\"6 3\"" : "", w->id);
     for (int i = 0; i < k->mark_count; i++)
-        if (k->marks[i].y <= w->y1)
-            fprintf(o, "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"4\" fill=\"#fff\" stroke=\"%s\" stroke-width=\"2\"/>\n",
-                    px(w, k->marks[i].x), py(w, k->marks[i].y), colour);
+        if (k->marks[i].y <= w->y1) draw_mark(o, px(w, k->marks[i].x), py(w, k->marks[i].y));
+    fputs("</g>\n", o);
 }
 
 static void draw_legend(const canvas *w, const sgn_chart *c) {
     FILE *o = w->out;
-    const int x = WIDTH - RIGHT - 300;
-    fprintf(o, "<rect x=\"%d\" y=\"%d\" width=\"292\" height=\"%d\" rx=\"4\" fill=\"#fff\" fill-opacity=\"0.9\" stroke=\"#ddd\"/>\n",
-            x, TOP + 8, 12 + 22 * c->count);
     for (int i = 0; i < c->count; i++) {
-        const int y = TOP + 25 + 22 * i;
-        fprintf(o, "<path d=\"M%d %dh28\" stroke=\"%s\" stroke-width=\"2\"/>", x + 10, y, colours[i % COLOURS]);
-        if (c->curves[i].mark_count)
-            fprintf(o, "<circle cx=\"%d\" cy=\"%d\" r=\"4\" fill=\"#fff\" stroke=\"%s\" stroke-width=\"2\"/>", x + 24, y, colours[i % COLOURS]);
-        fprintf(o, "<text x=\"%d\" y=\"%d\">", x + 46, y + 5);
+        const int x = LEFT + i % 2 * (int)plot_width / 2, y = TITLE - 4 + LEGEND * (i / 2);
+        fprintf(o, "<g class=\"c%d\">", i % COLOURS);
+        if (c->bars) fprintf(o, "<rect x=\"%d\" y=\"%d\" width=\"28\" height=\"10\" fill=\"currentColor\"/>", x, y - 5);
+        else fprintf(o, "<path d=\"M%d %dh28\" stroke=\"currentColor\" stroke-width=\"2\"%s/>", x, y, i >= COLOURS ? " stroke-dasharray=\"6 3\"" : "");
+        if (c->curves[i].mark_count) draw_mark(o, x + 14, y);
+        fprintf(o, "</g><text x=\"%d\" y=\"%d\">", x + 36, y + 5);
         put_text(o, c->curves[i].label);
         fputs("</text>\n", o);
     }
 }
 
-sgn_status sgn_chart_draw(const sgn_chart *c, char **out, sgn_error *err) {
-    size_t size;
-    *out = NULL;
-    canvas w = { .out = open_memstream(out, &size) };
-    if (!w.out) SGN_FAIL(err, SGN_NOMEM, "no memory to draw a picture");
+/* --- pictures ------------------------------------------------------------------------------------------- */
+
+static int legend_height(const sgn_chart *c) { return LEGEND * ((c->count + 1) / 2); }
+
+static void draw_chart(FILE *out, const sgn_chart *c, int id, int y) {
+    canvas w = { .out = out, .id = id, .top = TITLE + legend_height(c) };
     find_window(&w, c);
-    fprintf(w.out, "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %d\" font-family=\"system-ui, -apple-system, 'Segoe UI', "
-            "'DejaVu Sans', sans-serif\" font-size=\"14\" fill=\"#222\">\n<rect width=\"%d\" height=\"%d\" fill=\"#fff\"/>\n"
-            "<clipPath id=\"plot\"><rect x=\"%d\" y=\"%d\" width=\"%.0f\" height=\"%.0f\"/></clipPath>\n",
-            WIDTH, HEIGHT, WIDTH, HEIGHT, LEFT, TOP, plot_width, plot_height);
+    fprintf(out, "<g transform=\"translate(0 %d)\">\n<clipPath id=\"plot%d\"><rect x=\"%d\" y=\"%.1f\" width=\"%.0f\" height=\"%.0f\"/></clipPath>\n", y,
+            id, LEFT, w.top, plot_width, plot_height);
     draw_axes(&w, c);
-    for (int i = 0; i < c->count; i++) draw_curve(&w, &c->curves[i], colours[i % COLOURS]);
+    for (int i = 0; i < c->count; i++) {
+        if (c->bars) draw_bars(&w, c, i);
+        else draw_curve(&w, &c->curves[i], i);
+    }
     draw_legend(&w, c);
-    fputs("</svg>\n", w.out);
-    const bool failed = ferror(w.out) != 0;
-    if (fclose(w.out) == 0 && !failed) return SGN_OK;
+    fputs("</g>\n", out);
+}
+
+sgn_status sgn_charts_draw(const sgn_chart *c, int count, char **out, sgn_error *err) {
+    size_t size;
+    int height = 0;
+    *out = NULL;
+    FILE *o = open_memstream(out, &size);
+    if (!o) SGN_FAIL(err, SGN_NOMEM, "no memory to draw a picture");
+    for (int i = 0; i < count; i++) height += HEIGHT + legend_height(&c[i]);
+    fprintf(o, "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %d\" font-family=\"system-ui, -apple-system, 'Segoe UI', "
+            "'DejaVu Sans', sans-serif\" font-size=\"14\">\n%s<rect width=\"%d\" height=\"%d\" class=\"bg\"/>\n", WIDTH, height, style, WIDTH, height);
+    for (int i = 0, y = 0; i < count; y += HEIGHT + legend_height(&c[i++])) draw_chart(o, &c[i], i, y);
+    fputs("</svg>\n", o);
+    const bool failed = ferror(o) != 0;
+    if (fclose(o) == 0 && !failed) return SGN_OK;
     free(*out);
     *out = NULL;
     SGN_FAIL(err, SGN_NOMEM, "no memory to draw a picture");
+}
+
+sgn_status sgn_charts_save(const sgn_chart *c, int count, const char *path, sgn_error *err) {
+    char *text;
+    SGN_TRY(sgn_charts_draw(c, count, &text, err));
+    const sgn_status s = sgn_file_write(path, text, strlen(text), err);
+    free(text);
+    return s;
 }
