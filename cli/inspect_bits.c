@@ -52,14 +52,6 @@ enum { NAME = 22 };
 
 static int64_t number(const sgn_json *row, const char *key) { return sgn_json_int(sgn_json_get(row, key), 0); }
 
-/* Of "model.layers.3.mlp.up_proj" the layer, of others all of it. */
-static size_t group_of(const char *name) {
-    static const char block[] = "model.layers.";
-    if (strncmp(name, block, sizeof block - 1) != 0) return strlen(name);
-    const char *dot = strchr(name + sizeof block - 1, '.');
-    return dot ? (size_t)(dot - name) : strlen(name);
-}
-
 static void print_sums(const char *name, size_t length, const int64_t *bits, int64_t weights, const sgn_json *all) {
     int64_t sum = 0;
     printf("  %-*.*s %12lld", NAME, (int)length, name, (long long)weights);
@@ -81,11 +73,11 @@ static void print_rows(const sgn_json *rows, const sgn_json *all) {
     const size_t count = sgn_json_size(rows);
     for (size_t i = 0; i < count;) {
         const char *name = sgn_json_string(sgn_json_get(sgn_json_at(rows, i), "name"), "");
-        const size_t length = group_of(name);
+        const size_t length = sgn_bits_layer(name);
         int64_t bits[SGN_BITS_PARTS] = { 0 }, weights = 0;
         for (; i < count; i++) {
             const char *other = sgn_json_string(sgn_json_get(sgn_json_at(rows, i), "name"), "");
-            if (group_of(other) != length || strncmp(name, other, length) != 0) break;
+            if (sgn_bits_layer(other) != length || strncmp(name, other, length) != 0) break;
             add_row(sgn_json_at(rows, i), bits, &weights);
         }
         print_sums(name, length, bits, weights, all);

@@ -3,6 +3,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 /* What FBI-LLM's tables take a scale or shift for. */
 enum { PAPER_SCALE = 16 };
@@ -145,6 +146,13 @@ bool sgn_bits_row_at(const sgn_lowered_model *lm, int64_t i, sgn_bits_row *row) 
     *row = (sgn_bits_row){ .bits = sgn_bits_of_linear(&lm->blocks[n].linear[which], out[which], in[which] ? in[which] : c->dim) };
     snprintf(row->name, sizeof row->name, "model.layers.%lld.%s_proj", (long long)n, part[which]);
     return true;
+}
+
+size_t sgn_bits_layer(const char *name) {
+    static const char block[] = "model.layers.";
+    if (strncmp(name, block, sizeof block - 1) != 0) return strlen(name);
+    const char *dot = strchr(name + sizeof block - 1, '.');
+    return dot ? (size_t)(dot - name) : strlen(name);
 }
 
 sgn_bits sgn_bits_of_model(const sgn_lowered_model *lm) {

@@ -33,6 +33,8 @@ sgn_bits sgn_bits_of_linear(const sgn_lowered *l, int64_t out, int64_t in);
 sgn_bits sgn_bits_of_model(const sgn_lowered_model *lm);
 /* Row i of a model: embedding, positions, final norm, head, then of each block its norms and its linear layers; false: past the last. */
 bool     sgn_bits_row_at(const sgn_lowered_model *lm, int64_t i, sgn_bits_row *row);
+/* Chars of a row's name that say its layer, "model.layers.3" of "model.layers.3.mlp.up_proj"; of what is in no layer all. */
+size_t   sgn_bits_layer(const char *name);
 /* A part whose numbers lie in a file as `type`; blocks of signs are signs and scales. */
 void     sgn_bits_put(sgn_bits *b, sgn_bits_part part, sgn_dtype type, int64_t rows, int64_t cols);
 void     sgn_bits_add(sgn_bits *to, const sgn_bits *b);
