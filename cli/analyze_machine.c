@@ -6,17 +6,19 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include "core/parallel.h"
 #include "core/rng.h"
 #include "export/format.h"
 #include "export/random_model.h"
 #include "export/runtime.h"
 #include "train/bench.h"
 
-enum { ROUNDS = 3, TOKENS = 256, MOST_SHAPES = 32 };
+enum { ROUNDS = 3, TOKENS = 256, DECODED = 8, MOST_SHAPES = 32 };      /* DECODED: tokens of a round per training step */
 
+/* With one thread its CPU time, which other programs disturb less. */
 static double now(void) {
     struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
+    clock_gettime(sgn_threads() == 1 ? CLOCK_THREAD_CPUTIME_ID : CLOCK_MONOTONIC, &t);
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
@@ -92,7 +94,7 @@ typedef struct {
     const sgn_lowered_model *lm;
     sgn_runtime *runtime;
     float       *logits;
-    double       prefill[ROUNDS], *token;      /* seconds; token (ROUNDS, steps) */
+    double       prefill[ROUNDS], *token;      /* seconds; token (ROUNDS, tokens) */
 } side;
 
 static void side_close(side *s) {
@@ -101,37 +103,37 @@ static void side_close(side *s) {
     free(s->token);
 }
 
-static sgn_status side_open(side *s, const sgn_lowered_model *lm, int64_t most, int64_t steps, sgn_error *err) {
-    *s = (side){ .lm = lm, .logits = malloc((size_t)lm->config.vocab * sizeof(float)), .token = malloc((size_t)(ROUNDS * steps) * sizeof(double)) };
-    if (!s->logits || !s->token) SGN_FAIL(err, SGN_NOMEM, "no memory to time %lld tokens", (long long)steps);
+static sgn_status side_open(side *s, const sgn_lowered_model *lm, int64_t most, int64_t tokens, sgn_error *err) {
+    *s = (side){ .lm = lm, .logits = malloc((size_t)lm->config.vocab * sizeof(float)), .token = malloc((size_t)(ROUNDS * tokens) * sizeof(double)) };
+    if (!s->logits || !s->token) SGN_FAIL(err, SGN_NOMEM, "no memory to time %lld tokens", (long long)tokens);
     return sgn_runtime_open(&s->runtime, lm, &(sgn_runtime_options){ .context = most + 1, .batch = most, .cache = SGN_DTYPE_F16 }, err);
 }
 
 /* All of the context at once, then single tokens, each at its end. */
-static sgn_status time_round(side *s, const int32_t *ids, int64_t context, int64_t steps, int round, sgn_error *err) {
+static sgn_status time_round(side *s, const int32_t *ids, int64_t context, int64_t tokens, int round, sgn_error *err) {
     const float *hidden;
     sgn_runtime_reset(s->runtime);
     const double begin = now();
     SGN_TRY(sgn_runtime_hidden(s->runtime, ids, context, &hidden, err));
     s->prefill[round] = now() - begin;
-    for (int64_t i = 0; i < steps; i++) {
+    for (int64_t i = 0; i < tokens; i++) {
         sgn_runtime_truncate(s->runtime, context);
         const double from = now();
         SGN_TRY(sgn_runtime_hidden(s->runtime, &ids[i % context], 1, &hidden, err));
         sgn_runtime_logits(s->runtime, hidden, s->logits);
-        s->token[round * steps + i] = now() - from;
+        s->token[round * tokens + i] = now() - from;
     }
     return SGN_OK;
 }
 
-static sgn_status time_contexts(side *s, const int32_t *ids, const int64_t *context, int contexts, int64_t limit, int64_t steps,
+static sgn_status time_contexts(side *s, const int32_t *ids, const int64_t *context, int contexts, int64_t limit, int64_t tokens,
                                 sgn_machine *out, sgn_error *err) {
     for (int i = 0; i < contexts; i++) {
         if (context[i] > limit) continue;
-        for (int k = 0; k < 2; k++) SGN_TRY(time_round(&s[k], ids, context[i], steps, 0, err));      /* not counted: pages, caches */
-        for (int k = 0; k < 2 * ROUNDS; k++) SGN_TRY(time_round(&s[k % 2], ids, context[i], steps, k / 2, err));
+        for (int k = 0; k < 2; k++) SGN_TRY(time_round(&s[k], ids, context[i], tokens, 0, err));      /* not counted: pages, caches */
+        for (int k = 0; k < 2 * ROUNDS; k++) SGN_TRY(time_round(&s[k % 2], ids, context[i], tokens, k / 2, err));
         out->prefill[i] = sgn_spread_of(s[1].prefill, ROUNDS).median / sgn_spread_of(s[0].prefill, ROUNDS).median;
-        out->decode[i] = sgn_spread_of(s[1].token, ROUNDS * steps).median / sgn_spread_of(s[0].token, ROUNDS * steps).median;
+        out->decode[i] = sgn_spread_of(s[1].token, ROUNDS * tokens).median / sgn_spread_of(s[0].token, ROUNDS * tokens).median;
     }
     return SGN_OK;
 }
@@ -145,10 +147,11 @@ static sgn_status run_both(const sgn_analysis *o, const sgn_lowered_model *lm[2]
     int32_t *ids = malloc((size_t)most * sizeof *ids);
     if (!ids) SGN_FAIL(err, SGN_NOMEM, "no memory for %lld tokens", (long long)most);
     for (int64_t i = 0; i < most; i++) ids[i] = (int32_t)(sgn_rng_bits(1, 2, (uint64_t)i) % (uint64_t)vocab);
+    const int64_t tokens = DECODED * o->steps;
     side s[2] = { { 0 }, { 0 } };
     sgn_status status = SGN_OK;
-    for (int k = 0; k < 2 && status == SGN_OK; k++) status = side_open(&s[k], lm[k], most, o->steps, err);
-    if (status == SGN_OK) status = time_contexts(s, ids, context, contexts, limit, o->steps, out, err);
+    for (int k = 0; k < 2 && status == SGN_OK; k++) status = side_open(&s[k], lm[k], most, tokens, err);
+    if (status == SGN_OK) status = time_contexts(s, ids, context, contexts, limit, tokens, out, err);
     for (int k = 0; k < 2; k++) side_close(&s[k]);
     free(ids);
     return status;

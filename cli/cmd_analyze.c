@@ -15,7 +15,7 @@ static const sgn_option options[] = {
     { "causal", SGN_OPTION_FLAG, offsetof(sgn_analysis, causal), NULL, "amdahl: prefill and training compute the lower triangle of scores alone, as ours do" },
     { "measure", SGN_OPTION_FLAG, offsetof(sgn_analysis, measure), NULL, "amdahl: what this machine makes of it, beside what is predicted; implies --causal" },
     { "seq", SGN_OPTION_INT, offsetof(sgn_analysis, seq), "T", "amdahl --measure: tokens of the training window, default 256" },
-    { "steps", SGN_OPTION_INT, offsetof(sgn_analysis, steps), "S", "amdahl --measure: training steps and decoded tokens per round, default 3" },
+    { "steps", SGN_OPTION_INT, offsetof(sgn_analysis, steps), "S", "amdahl --measure: training steps per round, default 3; decoded are eight times as many tokens" },
     { "threads", SGN_OPTION_INT, offsetof(sgn_analysis, threads), "N", "threads; default: as many as the process may use" },
     { "near", SGN_OPTION_REAL, offsetof(sgn_analysis, near), "X", "signs: a latent is near the boundary below X times its layer's mean |w|, default 0.1" },
     { "against", SGN_OPTION_WORD, offsetof(sgn_analysis, against), "WHO", "signs: agreement with a run, a checkpoint or any model of the shape; init: with the run's start" },
