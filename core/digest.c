@@ -61,12 +61,25 @@ static sgn_status digest_pieces(const sgn_reader *r, XXH3_state_t *state, void *
     return SGN_OK;
 }
 
-sgn_status sgn_digest_file(const char *path, sgn_digest *out, uint64_t *size, sgn_error *err) {
+static sgn_status digest_some(const sgn_reader *r, XXH3_state_t *state, void *piece, sgn_error *err) {
+    enum { SOME = SGN_DIGEST_WHOLE / SGN_DIGEST_PIECES };
+    if (!state || !piece) SGN_FAIL(err, SGN_NOMEM, "%s: no memory for its digest", r->path.s);
+    XXH3_128bits_reset(state);
+    XXH3_128bits_update(state, &r->size, sizeof r->size);
+    const uint64_t step = (r->size - SOME) / (SGN_DIGEST_PIECES - 1);
+    for (uint64_t i = 0; i < SGN_DIGEST_PIECES; i++) {
+        SGN_TRY(sgn_reader_get(r, i + 1 < SGN_DIGEST_PIECES ? i * step : r->size - SOME, piece, SOME, err));
+        XXH3_128bits_update(state, piece, SOME);
+    }
+    return SGN_OK;
+}
+
+static sgn_status digest(const char *path, bool sample, sgn_digest *out, uint64_t *size, sgn_error *err) {
     sgn_reader r;
     SGN_TRY(sgn_reader_open(&r, path, err));
     XXH3_state_t *state = XXH3_createState();
     void *piece = malloc(PIECE);
-    const sgn_status s = digest_pieces(&r, state, piece, err);
+    const sgn_status s = (sample && r.size > SGN_DIGEST_WHOLE ? digest_some : digest_pieces)(&r, state, piece, err);
     if (s == SGN_OK) *out = as_hex(XXH3_128bits_digest(state));
     if (s == SGN_OK && size) *size = r.size;
     free(piece);
@@ -74,6 +87,9 @@ sgn_status sgn_digest_file(const char *path, sgn_digest *out, uint64_t *size, sg
     sgn_reader_close(&r);
     return s;
 }
+
+sgn_status sgn_digest_file(const char *path, sgn_digest *out, uint64_t *size, sgn_error *err) { return digest(path, false, out, size, err); }
+sgn_status sgn_digest_sample(const char *path, sgn_digest *out, sgn_error *err) { return digest(path, true, out, NULL, err); }
 
 /* --- writing ---------------------------------------------------------------------------------- */
 

@@ -30,6 +30,10 @@ void        sgn_hasher_put(sgn_hasher *h, const void *data, size_t size);
 sgn_hash128 sgn_hasher_end(const sgn_hasher *h);
 void        sgn_hasher_close(sgn_hasher *h);
 sgn_status sgn_digest_file(const char *path, sgn_digest *out, uint64_t *size, sgn_error *err);
+/* The same up to SGN_DIGEST_WHOLE bytes; of larger files of their size and SGN_DIGEST_PIECES pieces of 64 KiB, evenly
+ * spread, the first and the last 64 KiB among them: what has been trained, converted or cut differs there as well. */
+enum { SGN_DIGEST_WHOLE = 64 << 20, SGN_DIGEST_PIECES = 1024 };
+sgn_status sgn_digest_sample(const char *path, sgn_digest *out, sgn_error *err);
 
 sgn_status sgn_manifest_write(const char *directory, sgn_error *err);    /* of all its files */
 /* Names the first file that is missing, of another size or changed. */

@@ -17,6 +17,7 @@
 #include "data/shard.h"
 #include "distill/pick.h"
 #include "distill/teacher.h"
+#include "model/model_digest.h"
 #include "model/model_load.h"
 
 typedef struct {
@@ -47,38 +48,6 @@ static double lap(double *from) {
 }
 
 /* --- the job --------------------------------------------------------------------------------------------- */
-
-static bool is_weights(const char *name) {
-    static const char *const ends[] = { "config.json", ".safetensors", ".h5", ".gguf", ".bin" };
-    const size_t n = strlen(name);
-    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
-        if (n >= strlen(ends[i]) && strcmp(name + n - strlen(ends[i]), ends[i]) == 0) return true;
-    return false;
-}
-
-/* Of a MANIFEST, which stands for all files of its directory; else of configuration and weights themselves. */
-static sgn_status hash_model(const char *where, sgn_digest *out, sgn_error *err) {
-    sgn_path path;
-    char **names, line[128];
-    int count;
-    if (!sgn_is_directory(where)) return sgn_digest_file(where, out, NULL, err);
-    SGN_TRY(sgn_path_set(&path, err, "%s/MANIFEST", where));
-    if (sgn_file_exists(path.s)) return sgn_digest_file(path.s, out, NULL, err);
-    SGN_TRY(sgn_directory_list(where, "", "", &names, &count, err));
-    sgn_status s = SGN_OK;
-    sgn_digest all = { "" };
-    for (int i = 0; s == SGN_OK && i < count; i++) {
-        sgn_digest one;
-        if (names[i][0] == '.' || !is_weights(names[i])) continue;
-        if ((s = sgn_path_set(&path, err, "%s/%s", where, names[i])) != SGN_OK) break;
-        if ((s = sgn_digest_file(path.s, &one, NULL, err)) != SGN_OK) break;
-        const int n = snprintf(line, sizeof line, "%s %s", all.hex, one.hex);
-        all = sgn_digest_bytes(line, (size_t)n);
-    }
-    sgn_names_free(names, count);
-    *out = all;
-    return s;
-}
 
 static sgn_status check_counts(const sgn_cache_options *o, int64_t vocab, sgn_error *err) {
     const int64_t most = o->samples ? SGN_CACHE_SAMPLES_MAX : vocab < 65536 ? vocab : 65536;
@@ -115,7 +84,7 @@ static sgn_status describe_job(maker *m, const char *directory, const sgn_model_
     snprintf(m->job.teacher, sizeof m->job.teacher, "%s", o->teacher);
     strcpy(m->job.tokenizer_hash, info->tokenizer_hash);
     SGN_TRY(find_eot(m, err));
-    SGN_TRY(hash_model(directory, &m->job.teacher_hash, err));
+    SGN_TRY(sgn_model_digest(directory, false, &m->job.teacher_hash, err));
     SGN_TRY(sgn_path_set(&path, err, "%s/shards.json", sgn_shards_directory(m->shards)));
     SGN_TRY(sgn_digest_file(path.s, &m->job.shards_hash, NULL, err));
     sgn_cache_job_settle(&m->job);

@@ -15,6 +15,7 @@
 #include "core/log.h"
 #include "core/products.h"
 #include "distill/cache.h"
+#include "model/model_digest.h"
 #include "model/model_load.h"
 
 bool sgn_trainer_continues(const sgn_trainer *t) { return t->from.s[0] != '\0'; }
@@ -85,22 +86,19 @@ sgn_status sgn_trainer_data_digest(const sgn_trainer *t, char out[33], sgn_error
     return SGN_OK;
 }
 
-/* The MANIFEST of a checkpoint or packed directory stands for all its files; of a foreign one config.json,
- * where it has one, must do. */
 static sgn_status teacher_digest(const sgn_trainer *t, char out[33], sgn_error *err) {
     const char *where = t->config.distill.teacher;
     *out = '\0';
     if (!*where) return SGN_OK;
-    sgn_path directory, path;
-    if (sgn_is_cache(where)) SGN_TRY(sgn_path_set(&path, err, "%s/" SGN_CACHE_JSON, where));
-    else {
-        SGN_TRY(sgn_model_resolve(where, "distill.teacher", &directory, err));
-        SGN_TRY(sgn_path_set(&path, err, "%s/MANIFEST", directory.s));
-        if (!sgn_file_exists(path.s)) SGN_TRY(sgn_path_set(&path, err, "%s/config.json", directory.s));
-    }
-    if (!sgn_file_exists(path.s)) return SGN_OK;
+    sgn_path path;
     sgn_digest d;
-    SGN_TRY(sgn_digest_file(path.s, &d, NULL, err));
+    if (sgn_is_cache(where)) {
+        SGN_TRY(sgn_path_set(&path, err, "%s/" SGN_CACHE_JSON, where));
+        SGN_TRY(sgn_digest_file(path.s, &d, NULL, err));
+    } else {
+        SGN_TRY(sgn_model_resolve(where, "distill.teacher", &path, err));
+        SGN_TRY(sgn_model_digest(path.s, true, &d, err));
+    }
     strcpy(out, d.hex);
     return SGN_OK;
 }

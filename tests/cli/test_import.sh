@@ -62,6 +62,24 @@ for arch in llama gpt2; do
     ok "$arch: imported, trained on, binarized, distilled"
 done
 
+# --- another teacher under the name of the one a run began with ------------------------------------------------
+quiet $S export "$D/llama" --format gguf --out "$D/gguf"
+cp -r "$D/hf-llama" "$D/teacher" && rm "$D/teacher/MANIFEST"
+mv "$D/gguf/model.gguf" "$D/teacher.gguf"
+flip() { python3 -c "import sys; f = open(sys.argv[1], 'r+b'); f.seek(-2, 2); b = f.read(1)[0]; f.seek(-2, 2); f.write(bytes([b ^ 1]))" "$1"; }
+for teacher in teacher teacher.gguf; do
+    again() { "$@" $S train "$D/tiny.yaml" data.train="$D/data" train.steps=4 distill.teacher="$D/$teacher" --out "$D/of-$teacher" --resume auto; }
+    again quiet
+    again quiet
+    file=$D/$teacher
+    [ -f "$file" ] || file=$file/model.safetensors
+    flip "$file"
+    again refuse 2 'this is not the teacher that the run began with'
+    flip "$file"
+    again quiet
+done
+ok "a teacher exchanged between two calls is noticed"
+
 # --- replacing, and errors before anything is written ---------------------------------------------------------
 refuse 4 '--replace' $S import "$D/hf-llama" --out "$D/run-llama"
 quiet $S import "$D/hf-llama" --out "$D/run-llama" --replace

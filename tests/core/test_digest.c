@@ -29,6 +29,31 @@ static void file_equals_bytes(void **state) {
     free(bytes);
 }
 
+/* Of a large file, with holes: its size, beginning, end and every piece count; up to the limit it is sgn_digest_file's. */
+static void samples_of_large_files(void **state) {
+    (void)state;
+    enum { SOME = SGN_DIGEST_WHOLE / SGN_DIGEST_PIECES };
+    const int64_t size = (int64_t)SGN_DIGEST_WHOLE + 7 * SOME + 3, step = (size - SOME) / (SGN_DIGEST_PIECES - 1);
+    const int64_t place[] = { 0, SOME - 1, step, 500 * step + SOME - 1, size - SOME, size - 1 };
+    enum { PLACES = sizeof place / sizeof *place };
+    sgn_error err;
+    sgn_digest seen[PLACES + 2], d;
+    FILE *f = fopen(check_path("large"), "w+b");
+    assert_non_null(f);
+    assert_int_equal(ftruncate(fileno(f), size), 0);
+    for (int i = 0; i < PLACES + 2; i++) {
+        if (i == PLACES) assert_int_equal(ftruncate(fileno(f), size + 1), 0);
+        else if (i < PLACES) assert_true(fseeko(f, place[i], SEEK_SET) == 0 && fputc(7, f) == 7 && fflush(f) == 0);
+        else assert_int_equal(ftruncate(fileno(f), SGN_DIGEST_WHOLE), 0);
+        check_ok(sgn_digest_sample(check_path("large"), &seen[i], &err), &err);
+        for (int k = 0; k < i; k++) assert_string_not_equal(seen[i].hex, seen[k].hex);
+    }
+    check_ok(sgn_digest_file(check_path("large"), &d, NULL, &err), &err);
+    assert_string_equal(d.hex, seen[PLACES + 1].hex);
+    fclose(f);
+    unlink(check_path("large"));
+}
+
 static void put(const char *dir, const char *name, const char *text) {
     sgn_error err;
     sgn_path p;
@@ -112,7 +137,7 @@ static void manifest_refuses_paths(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(known_values),                  cmocka_unit_test(file_equals_bytes),
+        cmocka_unit_test(known_values),                  cmocka_unit_test(file_equals_bytes), cmocka_unit_test(samples_of_large_files),
         cmocka_unit_test(manifest_names_what_changed),   cmocka_unit_test(manifest_refuses_every_change),
         cmocka_unit_test(manifest_refuses_paths),
     };
