@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-#define _GNU_SOURCE
 #include "cli/bench_decode.h"
 
 #include <math.h>
@@ -7,10 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include "cli/output.h"
 #include "core/arena.h"
 #include "core/checked.h"
+#include "core/clock.h"
 #include "core/gemv.h"
 #include "core/kernels/kernels.h"
 #include "core/rng.h"
@@ -25,11 +24,7 @@ static const char *const kind_name[KINDS] = { "binary", "group128", "ternary" };
 static const char *const path_name[PATHS] = { "exact", "int8" };
 
 /* With one thread its CPU time, which other programs disturb less. */
-static double now(void) {
-    struct timespec t;
-    clock_gettime(sgn_threads() == 1 ? CLOCK_THREAD_CPUTIME_ID : CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
+static double now(void) { return sgn_threads() == 1 ? sgn_clock_thread() : sgn_clock_wall(); }
 
 /* --- reading ---------------------------------------------------------------------------------------- */
 

@@ -1,29 +1,22 @@
 /* SPDX-License-Identifier: MIT */
-#define _GNU_SOURCE
 #include "cli/bench_tokenizer.h"
 
 #include <stdio.h>
-#include <time.h>
 #include "cli/output.h"
+#include "core/clock.h"
 #include "core/file.h"
 #include "data/tokenizer.h"
 #include "train/bench.h"
 
 enum { ROUNDS = 7 };
 
-static double cpu_seconds(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 /* MB/s of each round; one before them fills caches and finds the memory. */
 static sgn_status measure(const sgn_tokenizer *t, const sgn_map *text, sgn_ids *ids, double mb_s[ROUNDS], sgn_error *err) {
     for (int round = -1; round < ROUNDS; round++) {
         ids->count = 0;
-        const double begin = cpu_seconds();
+        const double begin = sgn_clock_thread();
         SGN_TRY(sgn_tokenizer_encode(t, (const char *)text->data, text->size, ids, err));
-        const double seconds = cpu_seconds() - begin;
+        const double seconds = sgn_clock_thread() - begin;
         if (round >= 0) mb_s[round] = 1e-6 * (double)text->size / (seconds > 0 ? seconds : 1e-9);
     }
     return SGN_OK;

@@ -166,8 +166,6 @@ static sgn_status generate(talk *t, sgn_error *err) {
 }
 
 static sgn_status report(talk *t, sgn_error *err) {
-    static const char *const names[] = { [SGN_FINISH_NOT] = "interrupted", [SGN_FINISH_END] = "end", [SGN_FINISH_STOP] = "stop",
-                                         [SGN_FINISH_MOST] = "length", [SGN_FINISH_CONTEXT] = "context" };
     if (!t->v->json) {
         putchar('\n');
         if (t->finish == SGN_FINISH_CONTEXT) sgn_warn("the context is full: the answer ends here; /reset begins again");
@@ -175,7 +173,7 @@ static sgn_status report(talk *t, sgn_error *err) {
     }
     sgn_json *j = sgn_json_new_object();
     sgn_json_set(j, "text", sgn_json_new_text(t->text, t->size));
-    sgn_json_set(j, "finish", sgn_json_new_string(names[t->finish]));
+    sgn_json_set(j, "finish", sgn_json_new_string(sgn_finish_word(t->finish)));
     sgn_json_set(j, "prompt_tokens", sgn_json_new_int((int64_t)t->ids.count));
     sgn_json_set(j, "tokens", sgn_json_new_int(t->made));
     return sgn_print_json(j, 0, err);

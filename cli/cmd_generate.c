@@ -5,10 +5,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include "cli/model_options.h"
 #include "cli/output.h"
 #include "cli/terminal.h"
+#include "core/clock.h"
 
 enum { PROMPT_MAX = 64 << 20 };                /* bytes of a prompt out of a file */
 
@@ -51,12 +51,6 @@ typedef struct {
     sgn_finish    finish;
 } generation;
 
-static double now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 static void show(generation *g, const char *text, size_t n) {
     if (n) fwrite(text, 1, n, g->out);
     if (n && g->out == stdout) fflush(stdout);
@@ -91,9 +85,9 @@ static sgn_status generate(generation *g, sgn_error *err) {
         .likeliest = v->logprobs > 0 ? (int)v->logprobs : 0,
     };
     sgn_generated t;
-    const double begin = now();
+    const double begin = sgn_clock_wall();
     SGN_TRY(sgn_generator_begin(g->speaker.generator, &what, g->ids.id, g->ids.count, err));
-    const double read = now();
+    const double read = sgn_clock_wall();
     g->made = 0;
     do {
         SGN_TRY(sgn_generator_next(g->speaker.generator, &t, err));
@@ -103,15 +97,11 @@ static sgn_status generate(generation *g, sgn_error *err) {
         if (g->tokens) note(g, &t);
     } while (!t.finish);
     g->prompt_s = read - begin;
-    g->tokens_s = now() - read;
+    g->tokens_s = sgn_clock_wall() - read;
     g->finish = t.finish;
     if (t.finish == SGN_FINISH_CONTEXT)
         sgn_warn("the context of %lld tokens is full", (long long)sgn_generator_context(g->speaker.generator));
     return SGN_OK;
-}
-
-static const char *finish_name(sgn_finish f) {
-    return f == SGN_FINISH_END ? "end" : f == SGN_FINISH_STOP ? "stop" : f == SGN_FINISH_MOST ? "length" : "context";
 }
 
 static double rate(int64_t n, double seconds) { return seconds > 0 ? (double)n / seconds : 0; }
@@ -120,7 +110,7 @@ static double rate(int64_t n, double seconds) { return seconds > 0 ? (double)n /
 static sgn_status describe(generation *g, sgn_json *j, sgn_error *err) {
     if (fflush(g->out) != 0) SGN_FAIL(err, SGN_NOMEM, "no memory for the text");
     sgn_json_set(j, "text", sgn_json_new_text(g->text, g->text_size));
-    sgn_json_set(j, "finish", sgn_json_new_string(finish_name(g->finish)));
+    sgn_json_set(j, "finish", sgn_json_new_string(sgn_finish_word(g->finish)));
     sgn_json_set(j, "tokens", g->tokens);
     if (g->v->logprobs >= 0) sgn_json_set(j, "logprobs", g->logprobs);
     else sgn_json_free(g->logprobs);

@@ -6,10 +6,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 #include "cli/output.h"
 #include "cli/terminal.h"
+#include "core/clock.h"
 #include "core/file.h"
 #include "core/parallel.h"
 #include "data/bpe_train.h"
@@ -39,12 +39,6 @@ static const sgn_option options[] = {
     { "json", SGN_OPTION_FLAG, offsetof(values, json), NULL, "print JSON" },
     { 0 },
 };
-
-static double now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 /* FILE, or tokenizer.json in it where it is a directory or ends with a slash; its directories are made. */
 static sgn_status make_way(const char *out, sgn_path *path, sgn_error *err) {
@@ -99,7 +93,7 @@ static sgn_status train(const values *v, int count, char **files, sgn_error *err
     SGN_TRY(make_way(v->out, &path, err));
     const sgn_text_options how = { .field = v->field };
     const sgn_bpe_options o = { (int32_t)v->vocab, (uint64_t)v->min_count, (uint64_t)v->limit, v->split, progress, NULL };
-    const double begin = now();
+    const double begin = sgn_clock_wall();
     const bool stream = count == 1 && strcmp(files[0], "-") == 0;
     double rate = 0;
     sgn_text *text;
@@ -118,11 +112,11 @@ static sgn_status train(const values *v, int count, char **files, sgn_error *err
         sgn_json_set(j, "hash", sgn_json_new_string(sgn_tokenizer_hash(t)));
         sgn_json_set(j, "read_bytes", sgn_json_new_int((int64_t)read));
         sgn_json_set(j, "bytes_per_token", rate > 0 ? sgn_json_new_real(rate) : sgn_json_new_null());
-        sgn_json_set(j, "seconds", sgn_json_new_real(now() - begin));
+        sgn_json_set(j, "seconds", sgn_json_new_real(sgn_clock_wall() - begin));
         s = sgn_print_json(j, 2, err);
     } else if (s == SGN_OK) {
         sgn_size_text size;
-        printf("%s: %d ids from %s, %.1f s", path.s, sgn_tokenizer_vocab(t), sgn_size_print(read, &size), now() - begin);
+        printf("%s: %d ids from %s, %.1f s", path.s, sgn_tokenizer_vocab(t), sgn_size_print(read, &size), sgn_clock_wall() - begin);
         if (rate > 0) printf(", %.2f bytes per token", rate);
         putchar('\n');
     }

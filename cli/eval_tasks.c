@@ -5,9 +5,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include "cli/output.h"
 #include "cli/terminal.h"
+#include "core/clock.h"
 
 /* Which file `name` has in "a=FILE,b=FILE"; NULL: none. */
 static sgn_status named_file(const char *list, const char *name, sgn_path *path, bool *found, sgn_error *err) {
@@ -103,15 +103,9 @@ typedef struct {
     double               begin;
 } watcher;
 
-static double now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 static bool progress(void *ctx, int64_t done, int64_t all) {
     const watcher *w = ctx;
-    const long left = (long)((now() - w->begin) * (double)(all - done) / (double)done);
+    const long left = (long)((sgn_clock_wall() - w->begin) * (double)(all - done) / (double)done);
     sgn_terminal_status("%s: %s %lld/%lld, %ld:%02ld left", w->model, w->task->name, (long long)done, (long long)all, left / 60, left % 60);
     return !sgn_interrupted();
 }
@@ -173,7 +167,7 @@ static sgn_status run_all(sgn_eval_list *list, watcher *w, const sgn_lowered_mod
                                      .pool = &list->entry[i].pool, .bos = q->bos, .int8 = q->int8, .progress = progress,
                                      .each = list->items ? write_item : NULL, .ctx = w };
         w->task = list->entry[i].task;
-        w->begin = now();
+        w->begin = sgn_clock_wall();
         SGN_TRY(sgn_evaluate(w->task, &list->entry[i].items, m, t, &o, &out[i], err));
         if (out[i].cut)
             sgn_warn("%s: %lld requests of %s were longer than %lld tokens and lost the beginning of their context", w->model, (long long)out[i].cut,

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-#define _GNU_SOURCE
 #include "core/products.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include "core/arena.h"
 #include "core/checked.h"
+#include "core/clock.h"
 #include "core/gemm.h"
 #include "core/kernels/product_sgemm.h"
 #include "core/parallel.h"
@@ -93,24 +92,17 @@ bool sgn_products_any(sgn_product_way way) {
 enum { MOST_N = 384, MOST_K = 512, ROUNDS = 5 };
 static const int64_t class_m[CLASSES] = { 1, 8, 64 };
 
-/* CPU time of this thread: who else runs does not count. */
-static double clock_now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 /* Seconds of a call that goes this way; a mean over 0.3 ms. */
 static double seconds(const sgn_binary_product *p, sgn_product_way way) {
     const int before = forced;
     forced = (int)way;
-    const double start = clock_now();
+    const double start = sgn_clock_thread();
     double passed;
     int calls = 0;
     do {
         sgn_binary_gemm_run(p);
         calls++;
-        passed = clock_now() - start;
+        passed = sgn_clock_thread() - start;
     } while (passed < 0.3e-3);
     forced = before;
     return passed / calls;

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-#define _GNU_SOURCE
 #include "core/tape.h"
 
 #include <string.h>
-#include <time.h>
 #include "core/checked.h"
+#include "core/clock.h"
 #include "core/parallel.h"
 
 enum {
@@ -135,22 +134,16 @@ static bool record(sgn_tape *t, sgn_node *n, sgn_tensor *const in[], const void 
     return t->error.status == SGN_OK;
 }
 
-static double seconds(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
-
 static void run(sgn_tape *t, const sgn_node *n, void (*pass)(const sgn_node *n), bool backward) {
     sgn_op_times *all = t->times;
-    const double start = all ? seconds() : 0;
+    const double start = all ? sgn_clock_wall() : 0;
     pass(n);
     if (!all) return;
     int i = 0;
     while (i < all->count && all->at[i].op != n->op) i++;
     if (i == SGN_TIMED_OPS) return;
     if (i == all->count) all->at[all->count++] = (sgn_op_time){ .op = n->op };
-    *(backward ? &all->at[i].backward : &all->at[i].forward) += seconds() - start;
+    *(backward ? &all->at[i].backward : &all->at[i].forward) += sgn_clock_wall() - start;
 }
 
 static sgn_node *next_node(sgn_tape *t, const sgn_op *op) {

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-#define _GNU_SOURCE
 #include "data/bench_shards.h"
 
 #include <stdlib.h>
-#include <time.h>
+#include "core/clock.h"
 #include "data/frame.h"
 #include "data/shard_set.h"
 
@@ -19,24 +18,17 @@ typedef struct {
     uint64_t           first;          /* token of the present shard */
 } bench;
 
-static double clock_s(clockid_t which) {
-    struct timespec t;
-    clock_gettime(which, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-#define CPU clock_s(CLOCK_THREAD_CPUTIME_ID)
-
 /* The frames of a shard in memory, one after the other. */
 static sgn_status decompress(bench *b, const char *path, const uint8_t *file, uint64_t size, uint64_t tokens, sgn_error *err) {
     const uint64_t frames = sgn_shard_frames(tokens, b->set.frame_tokens);
     const uint8_t *entry = file + size - SGN_SEEK_FOOT - frames * SGN_SEEK_ENTRY;
-    const double began = CPU;
+    const double began = sgn_clock_thread();
     uint64_t at = 0;
     for (uint64_t k = 0; k < frames; k++, entry += SGN_SEEK_ENTRY) {
         SGN_TRY(sgn_frame_decode(b->decoder, file + at, sgn_get32(entry), b->frame, sgn_get32(entry + 4), path, at, err));
         at += sgn_get32(entry);
     }
-    b->zstd_s += CPU - began;
+    b->zstd_s += sgn_clock_thread() - began;
     return SGN_OK;
 }
 
@@ -47,13 +39,13 @@ static sgn_status read_shard(bench *b, int k, sgn_error *err) {
     size_t size;
     SGN_TRY(sgn_shard_path(&path, sgn_shards_directory(b->shards), k, err));
     SGN_TRY(sgn_file_read(path.s, SIZE_MAX - 1, &file, &size, err));
-    const double began = CPU;
+    const double began = sgn_clock_thread();
     sgn_status s = SGN_OK;
     for (uint64_t at = 0, n; at < tokens && s == SGN_OK; at += n) {        /* checks the seek table too */
         n = tokens - at < CHUNK ? tokens - at : CHUNK;
         s = sgn_shards_read(b->shards, b->first + at, (size_t)n, b->ids, err);
     }
-    b->read_s += CPU - began;
+    b->read_s += sgn_clock_thread() - began;
     b->first += tokens;
     if (s == SGN_OK) s = decompress(b, path.s, (const uint8_t *)file, size, tokens, err);
     free(file);
@@ -101,9 +93,9 @@ sgn_status sgn_bench_shards(const char *dir, uint64_t most, int rounds, sgn_shar
     bench b = { 0 };
     *out = (sgn_shard_bench){ 0 };
     if (rounds < 1 || rounds > ROUNDS_MAX) SGN_FAIL(err, SGN_CONFIG, "%d rounds: 1 to %d are possible", rounds, ROUNDS_MAX);
-    const double began = clock_s(CLOCK_MONOTONIC);
+    const double began = sgn_clock_wall();
     SGN_TRY(sgn_shards_open(&b.shards, dir, "train", err));
-    out->open_s = clock_s(CLOCK_MONOTONIC) - began;
+    out->open_s = sgn_clock_wall() - began;
     const sgn_status s = measure(&b, most, rounds, out, err);
     sgn_shards_close(b.shards);
     sgn_shard_set_free(&b.set);

@@ -6,8 +6,8 @@
 #include "data/corpus.h"
 
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
+#include "core/clock.h"
 #include "core/file.h"
 #include "data/corpus_merge.h"
 #include "data/corpus_part.h"
@@ -25,12 +25,6 @@ typedef struct {
     sgn_corpus_report finished;            /* over the parts that are */
     bool             *counted;             /* (parts) in it */
 } job;
-
-static double now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 /* OUT is there and was made of this plan. */
 static bool is_made(const job *j, sgn_corpus_report *report) {
@@ -61,7 +55,7 @@ static sgn_status do_part(job *j, int part, bool *busy, sgn_error *err) {
     if (state == SGN_PART_BUSY) return SGN_OK;
     if (state == SGN_PART_MINE) {
         SGN_TRY(sgn_corpus_work_part(&j->work, part, &dir, err));
-        j->finished.seconds = now() - j->began;
+        j->finished.seconds = sgn_clock_wall() - j->began;
         SGN_TRY(sgn_corpus_part(&j->plan, part, dir.s, &j->finished, &r, err));
         sgn_corpus_work_release(&j->work);
     }
@@ -71,7 +65,7 @@ static sgn_status do_part(job *j, int part, bool *busy, sgn_error *err) {
 static sgn_status wait(job *j, sgn_error *err) {
     if (sgn_corpus_work_gone(&j->work))
         SGN_FAIL(err, SGN_IO, "%s: was removed while this process was at work in it", j->work.dir.s);
-    j->finished.seconds = now() - j->began;
+    j->finished.seconds = sgn_clock_wall() - j->began;
     if (j->plan.options->progress && !j->plan.options->progress(j->plan.options->ctx, &j->finished))
         SGN_FAIL(err, SGN_INTERRUPTED, "stopped; other processes go on");
     usleep(PATIENCE);
@@ -98,7 +92,7 @@ static sgn_status put_together(job *j, sgn_corpus_report *report, sgn_error *err
     }
     if (sgn_corpus_work_gone(&j->work)) return wait(j, err);
     if (!j->plan.options->replace && is_made(j, report)) return sgn_corpus_work_remove(&j->work, err);
-    *report = (sgn_corpus_report){ .seconds = now() - j->began, .total_bytes = j->plan.inputs.bytes };
+    *report = (sgn_corpus_report){ .seconds = sgn_clock_wall() - j->began, .total_bytes = j->plan.inputs.bytes };
     const sgn_status s = sgn_corpus_merge(&j->work, &j->plan, j->out, report, err);
     /* What cannot be put together now never can: it must not stand in the way of another try. */
     if (s == SGN_OK || s == SGN_FORMAT || s == SGN_CONFIG) {
@@ -126,13 +120,13 @@ static sgn_status build(job *j, sgn_corpus_report *report, sgn_error *err) {
 }
 
 sgn_status sgn_corpus_build(const char *out, const sgn_corpus_options *o, sgn_corpus_report *report, sgn_error *err) {
-    job j = { .out = out, .began = now(), .work = { .member = -1, .claim = -1 } };
+    job j = { .out = out, .began = sgn_clock_wall(), .work = { .member = -1, .claim = -1 } };
     sgn_error why = { 0 };
     *report = (sgn_corpus_report){ 0 };
     sgn_status s = sgn_corpus_plan_make(&j.plan, o, &why);
     if (s == SGN_OK) s = build(&j, report, &why);
     if (s != SGN_OK && j.work.member >= 0 && sgn_corpus_work_gone(&j.work) && is_made(&j, report)) s = SGN_OK;  /* by another process */
-    report->seconds = now() - j.began;
+    report->seconds = sgn_clock_wall() - j.began;
     sgn_corpus_work_leave(&j.work);
     sgn_corpus_plan_free(&j.plan);
     free(j.counted);

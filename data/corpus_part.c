@@ -3,14 +3,13 @@
  * does not depend on the number of threads.
  *
  * SPDX-License-Identifier: MIT */
-#define _GNU_SOURCE
 #include "data/corpus_part.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
+#include "core/clock.h"
 #include "core/file.h"
 #include "core/parallel.h"
 #include "data/corpus_report.h"
@@ -248,14 +247,8 @@ static sgn_status write_round(worker *w, const round *now, sgn_error *err) {
     return SGN_OK;
 }
 
-static double now_s(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 static sgn_status tell(worker *w, sgn_error *err) {
-    w->report->work_seconds = now_s() - w->began;
+    w->report->work_seconds = sgn_clock_wall() - w->began;
     w->report->seconds = w->base->seconds + w->report->work_seconds;
     w->report->read_bytes = w->raw ? sgn_raw_ids_read_bytes(w->raw) : sgn_text_read_bytes(w->text);
     if (!w->o->progress) return SGN_OK;
@@ -318,7 +311,7 @@ static sgn_status close_part(worker *w, int part, sgn_error *err) {
     w->report->valid_tokens = w->split.tokens[1];
     w->report->parts = 1;
     w->report->files = (uint64_t)w->plan->slice[part].count;
-    w->report->work_seconds = now_s() - w->began;
+    w->report->work_seconds = sgn_clock_wall() - w->began;
     SGN_TRY(sgn_path_set(&path, err, "%s/" SGN_CORPUS_REPORT, w->split.stage.stage.s));
     SGN_TRY(sgn_corpus_report_save(w->report, w->plan->digest.hex, path.s, err));
     return sgn_split_close(&w->split, err);
@@ -339,7 +332,7 @@ static void free_rounds(round *rounds) {
 sgn_status sgn_corpus_part(const sgn_corpus_plan *plan, int part, const char *dir, const sgn_corpus_report *base,
                            sgn_corpus_report *report, sgn_error *err) {
     *report = (sgn_corpus_report){ 0 };
-    worker w = { .o = plan->options, .plan = plan, .base = base, .report = report, .began = now_s(), .number = (uint64_t)part,
+    worker w = { .o = plan->options, .plan = plan, .base = base, .report = report, .began = sgn_clock_wall(), .number = (uint64_t)part,
                  .rounds = calloc(2, sizeof *w.rounds) };
     sgn_status s = w.rounds ? open_part(&w, part, dir, err) : SGN_ERROR(err, SGN_NOMEM, "no memory to tokenize");
     if (s == SGN_OK) s = run_rounds(&w, err);

@@ -2,15 +2,14 @@
  * The caller holds one place, the thread fills the others.
  *
  * SPDX-License-Identifier: MIT */
-#define _GNU_SOURCE
 #include "data/loader.h"
 
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include "core/checked.h"
+#include "core/clock.h"
 #include "data/documents.h"
 
 enum { RING = SGN_LOADER_PLACES };
@@ -132,18 +131,12 @@ void sgn_loader_close(sgn_loader *l) {
     free(l);
 }
 
-static double now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 sgn_status sgn_loader_next(sgn_loader *l, sgn_batch *out, sgn_error *err) {
     pthread_mutex_lock(&l->lock);
     if (l->made == l->taken) {
-        const double before = now();
+        const double before = sgn_clock_wall();
         while (l->made == l->taken) pthread_cond_wait(&l->changed, &l->lock);
-        l->waited += now() - before;
+        l->waited += sgn_clock_wall() - before;
     }
     const place *p = &l->ring[l->taken % RING];
     if (p->status == SGN_OK) {

@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
-#include <time.h>
 #include <unistd.h>
+#include "core/clock.h"
 #include "core/parallel.h"
 #include "data/documents.h"
 #include "data/frames.h"
@@ -40,9 +40,7 @@ typedef struct {
 } maker;
 
 static double lap(double *from) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    const double now = (double)t.tv_sec + 1e-9 * (double)t.tv_nsec, passed = now - *from;
+    const double now = sgn_clock_wall(), passed = now - *from;
     *from = now;
     return passed;
 }

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-#define _GNU_SOURCE
 #include "distill/pick.h"
 
 #include <math.h>
 #include <string.h>
-#include <time.h>
 #include "core/checked.h"
+#include "core/clock.h"
 #include "core/gemm.h"
 #include "core/kernels/kernels.h"
 #include "core/ops/op_rows.h"
@@ -272,12 +271,6 @@ static void tokens(void *ctx, int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; i++) (c->j->samples ? samples : top)(c, c->z + i * c->j->vocab, c->from + i, &r);
 }
 
-static double clock_now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 void sgn_pick(const sgn_cache_job *j, const sgn_soft *live, int64_t rows, const uint64_t *window, const sgn_cache_record *out,
               sgn_pick_times *times) {
     const int64_t all = rows * j->seq, most = chunk_rows(j->vocab, all);
@@ -285,12 +278,12 @@ void sgn_pick(const sgn_cache_job *j, const sgn_soft *live, int64_t rows, const 
     for (; c.from < all; c.from += most) {
         const int64_t n = all - c.from < most ? all - c.from : most;
         const sgn_real *x = live->hidden + c.from * live->width;
-        const double began = clock_now();
+        const double began = sgn_clock_wall();
         if (live->head) sgn_gemm_forward(c.z, x, live->head, n, j->vocab, live->width);
         else sgn_gemm_forward_stored(c.z, x, live->stored, n, j->vocab, live->width);
-        const double multiplied = clock_now();
+        const double multiplied = sgn_clock_wall();
         sgn_parallel(n, 1, tokens, &c);
         times->head += multiplied - began;
-        times->pick += clock_now() - multiplied;
+        times->pick += sgn_clock_wall() - multiplied;
     }
 }

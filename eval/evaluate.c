@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
+#include "core/clock.h"
 #include "eval/rewrite.h"
 #include "eval/scorer.h"
 #include "eval/shots.h"
@@ -223,12 +223,6 @@ static void sum_up(evaluation *e) {
     }
 }
 
-static double now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 static sgn_status evaluate(evaluation *e, sgn_error *err) {
     e->all = (int64_t)e->items->count;
     if (e->task->kind == SGN_EVAL_BLOCKS) SGN_TRY(cut_blocks(e, err));
@@ -236,9 +230,9 @@ static sgn_status evaluate(evaluation *e, sgn_error *err) {
     if (e->o->limit && e->o->limit < e->all) e->all = e->o->limit;
     SGN_TRY(score_all(e, err));
     SGN_TRY(sgn_scorer_open(&e->scorer, e->model, e->longest > 1 ? e->longest : 1, e->o->int8, err));
-    const double begin = now();
+    const double begin = sgn_clock_wall();
     SGN_TRY(score_all(e, err));
-    e->out->seconds = now() - begin;
+    e->out->seconds = sgn_clock_wall() - begin;
     e->out->tokens = sgn_scorer_tokens(e->scorer);
     e->out->n = e->all;
     sum_up(e);

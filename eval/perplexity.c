@@ -1,17 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-#define _GNU_SOURCE
 #include "eval/perplexity.h"
 
 #include <math.h>
 #include <stdlib.h>
-#include <time.h>
+#include "core/clock.h"
 #include "export/runtime.h"
-
-static double now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static sgn_status choose_windows(const sgn_lowered_model *m, sgn_shards *shards, const sgn_perplexity_options *o,
                                  sgn_perplexity *out, sgn_error *err) {
@@ -54,10 +47,10 @@ sgn_status sgn_perplexity_measure(const sgn_lowered_model *m, sgn_shards *shards
     sgn_runtime *r;
     SGN_TRY(sgn_runtime_open(&r, m, &(sgn_runtime_options){ .context = out->seq, .batch = out->seq, .int8 = o->int8 }, err));
     int32_t *ids = malloc((size_t)(out->seq + 1) * sizeof *ids);
-    const double begin = now();
+    const double begin = sgn_clock_wall();
     const sgn_status s = ids ? run_windows(r, shards, o, ids, out, err)
                              : SGN_ERROR(err, SGN_NOMEM, "no memory for a window of %lld tokens", (long long)out->seq);
-    out->seconds = now() - begin;
+    out->seconds = sgn_clock_wall() - begin;
     free(ids);
     sgn_runtime_close(r);
     SGN_TRY(s);

@@ -88,6 +88,12 @@ size_t sgn_generator_bytes(const sgn_generator *g) {
     return sgn_runtime_bytes(g->runtime) + vocab * (2 * sizeof(float) + 16);
 }
 
+const char *sgn_finish_word(sgn_finish f) {
+    static const char *const words[] = { [SGN_FINISH_NOT] = "interrupted", [SGN_FINISH_END] = "end", [SGN_FINISH_STOP] = "stop",
+                                         [SGN_FINISH_MOST] = "length", [SGN_FINISH_CONTEXT] = "context" };
+    return words[f];
+}
+
 bool sgn_generation_is_end(const sgn_tokenizer *t, int32_t id) {
     return id >= 0 && (id == sgn_tokenizer_eot(t) || id == sgn_tokenizer_eos(t));
 }

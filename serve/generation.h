@@ -39,6 +39,9 @@ typedef enum {
     SGN_FINISH_CONTEXT         /* the context is full */
 } sgn_finish;
 
+/* "end", "stop", "length", "context"; NOT: "interrupted" */
+const char *sgn_finish_word(sgn_finish f);
+
 /* ln p by the model, before temperature, penalty and cuts. */
 typedef struct { int32_t id; float logprob; } sgn_likely;
 

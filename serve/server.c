@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include "core/clock.h"
 #include "data/utf8.h"
 
 enum { CONNECTIONS = 128, LOOK_MS = 100, CLIENT_LEFT = 499 };
@@ -33,12 +34,6 @@ struct sgn_server {
     int64_t            began;
     uint64_t           count;                  /* requests taken out of the line */
 };
-
-static double now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static void answer_error(sgn_exchange *e, int status, const char *message, const char *param, const char *code) {
     const char *type = status >= 500 ? "server_error" : "invalid_request_error";
@@ -117,7 +112,7 @@ static void take_request(sgn_server *s, sgn_exchange *e, const sgn_chat *chat) {
         answer_error(e, 500, "no memory for the request", NULL, NULL);
         return;
     }
-    *j = (job){ .exchange = e, .came = now(), .server = s };
+    *j = (job){ .exchange = e, .came = sgn_clock_wall(), .server = s };
     const sgn_status status = sgn_completion_request_parse(&j->request, body, size, &rules, &err);
     if (status != SGN_OK) answer_error(e, http_status(status), err.text, j->request.wrong, NULL);
     else if (put_in_line(s, j)) return;
@@ -226,16 +221,16 @@ static int finish(job *j, sgn_status s, const sgn_error *err) {
 static void run_job(sgn_server *s, job *j) {
     char id[48];
     sgn_error err = { 0 };
-    sgn_served served = { .waited = now() - j->came };
+    sgn_served served = { .waited = sgn_clock_wall() - j->came };
     sgn_completion_request *q = &j->request;
     if (!q->seeded) q->what.sampling.seed = s->o.seed + s->count;
     snprintf(id, sizeof id, "%scmpl-%llx-%llu", q->chat ? "chat" : "", (unsigned long long)s->began, (unsigned long long)s->count++);
     const sgn_completion c = { .generator = s->o.generator, .tokenizer = s->o.tokenizer, .model = s->o.model, .id = id,
                                .created = (int64_t)time(NULL), .put = put, .listening = listening, .ctx = j };
-    const double begin = now();
+    const double begin = sgn_clock_wall();
     const sgn_status status = listening(j) ? sgn_completion_run(&c, q, &served.usage, &err) : SGN_INTERRUPTED;
     served.status = finish(j, status, &err);
-    served.took = now() - begin;
+    served.took = sgn_clock_wall() - begin;
     if (s->o.served) s->o.served(s->o.ctx, &served);
     job_free(j);
 }

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <time.h>
 #include "core/arena.h"
+#include "core/clock.h"
 #include "core/gemm.h"
 #include "core/kernels/kernels.h"
 #include "core/parallel.h"
@@ -28,11 +29,7 @@ sgn_spread sgn_spread_of(double *sample, int64_t n) {
     return (sgn_spread){ (sample[(n - 1) / 2] + sample[n / 2]) / 2, sample[0], sample[n - 1] };
 }
 
-static double clock_now(void) {
-    struct timespec t;
-    clock_gettime(sgn_threads() == 1 ? CLOCK_THREAD_CPUTIME_ID : CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
+static double clock_now(void) { return sgn_threads() == 1 ? sgn_clock_thread() : sgn_clock_wall(); }
 
 /* Idle OpenMP threads spin for 200 ms, OpenBLAS's for some 30: whoever comes next would share its CPUs with them. */
 static void let_threads_sleep(void) {

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include "core/clock.h"
 #include "core/products.h"
 #include "core/rng.h"
 #include "train/trainer_parts.h"
@@ -87,21 +88,21 @@ static void bench_free(bench *b) {
 static sgn_status one_step(bench *b, uint64_t number, double part[PARTS], sgn_error *err) {
     sgn_trainer *t = &b->trainer;
     sgn_progress p = { .step = t->at.step + 1 };
-    const double from = sgn_trainer_clock();
+    const double from = sgn_clock_wall();
     if (!t->loader) draw_batch(b, number);
-    const double drawn = sgn_trainer_clock();
+    const double drawn = sgn_clock_wall();
     SGN_TRY(sgn_trainer_step(t, &p, err));
     const sgn_step_times *s = &t->times;
-    const double took[PARTS] = { drawn - from + s->data, s->teacher, s->forward, s->backward, s->optimizer, sgn_trainer_clock() - from };
+    const double took[PARTS] = { drawn - from + s->data, s->teacher, s->forward, s->backward, s->optimizer, sgn_clock_wall() - from };
     memcpy(part, took, sizeof took);
     return SGN_OK;
 }
 
 static double time_refresh(const sgn_params *p) {
-    const double from = sgn_trainer_clock();
+    const double from = sgn_clock_wall();
     for (int i = 0; i < p->count; i++)
         if (p->at[i].tensor.signs) sgn_signs_refresh(p->at[i].tensor.signs);
-    return sgn_trainer_clock() - from;
+    return sgn_clock_wall() - from;
 }
 
 /* 6 FLOP per weight and token: forward, dx and dW, a multiplication and an addition each. */

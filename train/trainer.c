@@ -1,25 +1,18 @@
 /* SPDX-License-Identifier: MIT */
-#define _GNU_SOURCE
 #include "train/trainer_parts.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
+#include "core/clock.h"
 #include "core/log.h"
 #include "optim/schedule.h"
-
-double sgn_trainer_clock(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
 
 /* --- one step -------------------------------------------------------------------------------------- */
 
 /* Seconds since *from, which moves on. */
 static double lap(double *from) {
-    const double now = sgn_trainer_clock(), passed = now - *from;
+    const double now = sgn_clock_wall(), passed = now - *from;
     *from = now;
     return passed;
 }
@@ -35,7 +28,7 @@ static sgn_status micro_step(sgn_trainer *t, int64_t k, sgn_loss_sums *sums, sgn
     const sgn_run_config *c = &t->config;
     sgn_batch b;
     sgn_head_loss_args loss = { .temperature = c->distill.temperature, .sums = sums };
-    double at = sgn_trainer_clock();
+    double at = sgn_clock_wall();
     SGN_TRY(next_batch(t, &b, err));
     memcpy(t->window + k * c->train.batch, b.window, (size_t)b.batch * sizeof *b.window);
     t->times.data += lap(&at);
@@ -79,7 +72,7 @@ static sgn_status not_finite(const sgn_trainer *t, const sgn_progress *p, sgn_er
 sgn_status sgn_trainer_step(sgn_trainer *t, sgn_progress *p, sgn_error *err) {
     const sgn_run_config *c = &t->config;
     sgn_loss_sums sums = { 0 };
-    double at = sgn_trainer_clock();
+    double at = sgn_clock_wall();
     t->times = (sgn_step_times){ 0 };
     if (t->model.params.warm && t->at.step >= c->model.binary_from_step) {
         sgn_transformer_binarize(&t->model);
@@ -88,7 +81,7 @@ sgn_status sgn_trainer_step(sgn_trainer *t, sgn_progress *p, sgn_error *err) {
     sgn_params_zero_grad(&t->model.params);
     t->times.optimizer = lap(&at);
     for (int64_t k = 0; k < c->train.accumulate; k++) SGN_TRY(micro_step(t, k, &sums, err));
-    at = sgn_trainer_clock();
+    at = sgn_clock_wall();
     mean_losses(t, &sums, p);
     sgn_params_estimate(&t->model.params);
     p->grad_norm = sgn_grad_norm(&t->model.params);
@@ -133,7 +126,7 @@ static sgn_status save(sgn_trainer *t, bool last, sgn_error *err) {
 }
 
 static void measure(const sgn_trainer *t, double from, double waited, sgn_progress *p) {
-    const double now = sgn_trainer_clock();
+    const double now = sgn_clock_wall();
     p->seconds = now - from;
     p->tokens_per_s = (double)t->plan.tokens_per_step / p->seconds;
     p->wait_s = sgn_loader_waited(t->loader) - waited;
@@ -145,7 +138,7 @@ static sgn_status whole_step(sgn_trainer *t, sgn_error *err) {
     const sgn_train_config *c = &t->config.train;
     sgn_progress p = { .step = t->at.step + 1, .steps = c->steps, .valid = -1, .valid_bpb = -1 };
     uint64_t windows[SGN_SHARES_MAX];
-    const double from = sgn_trainer_clock(), waited = sgn_loader_waited(t->loader);
+    const double from = sgn_clock_wall(), waited = sgn_loader_waited(t->loader);
     SGN_TRY(sgn_trainer_step(t, &p, err));
     p.tokens = t->at.tokens;
     measure(t, from, waited, &p);
@@ -178,7 +171,7 @@ static bool stopped(const sgn_trainer *t) { return t->options->stop && *t->optio
 static sgn_status loop(sgn_trainer *t, sgn_error *err) {
     const int64_t steps = t->config.train.steps;
     if (t->at.step >= steps) sgn_info("%s is at step %lld of %lld: nothing left to do", t->options->out, (long long)t->at.step, (long long)steps);
-    t->began = sgn_trainer_clock();
+    t->began = sgn_clock_wall();
     t->began_at = t->at.step;
     while (t->at.step < steps && !stopped(t)) SGN_TRY(whole_step(t, err));
     if (t->at.step > t->began_at) sgn_trainer_tell_mix(t, t->at.step, "realised");

@@ -77,6 +77,5 @@ int64_t    sgn_trainer_eval_windows(const sgn_trainer *t);
 uint64_t   sgn_trainer_samples(const sgn_trainer *t, int64_t steps);
 void       sgn_trainer_tell_mix(const sgn_trainer *t, int64_t steps, const char *verb);
 
-double     sgn_trainer_clock(void);                        /* seconds, monotonic */
 
 #endif
