@@ -96,6 +96,8 @@ sgn_status sgn_model_load_config(const char *directory, const sgn_model_config *
         bool found;
         SGN_TRY(config_of_archive(directory, c, &found, err));
         if (found) return SGN_OK;
+        if (!like && !sgn_is_directory(directory))
+            SGN_FAIL(err, SGN_CONFIG, "%s is one file of a model, and does not say what shape that has; name its directory", directory);
         if (!like) SGN_FAIL(err, SGN_IO, "%s is not there; it says what shape the model has, as Hugging Face writes it", path.s);
         sgn_warn("%s is not there; the model is taken to have the student's shape, heads and rotary angles", path.s);
         *c = *like;
