@@ -101,9 +101,10 @@ PACKAGES_check := $(PACKAGES) gcc libcmocka-dev zstd hdf5-tools python3 python3-
                  python3-sentencepiece python3-torch
 PACKAGES_check-long := $(PACKAGES_check) libclang-rt-dev
 PACKAGES_fuzz  := $(PACKAGES) libclang-rt-dev
+PACKAGES_results := $(PACKAGES) bible-kjv dict-jargon dict-devil dict-gcide python3
 
-.PHONY: packages-demo packages-check packages-check-long packages-fuzz
-packages-demo packages-check packages-check-long packages-fuzz: packages-%:
+.PHONY: packages-demo packages-check packages-check-long packages-fuzz packages-results
+packages-demo packages-check packages-check-long packages-fuzz packages-results: packages-%:
 	@sh tests/packages.sh $(PACKAGES_$*)
 
 # --- the main job -------------------------------------------------------------------------------
@@ -161,12 +162,17 @@ lint:
 	@for t in tests/lint/lint_*.sh; do sh $$t || exit 1; done
 
 # --- documents, benches, installation -----------------------------------------------------------
-.PHONY: docs bench install
+.PHONY: docs bench results install
 docs: signum
 	@./signum config --document > docs/config.md
 
 bench: signum
 	@sh tests/bench/run.sh
+
+# Every way to a binary model in one table; over an hour on two cores, what is done is not done again.
+results: packages-results
+	@$(MAKE) --no-print-directory -s -j2 signum
+	@sh tests/bench/results.sh
 
 install: signum
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/signum/configs $(DESTDIR)$(PREFIX)/share/doc/signum

@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: MIT
+"""results_rows.py - what docs/results.md compares: each row its settings, the runs that they make, and the seeds."""
+from collections import namedtuple
+
+SEEDS = (1, 2, 3)
+RATES = (1.5e-3, 3e-3, 6e-3)
+
+# name: of directories; family: whose learning rate it takes; settings: of `signum train`
+Row = namedtuple('Row', 'name title family settings')
+
+
+def kind(name, title, settings):
+    return Row(name, title, settings[0].split('=')[1], settings)
+
+
+FULL = kind('full', 'full precision', ['model.linear=full'])
+TRAINED = [
+    kind('fbi', 'FBI, column', ['model.linear=fbi']),
+    kind('nm4', 'native 1:4', ['model.linear=nm', 'model.keep=1:4']),
+    kind('nm8', 'native 1:8', ['model.linear=nm', 'model.keep=1:8']),
+    kind('nm16', 'native 1:16', ['model.linear=nm', 'model.keep=1:16']),
+    kind('fbi-row', 'FBI, row', ['model.linear=fbi', 'model.scales=row']),
+    kind('fbi-group', 'FBI, group128', ['model.linear=fbi', 'model.scales=group128']),
+    kind('partial', 'FBI, column; attention full', ['model.linear=fbi', 'model.binary=mlp']),
+    kind('bitnet', 'BitNet b1', ['model.linear=bitnet']),
+    kind('bitnet158', 'BitNet b1.58', ['model.linear=bitnet158']),
+    kind('onebit', 'OneBit', ['model.linear=onebit']),
+    kind('littlebit80', 'LittleBit, 0.8', ['model.linear=littlebit', 'model.bits=0.8']),
+    kind('littlebit55', 'LittleBit, 0.55', ['model.linear=littlebit', 'model.bits=0.55']),
+    kind('paretoq', 'ParetoQ, 1 bit', ['model.linear=paretoq']),
+    kind('xnor', 'XNOR', ['model.linear=xnor']),
+    kind('binaryconnect', 'BinaryConnect', ['model.linear=binaryconnect']),
+]
+# The settings with which a family's rate is chosen: those of its first row.
+FAMILIES = {r.family: r.settings for r in reversed([FULL] + TRAINED)}
+HEADLINE = ('fbi', 'nm4', 'nm8')  # with a teacher these have three seeds
+DEMO = ('nm8', 'nm4')             # and these on the King James text alone
+# After the training of FULL: `signum binarize` with these words, and a short distillation from there.
+AFTER = []
