@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 
-from results_rows import DEMO, FAMILIES, FULL, HEADLINE, RATES, SEEDS, TRAINED
+from results_rows import AFTER, DEMO, FAMILIES, FULL, HEADLINE, RATES, RECOVERY, RECOVERY_RATE, SEEDS, TRAINED
 
 S, WORK = sys.argv[1:]
 STEPS = int(os.environ.get('RESULTS_STEPS', 700))
@@ -72,8 +72,8 @@ def metrics(run):
         return {line['step']: line for line in map(json.loads, f)}  # a resumed run repeats a few steps
 
 
-def train(place, settings):
-    """The run of these settings in place/run, its last bits per byte and the seconds of its steps; the same settings are not learned twice."""
+def once(place, settings, make):
+    """What make() finds for these settings, or how it failed, kept in place/done.json: the same settings are not done twice."""
     done, said = os.path.join(place, 'done.json'), os.path.join(place, 'settings.json')
     if os.path.isdir(place) and load(said) != settings:
         shutil.rmtree(place)
@@ -83,16 +83,33 @@ def train(place, settings):
     save(said, settings)
     print(f'  {os.path.relpath(place, WORK)}', flush=True)
     try:
-        call(os.path.join(place, 'log'), 'train', PRESET, *settings, 'train.eval_every=0', 'train.save_every=200', 'train.keep=1', 'train.threads=2',
-             '--out', os.path.join(place, 'run'), '--resume', 'auto')
-        steps = metrics(os.path.join(place, 'run'))
-        last = steps[max(steps)]
-        result = {'bpb': last['valid_bpb'], 'nats': last['valid'], 'tokens': last['tokens'], 'seconds': sum(s['seconds'] for s in steps.values())}
+        result = make()
     except (Failed, KeyError, OSError) as e:
         result = {'failed': str(e)}
     save(done, result)
     print(f'    {result.get("bpb") or result["failed"]}', flush=True)
     return result
+
+
+def train(place, settings):
+    """The run of these settings in place/run: its last bits per byte and the seconds of its steps."""
+    def make():
+        call(os.path.join(place, 'log'), 'train', PRESET, *settings, 'train.eval_every=0', 'train.save_every=200', 'train.keep=1', 'train.threads=2',
+             '--out', os.path.join(place, 'run'), '--resume', 'auto')
+        steps = metrics(os.path.join(place, 'run'))
+        last = steps[max(steps)]
+        return {'bpb': last['valid_bpb'], 'tokens': last['tokens'], 'seconds': sum(s['seconds'] for s in steps.values())}
+    return once(place, settings, make)
+
+
+def binarize(place, words):
+    """place/run of the full-precision model by `signum binarize`."""
+    def make():
+        log, run, began = os.path.join(place, 'log'), os.path.join(place, 'run'), time.time()
+        call(log, 'binarize', teacher('mixed', 1), *words, '--calibration', text('mixed') + '/data', '--windows', '128', '--threads', '2', '--out', run, '--replace')
+        took = time.time() - began
+        return {'bpb': json.loads(call(log, 'eval', run, '--data', text('mixed') + '/data', '--json'))['bits_per_byte'], 'seconds': took}
+    return once(place, words, make)
 
 
 def text(name):
@@ -126,6 +143,17 @@ def learn(name, row, seed, distilled):
         settings.append(f'distill.teacher={teacher(name, seed)}')
     place = os.path.join(text(name), 'rows', f'{row.name}{"-distilled" if distilled else ""}-{seed}')
     return place, train(place, settings)
+
+
+def recover(r):
+    """A row of AFTER and the same after a short distillation: both places and results."""
+    first, then = (os.path.join(text('mixed'), 'rows', n) for n in (f'{r.name}-1', f'{r.name}-recovered-1'))
+    found = binarize(first, r.words)
+    if 'bpb' not in found:
+        return [(first, found)]
+    settings = [*r.settings, f'init={first}/run', f'data.train={text("mixed")}/data', f'data.valid={text("mixed")}/data', f'distill.teacher={teacher("mixed", 1)}',
+                f'train.steps={STEPS // RECOVERY}', 'optim.warmup=10', f'optim.lr={RECOVERY_RATE:g}', f'optim.min_lr={RECOVERY_RATE / 30:g}']
+    return [(first, found), (then, train(then, settings))]
 
 
 def pack(name, place):
@@ -217,6 +245,13 @@ def main():
     for distilled in (True, False):
         for r in TRAINED:
             row('mixed', r, 1, distilled)
+    print('after training, and recovered', flush=True)
+    for r in AFTER:
+        if WANTED.search(f'mixed/{r.name}'):
+            learn('mixed', FULL, 1, False)
+            for place, result in recover(r):
+                if 'bpb' in result:
+                    pack('mixed', place)
     print('more seeds', flush=True)
     for seed in SEEDS[1:]:
         row('mixed', FULL, seed, False)

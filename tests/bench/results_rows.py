@@ -35,5 +35,26 @@ TRAINED = [
 FAMILIES = {r.family: r.settings for r in reversed([FULL] + TRAINED)}
 HEADLINE = ('fbi', 'nm4', 'nm8')  # with a teacher these have three seeds
 DEMO = ('nm8', 'nm4')             # and these on the King James text alone
-# After the training of FULL: `signum binarize` with these words, and a short distillation from there.
-AFTER = []
+
+# After the training of FULL: words of `signum binarize`, the settings of the kind that comes out, and a short distillation from there.
+After = namedtuple('After', 'name title words settings')
+RECOVERY = 5          # a run of this part of the steps,
+RECOVERY_RATE = 1e-3  # at this peak rate, for all methods
+
+
+def after(name, title, words, kind, *more):
+    return After(name, title, words.split(), [f'model.linear={kind}', *more])
+
+
+AFTER = [
+    after('sign', 'signs (FBI, column)', '--method sign', 'fbi'),
+    after('post-xnor', 'XNOR', '--method xnor', 'xnor'),
+    after('arb-rc', 'ARB-RC', '--method arb-rc', 'rowcol'),
+    after('billm', 'BiLLM', '--method billm', 'zoned'),
+    after('stbllm68', 'STBLLM 6:8', '--method stbllm --n 6 --m 8', 'zoned'),
+    after('stbllm58', 'STBLLM 5:8', '--method stbllm --n 5 --m 8', 'zoned'),
+    after('stbllm48', 'STBLLM 4:8', '--method stbllm --n 4 --m 8', 'zoned'),
+    after('post-onebit', 'OneBit (SVID)', '--method onebit', 'onebit'),
+    after('post-littlebit80', 'LittleBit, 0.8 (Joint-ITQ)', '--method littlebit --bits 0.8', 'littlebit', 'model.bits=0.8'),
+    after('post-littlebit55', 'LittleBit, 0.55 (Joint-ITQ)', '--method littlebit --bits 0.55', 'littlebit', 'model.bits=0.55'),
+]
