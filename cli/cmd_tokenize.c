@@ -7,6 +7,7 @@
 #include <string.h>
 #include "cli/output.h"
 #include "cli/terminal.h"
+#include "core/log.h"
 #include "core/parallel.h"
 #include "data/corpus.h"
 #include "data/corpus_report.h"
@@ -15,7 +16,7 @@ typedef struct {
     const char *tokenizer, *out, *separator, *field, *format, *ids;
     double      valid;
     int64_t     vocab, shard_tokens, part_bytes, level, threads;
-    bool        no_eot, dedupe, replace, restart, json;
+    bool        no_eot, skip_bad, dedupe, replace, restart, json;
 } values;
 
 static const sgn_option options[] = {
@@ -29,6 +30,8 @@ static const sgn_option options[] = {
     { "ids", SGN_OPTION_WORD, offsetof(values, ids), "u16|u32", "the files hold raw little-endian token ids" },
     { "vocab", SGN_OPTION_INT, offsetof(values, vocab), "N", "ids without a tokenizer: the size of their vocabulary" },
     { "no-eot", SGN_OPTION_FLAG, offsetof(values, no_eot), NULL, "no <|endoftext|> after each document" },
+    { "skip-bad", SGN_OPTION_FLAG, offsetof(values, skip_bad), NULL,
+      "leave out, count and list jsonl documents that cannot be read, instead of stopping" },
     { "shard-tokens", SGN_OPTION_INT, offsetof(values, shard_tokens), "N", "tokens per file (default 67108864)" },
     { "part-bytes", SGN_OPTION_INT, offsetof(values, part_bytes), "N",
       "of input files that are done in one go, by one process (default 268435456)" },
@@ -67,8 +70,15 @@ static void print_report(const sgn_corpus_report *r, const char *out) {
     if (r->duplicates)
         printf("  %llu documents were there before and left out, %s of text\n", (unsigned long long)r->duplicates,
                sgn_size_print(r->duplicate_bytes, &size));
+    if (r->bad.count) printf("  %llu documents could not be read and were left out\n", (unsigned long long)r->bad.count);
     if (r->unknown_ids) printf("  %llu ids are the unknown one: text that this tokenizer cannot say\n", (unsigned long long)r->unknown_ids);
     if (r->invalid_bytes) printf("  %llu bytes are not UTF-8; they were kept as they are\n", (unsigned long long)r->invalid_bytes);
+}
+
+static void warn_bad(const sgn_bad_lines *b) {
+    uint64_t i = 0;
+    for (; i < b->count && i < SGN_BAD_KEPT; i++) sgn_warn("left out: %s", b->why[i]);
+    if (b->count > i) sgn_warn("left out: %llu more such documents", (unsigned long long)(b->count - i));
 }
 
 static sgn_status print_json(const sgn_corpus_report *r, sgn_error *err) {
@@ -112,7 +122,7 @@ static sgn_status build(const values *v, int count, char **files, const char *se
         .inputs = (const char *const *)files, .input_count = count, .tokenizer = t,
         .ids_width = !v->ids ? 0 : strcmp(v->ids, "u16") == 0 ? 2 : 4, .vocab = (uint32_t)v->vocab,
         .text = { .format = !v->format ? SGN_TEXT_BY_NAME : *v->format == 't' ? SGN_TEXT_PLAIN : SGN_TEXT_JSONL,
-                  .separator = separator, .field = v->field },
+                  .separator = separator, .field = v->field, .skip_bad = v->skip_bad },
         .valid = v->valid, .no_eot = v->no_eot, .shard_tokens = (uint64_t)v->shard_tokens, .level = (int)v->level,
         .part_bytes = (uint64_t)v->part_bytes, .dedupe = v->dedupe, .replace = v->replace, .restart = v->restart, .progress = progress,
     };
@@ -135,6 +145,7 @@ static sgn_status run(int argc, char **argv, sgn_error *err) {
     const sgn_status s = build(&v, argc, argv, separator, &r, err);
     free(separator);
     SGN_TRY(s);
+    warn_bad(&r.bad);
     if (v.json) return print_json(&r, err);
     print_report(&r, v.out);
     return SGN_OK;
@@ -142,7 +153,7 @@ static sgn_status run(int argc, char **argv, sgn_error *err) {
 
 const sgn_command sgn_command_tokenize = {
     .name = "tokenize", .summary = "turn text, jsonl (also .gz, .zst) or raw ids into shards to train on",
-    .usage = "FILES|DIRS|@LIST|- --tokenizer T --out DIR [--valid F] [--separator S] [--field F] [--ids u16|u32 --vocab N] [--level L] [--dedupe] [--replace]",
+    .usage = "FILES|DIRS|@LIST|- --tokenizer T --out DIR [--valid F] [--separator S] [--field F] [--ids u16|u32 --vocab N] [--level L] [--dedupe] [--skip-bad] [--replace]",
     .options = options, .run = run,
     .example = "signum tokenize books/ corpus.jsonl.zst --tokenizer tokenizer.json --out data --valid 0.01",
 };

@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "core/status.h"
+#include "data/jsonl.h"
 #include "data/text.h"
 #include "data/tokenizer.h"
 
@@ -19,6 +20,7 @@ typedef struct {
     uint64_t files, parts, documents, bytes;   /* bytes of text */
     uint64_t duplicates, duplicate_bytes;  /* documents left out, not counted otherwise */
     uint64_t invalid_bytes;                /* that are not UTF-8; kept */
+    sgn_bad_lines bad;                     /* text.skip_bad: documents that could not be read, not counted otherwise */
     uint64_t unknown_ids;                  /* of the unknown piece: text that the tokenizer cannot say; duplicates too */
     uint64_t tokens, train_tokens, valid_tokens;
     double   seconds;                      /* of this call */

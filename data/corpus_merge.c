@@ -263,6 +263,9 @@ static sgn_status save_all(merge *m, sgn_error *err) {
     const uint64_t total = m->set[0].info.tokens + m->set[1].info.tokens;
     const double wanted = m->plan->options->valid * (double)total, got = (double)m->set[1].info.tokens;
     const uint64_t last = wanted >= 1.5 ? (uint64_t)(wanted + 0.5) : 1;
+    if (total == 0 && m->report->bad.count)
+        SGN_FAIL(err, SGN_FORMAT, "no document of %" PRIu64 " could be read, so there is nothing to write; the first: %s", m->report->bad.count,
+                 m->report->bad.why[0]);
     if (total == 0)
         SGN_FAIL(err, SGN_FORMAT, "%s%s: no text in %d file%s; there is nothing to write", m->plan->options->inputs[0],
                  m->plan->options->input_count > 1 ? " and others" : "", m->plan->inputs.count, m->plan->inputs.count == 1 ? "" : "s");

@@ -42,6 +42,7 @@ typedef struct {
     run       *runs;
     size_t     run_count, run_room;
     sgn_jsonl  jsonl;
+    sgn_bad_lines bad;
     uint64_t   invalid, unknown;           /* bytes; ids */
     sgn_status status;
     sgn_error  error;
@@ -165,7 +166,8 @@ static sgn_status encode_lines(const worker *w, slab *s, const char *text, size_
 
 static sgn_status encode_slab(const worker *w, slab *s, sgn_error *err) {
     size_t text = 0, given = 0;
-    s->invalid = s->unknown = 0;
+    s->invalid = s->unknown = s->bad.count = 0;
+    s->jsonl.bad = w->o->text.skip_bad ? &s->bad : NULL;
     s->ids.count = s->run_count = 0;
     for (int i = 0; i < s->count; i++) {
         const piece *p = &s->pieces[i];
@@ -242,6 +244,7 @@ static sgn_status write_round(worker *w, const round *now, sgn_error *err) {
             SGN_TRY(write_run(w, &s->runs[i], s->ids.id + ids, s->runs[i].ids_end - ids, err));
         w->report->invalid_bytes += s->invalid;
         w->report->unknown_ids += s->unknown;
+        sgn_bad_lines_join(&w->report->bad, &s->bad);
         w->report->tokens += s->ids.count;
     }
     return SGN_OK;

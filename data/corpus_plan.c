@@ -127,6 +127,7 @@ static sgn_json *describe(const sgn_corpus_plan *p) {
     set_text(settings, "format", formats[o->text.format]);
     set_bytes(settings, "separator", o->text.separator);
     set_bytes(settings, "field", o->text.field);
+    if (o->text.skip_bad) sgn_json_set(settings, "skip-bad", sgn_json_new_bool(true));
     sgn_json_set(settings, "valid", sgn_json_new_real(o->valid));
     sgn_json_set(settings, "no-eot", sgn_json_new_bool(o->no_eot));
     sgn_json_set(settings, "dedupe", sgn_json_new_bool(o->dedupe));
@@ -182,6 +183,8 @@ static sgn_status name_difference(const sgn_json *old, const sgn_json *new, cons
         if (!same(sgn_json_get(sgn_json_get(old, "settings"), sgn_json_iter_key(it)), sgn_json_iter_value(it)))
             SGN_FAIL(err, SGN_CONFIG, "%s: --%s was another when this was begun; go on with the same settings, or begin anew with "
                      "--restart", path, sgn_json_iter_key(it));
+    if (sgn_json_get(sgn_json_get(old, "settings"), "skip-bad") && !sgn_json_get(settings, "skip-bad"))
+        SGN_FAIL(err, SGN_CONFIG, "%s: was begun with --skip-bad; go on with it, or begin anew with --restart", path);
     if (sgn_json_size(a) != sgn_json_size(b))
         SGN_FAIL(err, SGN_CONFIG, "%s: there were %zu input files when this was begun, now there are %zu; begin anew with --restart",
                  path, sgn_json_size(a), sgn_json_size(b));

@@ -4,6 +4,24 @@
 #include <inttypes.h>
 #include <string.h>
 #include "core/file.h"
+#include "data/utf8.h"
+
+void sgn_bad_lines_add(sgn_bad_lines *b, const char *why) {
+    if (b->count < SGN_BAD_KEPT) {
+        char *to = b->why[b->count];
+        *to = '\0';
+        strncat(to, why, sizeof b->why[0] - 1);
+        for (bool odd = sgn_utf8_invalid(to, strlen(to)) > 0; odd && *to; to++)        /* it shall stand in a report */
+            if ((unsigned char)*to >= 0x80) *to = '?';
+    }
+    b->count++;
+}
+
+void sgn_bad_lines_join(sgn_bad_lines *b, const sgn_bad_lines *after) {
+    const uint64_t all = b->count + after->count;
+    for (uint64_t i = 0; i < after->count && i < SGN_BAD_KEPT && b->count < SGN_BAD_KEPT; i++) sgn_bad_lines_add(b, after->why[i]);
+    b->count = all;
+}
 
 void sgn_jsonl_begin(sgn_jsonl *j, const char *text, size_t size, const char *file, uint64_t lines_before, const char *field) {
     j->at = text;
@@ -63,7 +81,13 @@ sgn_status sgn_jsonl_next(sgn_jsonl *j, sgn_text_part *out, bool *more, sgn_erro
         j->line++;
         while (size && (line[size - 1] == '\r' || line[size - 1] == ' ')) size--;
         if (size == 0) continue;
-        SGN_TRY(read_line(j, line, size, out, err));
+        sgn_error why = { 0 };
+        const sgn_status s = read_line(j, line, size, out, &why);
+        if (s == SGN_FORMAT && j->bad) {
+            sgn_bad_lines_add(j->bad, why.text);
+            continue;
+        }
+        if (s != SGN_OK) SGN_FAIL(err, s, "%s", why.text);
         *more = out->size || out->count;
         if (*more) return SGN_OK;
     }

@@ -8,12 +8,22 @@
 #include "data/text.h"
 #include "data/tokenizer.h"
 
+/* The first of what was left out: why, with file and line. */
+enum { SGN_BAD_KEPT = 8 };
+typedef struct {
+    uint64_t count;
+    char     why[SGN_BAD_KEPT][240];
+} sgn_bad_lines;
+void sgn_bad_lines_add(sgn_bad_lines *b, const char *why);
+void sgn_bad_lines_join(sgn_bad_lines *b, const sgn_bad_lines *after);
+
 typedef struct {               /* start zeroed */
     const char *at, *end;      /* what is not read yet; the caller's */
     const char *file, *field;  /* for messages; NULL: "text" */
     uint64_t    line;          /* of the last one read */
     sgn_json   *json;          /* owns the text of the present document */
     sgn_ids     ids;
+    sgn_bad_lines *bad;        /* NULL: a line that cannot be read is an error, else it goes here */
 } sgn_jsonl;
 
 /* text: whole lines, the last one perhaps without its end; it must stay while they are read. */

@@ -22,6 +22,7 @@ typedef struct {
     const char *separator;
     const char *field;         /* of a JSON object; NULL: "text". An array of integers there, or
                                 * in "token_ids" where the field is missing, holds ids. */
+    bool        skip_bad;      /* sgn_corpus: lines of jsonl that hold no such document are left out and counted */
 } sgn_text_options;
 
 /* A document, or a part of a long one: cut so that known split patterns give the same ids, between

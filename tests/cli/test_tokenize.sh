@@ -76,6 +76,36 @@ assert t["invalid_bytes"] == t["unknown_ids"] == 0 and j["train"]["digests"] == 
 $S inspect "$D/once" | grep -q duplicates
 ok "duplicates and the report"
 
+# --- documents that cannot be read ------------------------------------------------------------------------------
+mkdir "$D/bad" "$D/good"
+python3 - "$D" <<'PY'
+import json, sys
+bad = ['{"text": "a\\u0000b"}', '{"text": "\\ud800"}', '{"text": "cut', '{"other": 1}', '{"text": "\xff"}']
+for name in ('w', 'x', 'y'):
+    with open(f'{sys.argv[1]}/good/{name}.jsonl', 'wb') as good, open(f'{sys.argv[1]}/bad/{name}.jsonl', 'wb') as mixed:
+        for i in range(60):
+            line = json.dumps({'text': f'{name} {i * i}'}).encode() + b'\n'
+            good.write(line)
+            mixed.write(line)
+            if name > 'w' and i % 10 == 3: mixed.write(bad[i // 10 % 5].encode('latin-1') + b'\n')
+PY
+bytes="--tokenizer byte --part-bytes 500"
+$S tokenize "$D/good" $bytes --out "$D/clean" >/dev/null
+refuse 5 'x\.jsonl: line 5: .*u0000 stands for no character' $S tokenize "$D/bad" $bytes --out "$D/skipped"
+refuse 2 '--skip-bad was another .*--restart' $S tokenize "$D/bad" $bytes --out "$D/skipped" --skip-bad
+$S tokenize "$D/bad" $bytes --out "$D/skipped" --skip-bad --restart >"$D/log" 2>"$D/err"
+diff -r "$D/clean/train" "$D/skipped/train" >/dev/null || fail "bad documents leave a trace"
+grep -q '12 documents could not be read' "$D/log" || fail "12 bad documents are not counted: $(cat "$D/log")"
+[ "$(grep -c 'left out: .*jsonl: line' "$D/err")" = 8 ] && grep -q '4 more such' "$D/err" || fail "the first 8 are not listed: $(cat "$D/err")"
+python3 - "$D" <<'PY' || fail "report of bad documents"
+import json, sys
+r = json.load(open(f'{sys.argv[1]}/skipped/report.json'))
+assert r['bad_documents'] == 12 and r['documents'] == 180 and r['parts'] == 3, r
+at = [b.split('.jsonl: line ')[0][-1] + b.split('.jsonl: line ')[1].split(':')[0] for b in r['bad']]
+assert at == ['x5', 'x16', 'x27', 'x38', 'x49', 'x60', 'y5', 'y16'], at
+PY
+ok "documents that cannot be read"
+
 # --- a thousand files: few are open at a time -----------------------------------------------------------------
 $S tokenize "$D"/in/?.jsonl $how --shard-tokens 1400 --out "$D/many" >/dev/null
 [ "$(ls "$D/many/train" | wc -l)" -gt 1000 ] || fail "too few shards: $(ls "$D/many/train" | wc -l)"
