@@ -56,8 +56,10 @@ ifneq ($(filter x86_64 amd64,$(ARCH)),)
 $(B)/core/kernels/kernels_avx2.o:   SGN_CFLAGS += -mavx2 -mfma -mf16c
 $(B)/core/kernels/kernels_avx512.o: SGN_CFLAGS += -mavx2 -mfma -mf16c -mavx512f -mavx512bw -mavx512dq -mavx512vl
 endif
+ifeq ($(filter asan ubsan tsan fuzz,$(FLAVOUR)),)      # with these it only takes minutes to compile
 $(B)/core/kernels/%.o: SGN_CFLAGS += -O3
 $(B)/data/shard_read.o: SGN_CFLAGS += -O3
+endif
 
 .PHONY: all lib clean
 all: signum

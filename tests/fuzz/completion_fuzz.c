@@ -35,7 +35,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     static sgn_tokenizer *bytes;
     sgn_error err = { 0 };
     if (!bytes) fuzz_ok(sgn_tokenizer_open(&bytes, "byte", &err), &err);
-    const sgn_completion_rules rules = { bytes, VOCAB, CONTEXT, false };
+    const sgn_completion_rules rules = { .tokenizer = bytes, .vocab = VOCAB, .context = CONTEXT };
     sgn_completion_request q = { .json = NULL };
     if (!fuzz_refused(sgn_completion_request_parse(&q, (const char *)data, size, &rules, &err), &err, "")) use(&q);
     sgn_completion_request_free(&q);
