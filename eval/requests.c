@@ -6,7 +6,7 @@
 #include "eval/rewrite.h"
 
 sgn_status sgn_request_style_init(sgn_request_style *style, const sgn_tokenizer *t, int64_t max_length, bool bos, sgn_error *err) {
-    const int32_t first = sgn_tokenizer_bos(t), end = sgn_tokenizer_eot(t) >= 0 ? sgn_tokenizer_eot(t) : sgn_tokenizer_eos(t);
+    const int32_t first = sgn_tokenizer_bos(t), end = sgn_tokenizer_eos(t) >= 0 ? sgn_tokenizer_eos(t) : sgn_tokenizer_eot(t);
     *style = (sgn_request_style){ t, max_length, bos ? first : -1, bos ? first : end >= 0 ? end : first };
     if (max_length < 2) SGN_FAIL(err, SGN_CONFIG, "--max-length %lld: at least 2 tokens are needed", (long long)max_length);
     if (bos && first < 0) SGN_FAIL(err, SGN_CONFIG, "this tokenizer puts nothing before a text; leave out --bos");
