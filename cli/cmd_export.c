@@ -32,7 +32,7 @@ static const sgn_option options[] = {
     { "format", SGN_OPTION_WORD, offsetof(values, format), "F", "packed: sign planes, run in place (default); gguf: for llama.cpp; hf: for Hugging Face" },
     { "out", SGN_OPTION_WORD, offsetof(values, out), "DIR", "the directory to make" },
     { "latent", SGN_OPTION_FLAG, offsetof(values, latent), NULL, "hf: latent weights and scales as FBI-LLM names them, not their product" },
-    { "type", SGN_OPTION_WORD, offsetof(values, type), "T", "packed: f32 (default), f16, q8_0 of embedding, head and what is not binary; hf: f32 (default), f16, bf16; gguf: f32, f16, bf16, q8_0, or of signs q1_0, tq1_0, tq2_0" },
+    { "type", SGN_OPTION_WORD, offsetof(values, type), "T", "of numbers: f32 (default), f16; packed, gguf: q8_0; hf, gguf: bf16; gguf, of signs: q1_0, tq1_0, tq2_0" },
     { "other-type", SGN_OPTION_WORD, offsetof(values, other_type), "T", "gguf: of embedding, head and what is not binary (default: --type, f16 beside signs)" },
     { "scales", SGN_OPTION_WORD, offsetof(values, scales), "T", "packed: f32 (default) or f16 scales and shifts" },
     { "approximate", SGN_OPTION_FLAG, offsetof(values, approximate), NULL, "gguf, packed: round what the type does not hold, and say what that costs" },

@@ -31,8 +31,9 @@ static void print_overview(void) {
     for (int i = 0; sgn_command_at(i); i++)
         printf("  %-13s %s\n", sgn_command_at(i)->name, sgn_command_at(i)->summary);
     puts("\nexit codes:");
-    for (int s = 0; s < SGN_STATUS_COUNT; s++)
-        printf("  %-10d %s\n", sgn_status_exit_code((sgn_status)s), sgn_status_text((sgn_status)s));
+    for (int code = 0; code < 256; code++)
+        for (int s = 0; s < SGN_STATUS_COUNT; s++)
+            if (sgn_status_exit_code((sgn_status)s) == code) printf("  %-10d %s\n", code, sgn_status_text((sgn_status)s));
 }
 
 static sgn_status run(int argc, char **argv, sgn_error *err) {
