@@ -19,12 +19,15 @@ size_t sgn_gemv_bytes(int64_t m, int64_t cols, bool int8) {
     return (size_t)m * sgn_kernels_get()->gemv_bytes(cols) * (int8 ? 1 : DIGITS) + SGN_GEMV_ROWS * sizeof(sgn_real);
 }
 
+static int64_t rows_of(const sgn_gemv *p) { return p->coded ? p->coded->rows : p->plane[0]->rows; }
+static int64_t cols_of(const sgn_gemv *p) { return p->coded ? p->coded->cols : p->plane[0]->cols; }
+
 static void prepare_rows(void *ctx, int64_t begin, int64_t end) {
     const job *j = ctx;
     const sgn_gemv *p = j->p;
     for (int64_t t = begin; t < end; t++)
         j->unit[t] = sgn_kernels_get()->gemv_prepare(j->x + (size_t)t * j->bytes * (size_t)j->digits, p->x + t * p->ldx, p->in_scale,
-                                                     p->plane[0]->cols, !p->int8);
+                                                     cols_of(p), !p->int8);
 }
 
 /* D of row i, from its digits: integers below 2^30 cols, or what scales of groups make of them; ternary: (A - B)/2, planes as signs */
@@ -62,7 +65,8 @@ static void rows_of_signs(const job *j, int64_t begin, int64_t end) {
     const bool ternary = p->code == SGN_CODE_TERNARY;
     int32_t plus[ROWS * MOST], minus[ROWS * MOST];
     double sum[ROWS];
-    sgn_kernels_get()->gemv_signs(p->plane[0], begin, end, j->x, p->m * j->digits, plus);
+    if (p->coded) sgn_kernels_get()->gemv_coded(p->coded, begin, end, j->x, p->m * j->digits, plus);
+    else sgn_kernels_get()->gemv_signs(p->plane[0], begin, end, j->x, p->m * j->digits, plus);
     if (ternary) sgn_kernels_get()->gemv_signs(p->plane[1], begin, end, j->x, p->m * j->digits, minus);
     for (int64_t t = 0; t < p->m; t++) {
         combine_signs(sum, plus + t * j->digits, ternary ? minus + t * j->digits : NULL, end - begin, p->m * j->digits, j->digits);
@@ -93,7 +97,7 @@ static void run_rows(void *ctx, int64_t begin, int64_t end) {
 }
 
 static bool same_input(const sgn_gemv *a, const sgn_gemv *b) {
-    return a->m == b->m && a->x == b->x && a->ldx == b->ldx && a->in_scale == b->in_scale && a->plane[0]->cols == b->plane[0]->cols &&
+    return a->m == b->m && a->x == b->x && a->ldx == b->ldx && a->in_scale == b->in_scale && cols_of(a) == cols_of(b) &&
            a->int8 == b->int8;
 }
 
@@ -101,7 +105,7 @@ void sgn_gemv_run_all(const sgn_gemv *p, int count, void *const *work) {
     job j[SGN_GEMV_TOGETHER];
     sgn_job rows[SGN_GEMV_TOGETHER];
     for (int i = 0; i < count; i++) {
-        const int64_t cols = p[i].plane[0]->cols;
+        const int64_t cols = cols_of(&p[i]);
         const int digits = p[i].int8 ? 1 : DIGITS;
         j[i] = (job){ &p[i], digits, sgn_kernels_get()->gemv_bytes(cols), work[i], NULL };
         j[i].unit = (sgn_real *)(void *)(j[i].x + (size_t)p[i].m * j[i].bytes * (size_t)digits);
@@ -109,7 +113,7 @@ void sgn_gemv_run_all(const sgn_gemv *p, int count, void *const *work) {
         if (shared) j[i].x = j[0].x, j[i].unit = j[0].unit;
         else sgn_parallel(p[i].m, 1, prepare_rows, &j[i]);
         const int64_t fit = TASK / (cols * p[i].m * digits) / ROWS * ROWS;
-        rows[i] = (sgn_job){ p[i].plane[0]->rows, fit < ROWS ? ROWS : fit, run_rows, &j[i] };
+        rows[i] = (sgn_job){ rows_of(&p[i]), fit < ROWS ? ROWS : fit, run_rows, &j[i] };
     }
     if (count == 1) sgn_parallel(rows[0].n, rows[0].grain, run_rows, &j[0]);
     else sgn_parallel_jobs(rows, count);

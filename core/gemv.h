@@ -1,10 +1,10 @@
-/* gemv.h - few rows of x times a matrix of signs, straight from its bit planes: no table, no index, no copy.
+/* gemv.h - few rows of x times a matrix of signs, straight from its bit planes or codes: no table, no index, no copy.
  *
  * SPDX-License-Identifier: MIT */
 #ifndef SGN_CORE_GEMV_H
 #define SGN_CORE_GEMV_H
 
-#include "core/bits.h"
+#include "core/coded.h"
 
 /* Y = (X . in_scale) S^T . out_scale + row_add 1^T, or Y += that. With groups S is v_ig S_ij in group g of the columns. */
 typedef struct {
@@ -12,8 +12,9 @@ typedef struct {
     const sgn_real  *x;            /* (m, cols), rows ldx apart */
     int64_t          ldx;
     const sgn_real  *in_scale;     /* (cols) or NULL: ones */
-    sgn_code         code;         /* BINARY: one plane of signs; TERNARY: planes of +1 and of -1 */
+    sgn_code         code;         /* BINARY: one plane of signs; TERNARY: planes of +1 and of -1; else codes */
     const sgn_plane *plane[2];     /* (rows, cols) */
+    const sgn_coded *coded;        /* (rows, cols), without groups of scales */
     int64_t          group;        /* columns, a multiple of 64; 0: no groups */
     const sgn_real  *group_scale;  /* (rows, groups) */
     const sgn_real  *out_scale;    /* (rows) or NULL: ones */

@@ -78,6 +78,7 @@ static void fill(void) {
         k->gemv_prepare = gemv->gemv_prepare;
         k->gemv_signs = gemv->gemv_signs;
         k->gemv_groups = gemv->gemv_groups;
+        k->gemv_coded = gemv->gemv_coded;
 #define FILL(entry) if (!k->entry) k->entry = ref->entry
         FILL(pack_signs); FILL(pack_kept); FILL(pack_above); FILL(dot); FILL(axpy); FILL(sum_squares); FILL(max); FILL(exp_sum); FILL(swiglu);
         FILL(swiglu_back); FILL(rmsnorm); FILL(rmsnorm_back); FILL(rope); FILL(adamw);

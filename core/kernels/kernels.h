@@ -10,7 +10,7 @@
 #define SGN_CORE_KERNELS_H
 
 #include <stdbool.h>
-#include "core/bits.h"
+#include "core/coded.h"
 #include "core/parallel.h"
 #include "core/dtype.h"
 
@@ -74,6 +74,9 @@ typedef struct {
     /* The same of sum_g scale_ig sum_{j in g} s_ij q_j: scale (rows, groups); `group` columns, a multiple of 64. */
     void     (*gemv_groups)(const sgn_plane *s, int64_t begin, int64_t end, int64_t group, const sgn_real *scale, const void *x,
                             int64_t count, sgn_real *sum);
+
+    /* What gemv_signs sums, of masked signs from their codes. */
+    void     (*gemv_coded)(const sgn_coded *s, int64_t begin, int64_t end, const void *x, int64_t count, int32_t *sum);
 
     /* --- rows of reals ------------------------------------------------------ */
     sgn_real (*dot)(const sgn_real *a, const sgn_real *b, int64_t n);

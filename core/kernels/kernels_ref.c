@@ -135,6 +135,21 @@ static void gemv_groups(const sgn_plane *s, int64_t begin, int64_t end, int64_t 
         }
 }
 
+static void gemv_coded(const sgn_coded *s, int64_t begin, int64_t end, const void *x, int64_t count, int32_t *sum) {
+    const int of = sgn_code_get(s->code)->of;
+    for (int64_t i = begin; i < end; i++, sum += count) {
+        for (int64_t v = 0; v < count; v++) sum[v] = 0;
+        for (int64_t g = 0; g < sgn_coded_groups(s->code, s->cols); g++) {
+            const uint32_t word = sgn_coded_at(s, i, g);
+            for (int64_t j = 0; j < of && g * of + j < s->cols; j++)
+                for (int64_t v = 0; word >> j & 1 && v < count; v++) {
+                    const int8_t q = ((const int8_t *)x)[(size_t)v * gemv_bytes(s->cols) + (size_t)(g * of + j)];
+                    sum[v] += word >> (j + 16) & 1 ? q : -q;
+                }
+        }
+    }
+}
+
 static sgn_real dot(const sgn_real *a, const sgn_real *b, int64_t n) {
     double sum = 0;
     for (int64_t j = 0; j < n; j++) sum += (double)a[j] * (double)b[j];
@@ -293,6 +308,7 @@ const sgn_kernels sgn_kernels_ref = {
     .binary_tile_rows = 8, .binary_tile_cols = 512,
     .binary_scratch = binary_scratch, .binary_gemm = binary_gemm,
     .gemv_rows = { 8, 8 }, .gemv_bytes = gemv_bytes, .gemv_prepare = gemv_prepare, .gemv_signs = gemv_signs, .gemv_groups = gemv_groups,
+    .gemv_coded = gemv_coded,
     .dot = dot, .axpy = axpy, .sum_squares = sum_squares, .max = max, .exp_sum = exp_sum,
     .swiglu = swiglu, .swiglu_back = swiglu_back, .rmsnorm = rmsnorm, .rmsnorm_back = rmsnorm_back,
     .rope = rope, .adamw = adamw,
