@@ -18,9 +18,9 @@
 #include "export/runtime.h"
 #include "train/bench.h"
 
-enum { ROUNDS = 7, GRAIN = 1 << 15, GROUP = 128, KINDS = 3, PATHS = 2 };
+enum { ROUNDS = 7, GRAIN = 1 << 15, GROUP = 128, KINDS = 7, CODED = 3, PATHS = 2 };
 
-static const char *const kind_name[KINDS] = { "binary", "group128", "ternary" };
+static const char *const kind_name[KINDS] = { "binary", "group128", "ternary", "1:4", "1:8", "1:16", "2:8" };      /* the last are codes */
 static const char *const path_name[PATHS] = { "exact", "int8" };
 
 /* With one thread its CPU time, which other programs disturb less. */
@@ -60,22 +60,29 @@ typedef struct {
 typedef struct { sgn_spread gweights_s, gb_s; } product;
 
 static int64_t plane_words(const problem *p) { return p->n * sgn_plane_stride(p->k); }
+static sgn_code code_of(int kind) { return kind < CODED ? kind == 2 ? SGN_CODE_TERNARY : SGN_CODE_BINARY : (sgn_code)(SGN_CODE_1_4 + kind - CODED); }
+/* Of signs alone. */
+static int64_t sign_bytes(const problem *p, int kind) {
+    return kind < CODED ? 8 * plane_words(p) * (kind == 2 ? 2 : 1) : p->n * sgn_coded_stride(code_of(kind), p->k);
+}
 static double  bytes_of(const problem *p, int kind) {
-    return 8.0 * (double)plane_words(p) * (kind == 2 ? 2 : 1) + (kind == 1 ? 4.0 * (double)(p->n * ((p->k + GROUP - 1) / GROUP)) : 0);
+    return (double)sign_bytes(p, kind) + (kind == 1 ? 4.0 * (double)(p->n * ((p->k + GROUP - 1) / GROUP)) : 0);
 }
 
-static int64_t copies_of(const problem *p, int kind) { return p->words / (plane_words(p) * (kind == 2 ? 2 : 1)); }
+static int64_t sign_words(const problem *p, int kind) { return (sign_bytes(p, kind) + 7) / 8; }
+static int64_t copies_of(const problem *p, int kind) { return p->words / sign_words(p, kind); }
 static int64_t scales_of(const problem *p) { return p->n * ((p->k + GROUP - 1) / GROUP); }
 
 /* Seconds of a product, a mean over all copies in memory. */
 static double one_round(const problem *p, int kind, int path) {
-    const int64_t step = plane_words(p) * (kind == 2 ? 2 : 1), copies = copies_of(p, kind);
+    const int64_t step = sign_words(p, kind), copies = copies_of(p, kind);
     const double begin = now();
     for (int64_t c = 0; c < copies; c++) {
         const sgn_plane plane[2] = { { p->n, p->k, sgn_plane_stride(p->k), p->memory + c * step },
                                      { p->n, p->k, sgn_plane_stride(p->k), p->memory + c * step + step / 2 } };
-        sgn_gemv_run(&(sgn_gemv){ .m = p->m, .x = p->x, .ldx = p->k, .code = kind == 2 ? SGN_CODE_TERNARY : SGN_CODE_BINARY,
-                                  .plane = { &plane[0], &plane[1] }, .group = kind == 1 ? GROUP : 0, .group_scale = p->scale + c % copies_of(p, 1) * scales_of(p),
+        const sgn_coded coded = { code_of(kind), p->n, p->k, (const void *)(p->memory + c * step) };
+        sgn_gemv_run(&(sgn_gemv){ .m = p->m, .x = p->x, .ldx = p->k, .code = code_of(kind), .plane = { &plane[0], &plane[1] },
+                                  .coded = kind < CODED ? NULL : &coded, .group = kind == 1 ? GROUP : 0, .group_scale = p->scale + c % copies_of(p, 1) * scales_of(p),
                                   .int8 = path == 1, .y = p->y, .ldy = p->n }, p->work);
     }
     return (now() - begin) / (double)copies;
@@ -86,7 +93,7 @@ static sgn_status allocate(problem *p, sgn_error *err) {
     p->x = malloc((size_t)(p->m * p->k) * sizeof *p->x);
     p->y = malloc((size_t)(p->m * p->n) * sizeof *p->y);
     p->scale = malloc((size_t)scales * sizeof *p->scale);
-    p->work = aligned_alloc(SGN_ALIGN, sgn_round_up(sgn_gemv_bytes(p->m, p->k, false), SGN_ALIGN));
+    p->work = aligned_alloc(SGN_ALIGN, sgn_round_up(sgn_gemv_bytes(SGN_CODE_1_4, p->m, p->k, false) + sgn_gemv_bytes(SGN_CODE_BINARY, p->m, p->k, false), SGN_ALIGN));
     if (!p->x || !p->y || !p->scale || !p->work) SGN_FAIL(err, SGN_NOMEM, "no memory for a bench of %lldx%lld", (long long)p->n, (long long)p->k);
     for (int64_t i = 0; i < p->m * p->k; i++) p->x[i] = (float)sgn_rng_normal(3, 1, (uint64_t)i);
     for (int64_t i = 0; i < scales; i++) p->scale[i] = 1;

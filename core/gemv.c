@@ -15,8 +15,12 @@ typedef struct {
     sgn_real       *unit;                      /* (m) */
 } job;
 
-size_t sgn_gemv_bytes(int64_t m, int64_t cols, bool int8) {
-    return (size_t)m * sgn_kernels_get()->gemv_bytes(cols) * (int8 ? 1 : DIGITS) + SGN_GEMV_ROWS * sizeof(sgn_real);
+static size_t vector_bytes(sgn_code code, int64_t cols) {
+    return sgn_coded_bits(code) ? sgn_kernels_get()->gemv_coded_bytes(code, cols) : sgn_kernels_get()->gemv_bytes(cols);
+}
+
+size_t sgn_gemv_bytes(sgn_code code, int64_t m, int64_t cols, bool int8) {
+    return (size_t)m * vector_bytes(code, cols) * (int8 ? 1 : DIGITS) + SGN_GEMV_ROWS * sizeof(sgn_real);
 }
 
 static int64_t rows_of(const sgn_gemv *p) { return p->coded ? p->coded->rows : p->plane[0]->rows; }
@@ -25,19 +29,22 @@ static int64_t cols_of(const sgn_gemv *p) { return p->coded ? p->coded->cols : p
 static void prepare_rows(void *ctx, int64_t begin, int64_t end) {
     const job *j = ctx;
     const sgn_gemv *p = j->p;
-    for (int64_t t = begin; t < end; t++)
-        j->unit[t] = sgn_kernels_get()->gemv_prepare(j->x + (size_t)t * j->bytes * (size_t)j->digits, p->x + t * p->ldx, p->in_scale,
-                                                     cols_of(p), !p->int8);
+    for (int64_t t = begin; t < end; t++) {
+        char *to = j->x + (size_t)t * j->bytes * (size_t)j->digits;
+        const sgn_real *x = p->x + t * p->ldx;
+        j->unit[t] = p->coded ? sgn_kernels_get()->gemv_prepare_coded(p->code, to, x, p->in_scale, cols_of(p), !p->int8)
+                              : sgn_kernels_get()->gemv_prepare(to, x, p->in_scale, cols_of(p), !p->int8);
+    }
 }
 
 /* D of row i, from its digits: integers below 2^30 cols, or what scales of groups make of them; ternary: (A - B)/2, planes as signs */
 #define COMBINE(name, number)                                                                                             \
-    static void name(double *sum, const number *plus, const number *minus, int64_t rows, int64_t count, int digits) {     \
+    static void name(double *sum, const number *plus, const number *minus, int64_t rows, int64_t count, int digits, double base) { \
         for (int64_t i = 0; i < rows; i++) {                                                                              \
             double all = 0;                                                                                               \
             for (int d = digits - 1; d >= 0; d--) {                                                                       \
                 const double a = (double)plus[i * count + d];                                                             \
-                all = 256 * all + (minus ? (a - (double)minus[i * count + d]) / 2 : a);                                   \
+                all = base * all + (minus ? (a - (double)minus[i * count + d]) / 2 : a);                                   \
             }                                                                                                             \
             sum[i] = all;                                                                                                 \
         }                                                                                                                 \
@@ -69,7 +76,7 @@ static void rows_of_signs(const job *j, int64_t begin, int64_t end) {
     else sgn_kernels_get()->gemv_signs(p->plane[0], begin, end, j->x, p->m * j->digits, plus);
     if (ternary) sgn_kernels_get()->gemv_signs(p->plane[1], begin, end, j->x, p->m * j->digits, minus);
     for (int64_t t = 0; t < p->m; t++) {
-        combine_signs(sum, plus + t * j->digits, ternary ? minus + t * j->digits : NULL, end - begin, p->m * j->digits, j->digits);
+        combine_signs(sum, plus + t * j->digits, ternary ? minus + t * j->digits : NULL, end - begin, p->m * j->digits, j->digits, p->coded ? 128 : 256);
         put(j, begin, end - begin, t, sum);
     }
 }
@@ -82,7 +89,7 @@ static void rows_of_groups(const job *j, int64_t begin, int64_t end) {
     sgn_kernels_get()->gemv_groups(p->plane[0], begin, end, p->group, p->group_scale, j->x, p->m * j->digits, plus);
     if (ternary) sgn_kernels_get()->gemv_groups(p->plane[1], begin, end, p->group, p->group_scale, j->x, p->m * j->digits, minus);
     for (int64_t t = 0; t < p->m; t++) {
-        combine_groups(sum, plus + t * j->digits, ternary ? minus + t * j->digits : NULL, end - begin, p->m * j->digits, j->digits);
+        combine_groups(sum, plus + t * j->digits, ternary ? minus + t * j->digits : NULL, end - begin, p->m * j->digits, j->digits, p->coded ? 128 : 256);
         put(j, begin, end - begin, t, sum);
     }
 }
@@ -98,7 +105,7 @@ static void run_rows(void *ctx, int64_t begin, int64_t end) {
 
 static bool same_input(const sgn_gemv *a, const sgn_gemv *b) {
     return a->m == b->m && a->x == b->x && a->ldx == b->ldx && a->in_scale == b->in_scale && cols_of(a) == cols_of(b) &&
-           a->int8 == b->int8;
+           a->int8 == b->int8 && !a->coded == !b->coded && (!a->coded || a->code == b->code);
 }
 
 void sgn_gemv_run_all(const sgn_gemv *p, int count, void *const *work) {
@@ -107,7 +114,7 @@ void sgn_gemv_run_all(const sgn_gemv *p, int count, void *const *work) {
     for (int i = 0; i < count; i++) {
         const int64_t cols = cols_of(&p[i]);
         const int digits = p[i].int8 ? 1 : DIGITS;
-        j[i] = (job){ &p[i], digits, sgn_kernels_get()->gemv_bytes(cols), work[i], NULL };
+        j[i] = (job){ &p[i], digits, vector_bytes(p[i].code, cols), work[i], NULL };
         j[i].unit = (sgn_real *)(void *)(j[i].x + (size_t)p[i].m * j[i].bytes * (size_t)digits);
         const bool shared = i && same_input(&p[0], &p[i]);
         if (shared) j[i].x = j[0].x, j[i].unit = j[0].unit;

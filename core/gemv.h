@@ -19,7 +19,7 @@ typedef struct {
     const sgn_real  *group_scale;  /* (rows, groups) */
     const sgn_real  *out_scale;    /* (rows) or NULL: ones */
     const sgn_real  *row_add;      /* (m) or NULL: zeros */
-    bool             int8;         /* x . in_scale is rounded to 8 bits, by its largest, per row; else to 31 bits */
+    bool             int8;         /* x . in_scale is rounded to 8 bits, by its largest, per row; else to 31 bits, of codes 28 */
     bool             add;          /* Y += instead of Y = */
     sgn_real        *y;            /* (m, rows), rows ldy apart */
     int64_t          ldy;
@@ -27,7 +27,7 @@ typedef struct {
 
 enum { SGN_GEMV_ROWS = 8 };        /* most rows of one call */
 
-size_t sgn_gemv_bytes(int64_t m, int64_t cols, bool int8);         /* of `work`, 64-byte aligned */
+size_t sgn_gemv_bytes(sgn_code code, int64_t m, int64_t cols, bool int8);         /* of `work`, 64-byte aligned */
 /* Over all threads; sums of integers, so the same bits for any number of them and whatever rows are beside. */
 void   sgn_gemv_run(const sgn_gemv *p, void *work);
 /* Up to SGN_GEMV_TOGETHER products that need nothing of each other, with the same bits; threads start once. What has the x and in_scale

@@ -28,7 +28,7 @@ static float at(const float *v, int64_t size, int64_t j) { return !v ? 1 : size 
 static bool add_masked(float *w, const sgn_chain *c) {
     const sgn_lowered_stage *s = c->stage, *in = s->kind == SGN_STAGE_SCALE ? s : NULL, *sign = in ? s + 1 : s, *after = sign + 1;
     const int left = c->count - (in ? 1 : 0);
-    if (left < 1 || left > 2 || sign->kind != SGN_STAGE_MASKED_SIGN || (left == 2 && after->kind != SGN_STAGE_SCALE)) return false;
+    if (left < 1 || left > 2 || sign->kind != SGN_STAGE_MASKED_SIGN || sign->coded.byte || (left == 2 && after->kind != SGN_STAGE_SCALE)) return false;
     for (int64_t i = 0; i < sign->rows; i++)
         for (int64_t j = 0; j < sign->cols; j++)
             if (sgn_plane_bit(&sign->plane[1], i, j))

@@ -52,13 +52,28 @@ static sgn_plane plane(builder *b, int64_t rows, int64_t cols) {
     return p;
 }
 
+/* Kept signs as planes or, N of M, codes: any bits will do, for speed alone. */
+static sgn_lowered_stage signs(builder *b, const sgn_model_config *c, bool kept, int64_t out, int64_t in) {
+    sgn_lowered_stage s = { .kind = SGN_STAGE_SIGN, .rows = out, .cols = in, .name = { "sign" } };
+    if (!kept || sgn_code_find(&s.code, c->keep, NULL) != SGN_OK || !sgn_coded_bits(s.code)) {
+        s.plane[0] = plane(b, out, in);
+        return s;
+    }
+    const size_t bytes = (size_t)(out * sgn_coded_stride(s.code, in));
+    uint8_t *byte = take(b, bytes);
+    repeat(byte, bytes, b->words, PATTERN * sizeof *b->words);
+    s.kind = SGN_STAGE_MASKED_SIGN;
+    s.coded = (sgn_coded){ s.code, out, in, byte };
+    s.name[0] = "codes";
+    return s;
+}
+
 /* Outputs are as large as inputs: each scale is 1/sqrt(in); beta is 1/in. */
-static void fbi(builder *b, const sgn_model_config *c, int64_t out, int64_t in, sgn_lowered *l) {
+static void fbi(builder *b, const sgn_model_config *c, bool kept, int64_t out, int64_t in, sgn_lowered *l) {
     const float one = 1 / sqrtf((float)in);
-    sgn_lowered_stage sign = { .kind = SGN_STAGE_SIGN, .rows = out, .cols = in, .name = { "sign" } }, shift = { .kind = SGN_STAGE_RANK1, .rows = out, .cols = in, .name = { "wbias" } };
+    sgn_lowered_stage sign = signs(b, c, kept, out, in), shift = { .kind = SGN_STAGE_RANK1, .rows = out, .cols = in, .name = { "wbias" } };
     sgn_lowered_stage scale = { .kind = SGN_STAGE_SCALE, .name = { "wscale" } };
     const bool column = strcmp(c->scales, "column") == 0, group = strcmp(c->scales, "group128") == 0;
-    sign.plane[0] = plane(b, out, in);
     scale.rows = scale.cols = column ? in : out;
     scale.v_size = column ? in : strcmp(c->scales, "tensor") == 0 ? 1 : out;
     if (group) {
@@ -85,11 +100,11 @@ static sgn_status linear(builder *b, const sgn_model_config *c, int64_t layer, s
     int64_t out, in;
     if (!sgn_model_config_has(c, module)) return SGN_OK;
     sgn_linear_shape(c, which, &out, &in);
-    if (strcmp(kind, "fbi") == 0) fbi(b, c, out, in, l);
+    if (strcmp(kind, "fbi") == 0 || strcmp(kind, "nm") == 0) fbi(b, c, *kind == 'n', out, in, l);
     else if (strcmp(kind, "full") == 0) {
         l->count = 1;
         l->chain[0] = (sgn_chain){ { { .kind = SGN_STAGE_DENSE, .rows = out, .cols = in, .w = matrix(b, out, in), .name = { "weight" } } }, 1 };
-    } else SGN_FAIL(err, SGN_UNSUPPORTED, "random weights are made for linears of kind fbi or full, not '%s'; export a model and name it", kind);
+    } else SGN_FAIL(err, SGN_UNSUPPORTED, "random weights are made for linears of kind fbi, nm or full, not '%s'; export a model and name it", kind);
     if (sgn_model_config_bias(c, module)) l->bias = vector(b, out, 0);
     return SGN_OK;
 }

@@ -15,8 +15,11 @@ typedef struct {
     char  *index;                              /* of planes, or of up to GROUPS groups' planes, each `each` bytes */
     size_t each;
     float *scale[2];                           /* (rows) of either plane; (groups, rows) in the first */
+    uint64_t *plane[2];                        /* of codes */
 } room;
 
+static bool    is_coded(const sgn_lowered_stage *s) { return s->kind == SGN_STAGE_MASKED_SIGN; }
+static sgn_code code_of(const sgn_lowered_stage *s) { return is_coded(s) ? s->coded.code : s->kind == SGN_STAGE_TERNARY ? SGN_CODE_TERNARY : SGN_CODE_BINARY; }
 static int64_t group_of(const sgn_lowered_stage *s) { return s->kind == SGN_STAGE_GROUP_SIGN ? s->group : s->cols; }
 static int64_t groups(const sgn_lowered_stage *s) { return (s->cols + group_of(s) - 1) / group_of(s); }
 
@@ -27,7 +30,7 @@ static sgn_plane group_plane(const sgn_lowered_stage *s, int64_t g, int which) {
 
 static size_t index_bytes(const sgn_lowered_stage *s) {
     const sgn_kernels *k = sgn_kernels_get();
-    return k->binary_index ? sgn_round_up(k->binary_index_bytes(SGN_CODE_BINARY, s->rows, group_of(s)), SGN_ALIGN) : 0;
+    return k->binary_index ? sgn_round_up(k->binary_index_bytes(is_coded(s) ? s->coded.code : SGN_CODE_BINARY, s->rows, group_of(s)), SGN_ALIGN) : 0;
 }
 
 static void *take(char *base, size_t *used, size_t bytes) {
@@ -48,6 +51,7 @@ static size_t lay_out(const sgn_stage_product *p, int64_t m, char *base, room *r
     r->index = take(base, &used, (size_t)planes * r->each);
     r->scale[0] = take(base, &used, ternary || grouped ? (size_t)groups(s) * row : 0);
     r->scale[1] = take(base, &used, ternary ? row : 0);
+    for (int i = 0; i < 2; i++) r->plane[i] = take(base, &used, is_coded(s) ? (size_t)(s->rows * sgn_plane_stride(s->cols)) * sizeof(uint64_t) : 0);
     return used;
 }
 
@@ -57,7 +61,7 @@ bool sgn_stage_product_few(const sgn_stage_product *p, int64_t m) { return m <= 
 size_t sgn_stage_product_room(const sgn_stage_product *p, int64_t m) {
     room r;
     const int64_t most = most_few(p);
-    const size_t one = sgn_gemv_bytes(m < most ? m : most, p->stage->cols, p->int8), many = m <= most ? 0 : lay_out(p, m, NULL, &r);
+    const size_t one = sgn_gemv_bytes(code_of(p->stage), m < most ? m : most, p->stage->cols, p->int8), many = m <= most ? 0 : lay_out(p, m, NULL, &r);
     return one > many ? one : many;
 }
 
@@ -90,14 +94,15 @@ static void round_rows(void *ctx, int64_t begin, int64_t end) {
     for (int64_t t = begin; t < end; t++) quantize(j->x + t * cols, j->p->in_scale, j->y + t * cols, cols);
 }
 
-/* Indices of planes in one loop, and the scales of groups, rows last. */
-typedef struct { const sgn_lowered_stage *s; const sgn_plane *plane; int64_t count, first; const room *r; } index_job;
+/* Indices of planes, which codes are made first, in one loop, and the scales of groups, rows last. */
+typedef struct { const sgn_lowered_stage *s; const sgn_plane *plane, *mask; int64_t count, first; const room *r; } index_job;
 
 static void index_rows(void *ctx, int64_t begin, int64_t end) {
     const index_job *j = ctx;
+    if (is_coded(j->s)) sgn_coded_unpack(&j->s->coded, begin, end, j->plane, j->mask);
     for (int64_t g = 0; g < j->count; g++) {
         if (j->r->index)
-            sgn_kernels_get()->binary_index(SGN_CODE_BINARY, &j->plane[g], NULL, begin, end, j->r->index + (size_t)g * j->r->each);
+            sgn_kernels_get()->binary_index(is_coded(j->s) ? j->s->coded.code : SGN_CODE_BINARY, &j->plane[g], j->mask, begin, end, j->r->index + (size_t)g * j->r->each);
         for (int64_t i = begin; j->s->kind == SGN_STAGE_GROUP_SIGN && i < end; i++)
             j->r->scale[0][(j->first + g) * j->s->rows + i] = j->s->v[i * groups(j->s) + j->first + g];
     }
@@ -108,9 +113,10 @@ static void run_many(const sgn_stage_product *p, const float *x, int64_t m, cons
     const bool ternary = s->kind == SGN_STAGE_TERNARY, grouped = s->kind == SGN_STAGE_GROUP_SIGN;
     const int64_t all = ternary ? 2 : groups(s);
     sgn_binary_product product[GROUPS];
-    sgn_plane plane[GROUPS];
+    sgn_plane plane[GROUPS], mask;
     room r;
     lay_out(p, m, memory, &r);
+    mask = (sgn_plane){ s->rows, s->cols, sgn_plane_stride(s->cols), r.plane[1] };
     if (p->int8) sgn_parallel(m, 1, round_rows, &(round_job){ p, x, r.x });
     for (int64_t i = 0; ternary && i < s->rows; i++) {     /* (A x - B x)/2 */
         r.scale[0][i] = p->out_scale ? p->out_scale[i] / 2 : 0.5f;
@@ -119,14 +125,15 @@ static void run_many(const sgn_stage_product *p, const float *x, int64_t m, cons
     for (int64_t first = 0, n; first < all; first += n) {
         n = all - first < GROUPS ? all - first : GROUPS;
         for (int64_t g = 0; g < n; g++) {
-            plane[g] = ternary ? s->plane[g] : group_plane(s, first + g, 0);
+            plane[g] = ternary ? s->plane[g] : is_coded(s) ? (sgn_plane){ s->rows, s->cols, mask.stride, r.plane[0] } : group_plane(s, first + g, 0);
             product[g] = (sgn_binary_product){
                 .m = m, .n = s->rows, .k = plane[g].cols, .x = (p->int8 ? r.x : x) + (ternary ? 0 : (first + g) * group_of(s)), .ldx = s->cols,
-                .in_scale = p->int8 ? NULL : p->in_scale, .s = &plane[g], .index = r.index ? r.index + (size_t)g * r.each : NULL,
+                .in_scale = p->int8 ? NULL : p->in_scale, .s = &plane[g],
+                .mask = is_coded(s) ? &mask : NULL, .code = is_coded(s) ? s->coded.code : SGN_CODE_BINARY, .index = r.index ? r.index + (size_t)g * r.each : NULL,
                 .out_scale = grouped ? r.scale[0] + (first + g) * s->rows : ternary ? r.scale[g] : p->out_scale,
                 .row_add = first + g ? NULL : row_add, .add = add || first + g > 0, .y = y, .ldy = s->rows };
         }
-        sgn_parallel(s->rows, SGN_INDEX_ROWS, index_rows, &(index_job){ s, plane, n, first, &r });
+        sgn_parallel(s->rows, SGN_INDEX_ROWS, index_rows, &(index_job){ s, plane, is_coded(s) ? &mask : NULL, n, first, &r });
         sgn_binary_gemm_sum(product, (int)n);
     }
 }
@@ -134,8 +141,7 @@ static void run_many(const sgn_stage_product *p, const float *x, int64_t m, cons
 sgn_gemv sgn_stage_product_gemv(const sgn_stage_product *p, const float *x, int64_t m, const float *row_add, bool add, float *y) {
     const sgn_lowered_stage *s = p->stage;
     return (sgn_gemv){ .m = m, .x = x, .ldx = s->cols, .in_scale = p->in_scale,
-                       .code = s->kind == SGN_STAGE_TERNARY ? SGN_CODE_TERNARY : SGN_CODE_BINARY,
-                       .plane = { &s->plane[0], &s->plane[1] }, .group = s->kind == SGN_STAGE_GROUP_SIGN ? s->group : 0,
+                       .code = code_of(s), .plane = { &s->plane[0], &s->plane[1] }, .coded = is_coded(s) ? &s->coded : NULL, .group = s->kind == SGN_STAGE_GROUP_SIGN ? s->group : 0,
                        .group_scale = s->v, .out_scale = p->out_scale, .row_add = row_add, .int8 = p->int8, .add = add,
                        .y = y, .ldy = s->rows };
 }

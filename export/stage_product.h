@@ -1,4 +1,4 @@
-/* stage_product.h - a lowered layer's product with signs, from the planes as they lie in memory or in a file: few rows by
+/* stage_product.h - a lowered layer's product with signs, from the planes or codes as they lie in memory or in a file: few rows by
  * sgn_gemv, many by the binary GEMM with an index made for the call, so that nothing is held between calls.
  *
  * SPDX-License-Identifier: MIT */
@@ -9,7 +9,7 @@
 #include "model/lowered.h"
 
 typedef struct {
-    const sgn_lowered_stage *stage;            /* SIGN, TERNARY or GROUP_SIGN */
+    const sgn_lowered_stage *stage;            /* SIGN, TERNARY, GROUP_SIGN or MASKED_SIGN with codes */
     const float *in_scale, *out_scale;         /* whole vectors or NULL: ones */
     bool         int8;                         /* what enters, times in_scale, is rounded to 8 bits per row */
 } sgn_stage_product;

@@ -5,7 +5,6 @@
 #include "core/checked.h"
 #include "core/kernels/kernels.h"
 #include "core/ops.h"
-#include "core/ops.h"
 #include "core/parallel.h"
 #include "export/dense_run.h"
 
@@ -25,12 +24,22 @@ static const float *expand(sgn_arena *a, const float *v, int64_t size, int64_t n
 }
 
 /* Stages that a sign product takes in: a scale before it, a scale after it. */
-static bool is_product(const sgn_lowered_stage *s) { return s->kind == SGN_STAGE_SIGN || s->kind == SGN_STAGE_TERNARY; }
+static bool is_product(const sgn_lowered_stage *s) {
+    return s->kind == SGN_STAGE_SIGN || s->kind == SGN_STAGE_TERNARY || s->kind == SGN_STAGE_MASKED_SIGN;
+}
 static bool is_scale(const sgn_lowered_stage *s) { return s->kind == SGN_STAGE_SCALE; }
 
+/* Masked signs of planes become what runs. */
+static void begin_step(sgn_stage_step *p, const sgn_lowered_stage *s, sgn_arena *a) {
+    const size_t bytes = sgn_masked_bytes(s);
+    *p = (sgn_stage_step){ .stage = s };
+    if (!bytes) return;
+    p->own = sgn_masked_settle(s, sgn_arena_alloc(a, bytes));
+    p->stage = &p->own;
+}
+
 static sgn_status check_stage(const sgn_lowered_stage *s, int64_t width, const char *layer, sgn_error *err) {
-    if (s->kind == SGN_STAGE_MASKED_SIGN || s->kind >= SGN_STAGE_COUNT)
-        SGN_FAIL(err, SGN_UNSUPPORTED, "%s: a stage '%s' cannot run yet", layer, sgn_stage_word(s->kind));
+    if (s->kind >= SGN_STAGE_COUNT) SGN_FAIL(err, SGN_UNSUPPORTED, "%s: a stage of kind %d cannot run", layer, (int)s->kind);
     if (s->cols != width)
         SGN_FAIL(err, SGN_SHAPE, "%s: a stage '%s' takes %lld numbers and gets %lld", layer, sgn_stage_word(s->kind),
                  (long long)s->cols, (long long)width);
@@ -56,12 +65,12 @@ static sgn_status prepare_chain(sgn_stages *s, int c, const sgn_chain *chain, co
             at = next;
             next = ++i + 1 < chain->count ? at + 1 : NULL;
         }
-        *p = (sgn_stage_step){ .stage = at };
+        begin_step(p, at, a);
         width = at->rows;
         if (is_product(at) || at->kind == SGN_STAGE_GROUP_SIGN) {
             const sgn_lowered_stage *after = is_product(at) && next && is_scale(next) ? next : NULL;
             if (after) SGN_TRY(check_stage(after, width, layer, err));
-            p->product = (sgn_stage_product){ at, before ? expand(a, before->v, before->v_size, at->cols, 1) : NULL,
+            p->product = (sgn_stage_product){ p->stage, before ? expand(a, before->v, before->v_size, at->cols, 1) : NULL,
                                               after ? expand(a, after->v, after->v_size, width, 1) : NULL, s->int8 || (rounded && !before) };
             SGN_TRY(sgn_stage_product_check(&p->product, layer, err));
             i += after != NULL;
@@ -90,7 +99,7 @@ sgn_status sgn_stages_init(sgn_stages *s, const sgn_lowered *l, int64_t in, int6
     }
     const sgn_stage_step *first = &s->step[0][s->count[0] - 1], *second = &s->step[1][0];
     if (s->chains == 2 && s->count[1] == 1 && second->stage->kind == SGN_STAGE_RANK1 && !second->u &&
-        first->stage->kind == SGN_STAGE_SIGN) {
+        is_product(first->stage)) {
         s->row_v = second->v;
         s->chains = 1;
     }

@@ -13,7 +13,8 @@
 typedef struct {
     const sgn_lowered_stage *stage;
     const float     *v, *u;                    /* whole vectors; u NULL: ones */
-    sgn_stage_product product;                 /* SIGN, TERNARY, GROUP_SIGN */
+    sgn_lowered_stage own;                     /* `stage`, where masked signs of planes became what runs; it stays where it is */
+    sgn_stage_product product;                 /* SIGN, TERNARY, GROUP_SIGN, MASKED_SIGN */
 } sgn_stage_step;
 
 typedef struct {

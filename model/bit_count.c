@@ -71,9 +71,20 @@ static double claim_signs(const sgn_lowered_stage *s) {
     return code->kept ? n * code->kept / code->of : log2(3) * n;
 }
 
+/* Codes of N of M: a bit for the sign of each that is kept, the others say where it is. */
+static void put_coded(sgn_bits *b, const sgn_lowered_stage *s) {
+    const int64_t codes = s->rows * sgn_coded_groups(s->code, s->cols), kept = sgn_code_get(s->code)->kept, bits = sgn_coded_bits(s->code);
+    b->numbers[SGN_BITS_SIGNS] += s->rows * s->cols;
+    b->bits[SGN_BITS_SIGNS] += codes * kept;
+    b->bits[SGN_BITS_MASKS] += codes * (bits - kept);
+    b->bits[SGN_BITS_PADDING] += 8 * s->rows * sgn_coded_stride(s->code, s->cols) - codes * bits;
+    b->claimed += claim_signs(s);
+}
+
 static void put_stage(sgn_bits *b, const sgn_lowered_stage *s, bool binary) {
     const int64_t numbers = s->rows * s->cols;
-    if (planes(s->kind)) {
+    if (s->kind == SGN_STAGE_MASKED_SIGN && sgn_coded_bits(s->code)) put_coded(b, s);
+    else if (planes(s->kind)) {
         put(b, SGN_BITS_SIGNS, numbers, numbers);
         put(b, SGN_BITS_PADDING, 0, planes(s->kind) * s->rows * (64 * s->plane[0].stride - s->cols));
         if (planes(s->kind) > 1) put(b, SGN_BITS_MASKS, 0, numbers);

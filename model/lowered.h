@@ -8,7 +8,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include "core/bits.h"
+#include "core/coded.h"
 
 /* word in config.json, what it does to x */
 #define SGN_STAGE_LIST(X)                                                             \
@@ -37,7 +37,8 @@ typedef struct {
     int64_t         rows, cols;     /* out, in of the stage */
     int64_t         group;          /* GROUP_SIGN: columns per scale */
     sgn_code        code;           /* MASKED_SIGN: which it keeps */
-    sgn_plane       plane[2];       /* (rows, cols); MASKED_SIGN: signs, mask */
+    sgn_plane       plane[2];       /* (rows, cols); MASKED_SIGN: signs, mask; no words where there are codes */
+    sgn_coded       coded;          /* MASKED_SIGN of N of M, in place of planes; byte NULL: planes */
     sgn_stored      w;              /* DENSE: (rows, cols), as it lies */
     const sgn_real *v, *u;          /* vectors */
     sgn_dtype       v_type, u_type; /* in the file they come from; 0: reals */
@@ -58,5 +59,11 @@ typedef struct {
 void sgn_chain_signs(sgn_chain *c, const sgn_tensor *latent);
 void sgn_chain_scale(sgn_chain *c, const sgn_tensor *v, const char *name);
 void sgn_chain_plain(sgn_chain *c, sgn_stage_kind kind, int64_t n);
+
+/* Masked signs as they are stored and run: N of M as codes ("codes"), ternary ones as planes of +1 and of -1 ("plus", "minus"). The
+ * stage itself where it is that already, or is something else: 0 bytes. memory: 8-byte aligned; NULL:
+ * only what the stage is, without its bits. */
+size_t            sgn_masked_bytes(const sgn_lowered_stage *s);
+sgn_lowered_stage sgn_masked_settle(const sgn_lowered_stage *s, void *memory);
 
 #endif

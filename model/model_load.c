@@ -250,6 +250,7 @@ static sgn_status fill(const sgn_transformer *m, const sgn_array_set *set, origi
         from[i] = found ? FOUND : ABSENT;
         if (!found && p->class == SGN_PARAM_LATENT) {
             SGN_TRY(sgn_packed_read_signs(set, p, &found, err));
+            if (!found) SGN_TRY(sgn_packed_read_codes(set, p, &found, err));
             from[i] = FROM_SIGNS;
         } else if (!found) {
             SGN_TRY(sgn_packed_read_blocks(set, p, &found, err));

@@ -78,6 +78,8 @@ static void fill(void) {
         k->gemv_prepare = gemv->gemv_prepare;
         k->gemv_signs = gemv->gemv_signs;
         k->gemv_groups = gemv->gemv_groups;
+        k->gemv_coded_bytes = gemv->gemv_coded_bytes;
+        k->gemv_prepare_coded = gemv->gemv_prepare_coded;
         k->gemv_coded = gemv->gemv_coded;
 #define FILL(entry) if (!k->entry) k->entry = ref->entry
         FILL(pack_signs); FILL(pack_kept); FILL(pack_above); FILL(dot); FILL(axpy); FILL(sum_squares); FILL(max); FILL(exp_sum); FILL(swiglu);

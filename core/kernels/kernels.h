@@ -75,7 +75,9 @@ typedef struct {
     void     (*gemv_groups)(const sgn_plane *s, int64_t begin, int64_t end, int64_t group, const sgn_real *scale, const void *x,
                             int64_t count, sgn_real *sum);
 
-    /* What gemv_signs sums, of masked signs from their codes. */
+    /* The same of masked signs, from their codes: digits are to the base of 128, from -64 to 63, so |q| < 2^27. */
+    size_t   (*gemv_coded_bytes)(sgn_code code, int64_t k);
+    sgn_real (*gemv_prepare_coded)(sgn_code code, void *to, const sgn_real *x, const sgn_real *a, int64_t k, bool exact);
     void     (*gemv_coded)(const sgn_coded *s, int64_t begin, int64_t end, const void *x, int64_t count, int32_t *sum);
 
     /* --- rows of reals ------------------------------------------------------ */

@@ -499,7 +499,9 @@ static inline bytes_64 b_lanes(const void *p, int step) {
     return (bytes_64)_mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
 }
 static inline bytes_64 b_look(bytes_64 table, bytes_64 at) { return (bytes_64)_mm512_shuffle_epi8((__m512i)table, (__m512i)at); }
+#define CODED_KERNELS .gemv_coded_bytes = permuted_bytes, .gemv_prepare_coded = permuted_prepare, .gemv_coded = permuted_coded
 #include "core/kernels/kernels_gemv.inc"
+#include "core/kernels/kernels_permuted.inc"
 
 const sgn_kernels sgn_kernels_avx512 = {
     .name = "avx512", ROW_KERNELS, .gemv_rows = { 5, 8 }, GEMV_KERNELS,

@@ -52,6 +52,13 @@ static inline vreal g_pick(const float *s, int64_t n, vint at) {
     for (int i = 0; i < WIDTH; i++) v[i] = s[at[i] < n ? at[i] : 0];
     return v;
 }
+static inline bytes_16 b_lanes(const void *p, int step) {
+    (void)step;
+    return (bytes_16)vld1q_u8(p);
+}
+static inline bytes_16 b_look(bytes_16 table, bytes_16 at) {
+    return (bytes_16)vqtbl1q_u8((uint8x16_t)table, vandq_u8((uint8x16_t)at, vdupq_n_u8(0x8F)));
+}
 #include "core/kernels/kernels_gemv.inc"
 
 const sgn_kernels sgn_kernels_neon = { .name = "neon", ROW_KERNELS, BINARY_KERNELS, .gemv_rows = { 2, 8 }, GEMV_KERNELS };

@@ -83,8 +83,8 @@ static void binary_gemm(const sgn_binary_product *p, sgn_tile t, void *scratch) 
 
 static size_t gemv_bytes(int64_t k) { return ((size_t)k + 63) / 64 * 64; }
 
-/* q = round(2^e x a), |q| < 2^30, to digits from -128 to 127; or q = round(127 x a / max |x a|) */
-static sgn_real gemv_prepare(void *to, const sgn_real *x, const sgn_real *a, int64_t k, bool exact) {
+/* q = round(2^e x a), |q| < 2^30 or, with digits of 7 bits, 2^27; or, bits 0, q = round(127 x a / max |x a|) */
+static sgn_real prepare(void *to, const sgn_real *x, const sgn_real *a, int64_t k, int bits) {
     sgn_real most = 0;
     for (int64_t j = 0; j < k; j++) {
         const sgn_real size = (sgn_real)fabs((double)(a ? x[j] * a[j] : x[j]));
@@ -92,20 +92,32 @@ static sgn_real gemv_prepare(void *to, const sgn_real *x, const sgn_real *a, int
         if (!isfinite(most)) break;
     }
     const bool finite = isfinite(most);
+    const int width = bits == 7 ? 27 : 30, base = 1 << (bits ? bits : 8);
     int above;
     frexp(finite ? (double)most : 0, &above);
-    const double e = ldexp(1, 30 - above > 126 ? 126 : 30 - above);
+    const double e = ldexp(1, width - above > 126 ? 126 : width - above);
     const sgn_real u = most / 127;
     for (int64_t j = 0; j < k; j++) {
         const sgn_real y = finite ? a ? x[j] * a[j] : x[j] : 0;
-        int64_t q = (int64_t)(exact ? rint((double)y * e) : finite && u > 0 ? rint((double)(y / u)) : 0);
-        for (int d = 0; d < (exact ? 4 : 1); d++) {
-            const int64_t digit = ((q + 128) & 255) - 128;
+        int64_t q = (int64_t)(bits ? rint((double)y * e) : finite && u > 0 ? rint((double)(y / u)) : 0);
+        for (int d = 0; d < (bits ? 4 : 1); d++) {
+            const int64_t digit = d == 3 ? q : ((q + base / 2) & (base - 1)) - base / 2;
             ((int8_t *)to)[(size_t)d * gemv_bytes(k) + (size_t)j] = (int8_t)digit;
-            q = (q - digit) / 256;
+            q = (q - digit) / base;
         }
     }
-    return !finite ? (sgn_real)NAN : exact ? (sgn_real)(1 / e) : u;
+    return !finite ? (sgn_real)NAN : bits ? (sgn_real)(1 / e) : u;
+}
+
+static sgn_real gemv_prepare(void *to, const sgn_real *x, const sgn_real *a, int64_t k, bool exact) { return prepare(to, x, a, k, exact ? 8 : 0); }
+
+static size_t gemv_coded_bytes(sgn_code code, int64_t k) {
+    (void)code;
+    return gemv_bytes(k);
+}
+static sgn_real gemv_prepare_coded(sgn_code code, void *to, const sgn_real *x, const sgn_real *a, int64_t k, bool exact) {
+    (void)code;
+    return prepare(to, x, a, k, exact ? 7 : 0);
 }
 
 /* sum_j s_j q_j over columns [from, to) of row i */
@@ -308,7 +320,7 @@ const sgn_kernels sgn_kernels_ref = {
     .binary_tile_rows = 8, .binary_tile_cols = 512,
     .binary_scratch = binary_scratch, .binary_gemm = binary_gemm,
     .gemv_rows = { 8, 8 }, .gemv_bytes = gemv_bytes, .gemv_prepare = gemv_prepare, .gemv_signs = gemv_signs, .gemv_groups = gemv_groups,
-    .gemv_coded = gemv_coded,
+    .gemv_coded_bytes = gemv_coded_bytes, .gemv_prepare_coded = gemv_prepare_coded, .gemv_coded = gemv_coded,
     .dot = dot, .axpy = axpy, .sum_squares = sum_squares, .max = max, .exp_sum = exp_sum,
     .swiglu = swiglu, .swiglu_back = swiglu_back, .rmsnorm = rmsnorm, .rmsnorm_back = rmsnorm_back,
     .rope = rope, .adamw = adamw,

@@ -1,7 +1,7 @@
 /* packed: a directory that is read in place. docs/formats/packed.md has it byte by byte.
  *
  *     config.json         LlamaConfig; "signum": {"format": "packed", "format_version": 2, "stages": {LINEAR: [[stage, ..], ..]}}
- *     model.safetensors   LINEAR.NAME: sign planes U8 (rows, 8 ceil(cols/64)), scales F32 or F16, matrices F32, F16 or blocks of Q8_0
+ *     model.safetensors   LINEAR.NAME: sign planes U8 (rows, 8 ceil(cols/64)), codes of masked signs U8, scales F32 or F16, matrices F32, F16 or blocks of Q8_0
  *     tokenizer.json      as it was in training; MANIFEST: sizes and digests
  *
  * SPDX-License-Identifier: MIT */
@@ -14,7 +14,7 @@
 static const sgn_packed_shape shapes[SGN_STAGE_COUNT] = {
     [SGN_STAGE_NORM] = { .v = true },                [SGN_STAGE_SCALE] = { .v = true },
     [SGN_STAGE_SIGN] = { .planes = 1 },              [SGN_STAGE_GROUP_SIGN] = { .planes = 1, .v = true },
-    [SGN_STAGE_TERNARY] = { .planes = 2 },           [SGN_STAGE_MASKED_SIGN] = { .planes = -1 },
+    [SGN_STAGE_TERNARY] = { .planes = 2 },           [SGN_STAGE_MASKED_SIGN] = { .codes = true },
     [SGN_STAGE_DENSE] = { .w = true },               [SGN_STAGE_RANK1] = { .v = true, .u = true },
 };
 sgn_packed_shape sgn_packed_shape_of(sgn_stage_kind kind) { return shapes[kind]; }
@@ -74,12 +74,30 @@ static sgn_status add_scales(writing *w, const char *linear, const char *name, c
     return SGN_OK;
 }
 
-static sgn_status add_stage(writing *w, const char *linear, const sgn_lowered_stage *s, sgn_json *j, sgn_error *err) {
+/* Masked signs as the file has them: codes, or two planes. */
+static sgn_status settle(writing *w, const char *linear, const sgn_lowered_stage *s, sgn_lowered_stage *out, sgn_error *err) {
+    const size_t bytes = sgn_masked_bytes(s);
+    converted *c = bytes ? malloc(sizeof *c + bytes) : NULL;
+    if (bytes && !c) SGN_FAIL(err, SGN_NOMEM, "%s: no memory for codes of its signs", linear);
+    if (c) c->next = w->made, w->made = c;
+    *out = c ? sgn_masked_settle(s, c->data) : *s;
+    return SGN_OK;
+}
+
+static sgn_status add_stage(writing *w, const char *linear, const sgn_lowered_stage *given, sgn_json *j, sgn_error *err) {
+    sgn_lowered_stage one;
+    SGN_TRY(settle(w, linear, given, &one, err));
+    const sgn_lowered_stage *s = &one;
     const char *const *name = s->name;
     sgn_json_set(j, "stage", sgn_json_new_string(sgn_stage_word(s->kind)));
     for (int i = 0; i < shapes[s->kind].planes; i++) {
         sgn_json_set(j, sgn_packed_plane_key(i), sgn_json_new_string(*name));
         sgn_parts_add(&w->parts, SGN_DTYPE_U8, s->rows, 8 * s->plane[i].stride, s->plane[i].word, "%s.%s", linear, *name++);
+    }
+    if (shapes[s->kind].codes) {
+        sgn_json_set(j, "keep", sgn_json_new_string(sgn_code_get(s->code)->name));
+        sgn_json_set(j, "codes", sgn_json_new_string(*name));
+        sgn_parts_add(&w->parts, SGN_DTYPE_U8, s->rows, sgn_coded_stride(s->code, s->cols), s->coded.byte, "%s.%s", linear, *name++);
     }
     if (s->w.data) {
         sgn_json_set(j, "w", sgn_json_new_string(w->matrices == SGN_DTYPE_Q8_0 ? "q8_0" : "weight"));
@@ -113,17 +131,6 @@ static sgn_status add_linear(writing *w, sgn_json *stages, const char *linear, c
     return SGN_OK;
 }
 
-/* Before anything is written. */
-static sgn_status check_stages(const char *linear, const sgn_lowered *l, sgn_error *err) {
-    for (int c = 0; c < l->count; c++)
-        for (int i = 0; i < l->chain[c].count; i++) {
-            const sgn_stage_kind kind = l->chain[c].stage[i].kind;
-            if (shapes[kind].planes < 0)
-                SGN_FAIL(err, SGN_UNSUPPORTED, "%s: the packed format has no place for a stage '%s'", linear, sgn_stage_word(kind));
-        }
-    return SGN_OK;
-}
-
 static sgn_status add_model(writing *w, sgn_json *stages, const sgn_lowered_model *lm, sgn_error *err) {
     sgn_lowered_model model = *lm;
     sgn_plain x;
@@ -137,7 +144,6 @@ static sgn_status add_model(writing *w, sgn_json *stages, const sgn_lowered_mode
             const sgn_lowered *linear = &lm->blocks[n].linear[l];
             const sgn_linear_name name = sgn_linear_name_of(n, (sgn_block_linear)l);
             if (!linear->count) continue;
-            SGN_TRY(check_stages(name.s, linear, err));
             SGN_TRY(add_linear(w, stages, name.s, linear, err));
         }
     return sgn_parts_end(&w->parts, err);

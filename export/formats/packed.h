@@ -10,8 +10,8 @@
 
 enum { SGN_PACKED_VERSION = 2 };
 
-/* What the stages of each kind refer to; planes -1: this format has no place for the kind. */
-typedef struct { int planes; bool w, v, u; } sgn_packed_shape;
+/* What the stages of each kind refer to. */
+typedef struct { int planes; bool codes, w, v, u; } sgn_packed_shape;
 sgn_packed_shape sgn_packed_shape_of(sgn_stage_kind kind);
 const char      *sgn_packed_plane_key(int plane);              /* "plane", "plane2" */
 

@@ -119,6 +119,20 @@ static sgn_status plane(reader *r, const char *name, int64_t rows, int64_t cols,
     return SGN_OK;
 }
 
+static sgn_status coded(reader *r, const char *name, sgn_code code, int64_t rows, int64_t cols, sgn_coded *out, sgn_error *err) {
+    int k;
+    SGN_TRY(find(r, &k, err, name));
+    const sgn_array *a = &r->archive.at[k];
+    if (a->dtype != SGN_DTYPE_U8 || a->rank != 2 || a->dim[0] != rows || a->dim[1] != sgn_coded_stride(code, cols))
+        return misfit(r, a, "U8", rows, sgn_coded_stride(code, cols), err);
+    *out = (sgn_coded){ code, rows, cols, r->archive.kind->map(&r->archive, k) };
+    if (!out->byte) REFUSE("%s: '%s' cannot be mapped", r->archive.path, name);
+    const int64_t row = sgn_coded_check(out);
+    if (row >= 0) REFUSE("%s: '%s' has a code in row %lld that stands for no %s signs of %lld columns", r->archive.path, name, (long long)row,
+                         sgn_code_get(code)->name, (long long)cols);
+    return SGN_OK;
+}
+
 /* Rows of the array that a stage names under `key`: what a product makes. */
 static sgn_status rows_of(reader *r, const char *name, int64_t *rows, sgn_error *err) {
     int k;
@@ -150,7 +164,7 @@ static sgn_status name_of(reader *r, const char *linear, const sgn_json *j, cons
 static sgn_status read_kind(const reader *r, const char *linear, const sgn_json *j, sgn_stage_kind *kind, sgn_error *err) {
     const char *word = sgn_json_string(sgn_json_get(j, "stage"), "(none)");
     for (int k = 0; k < SGN_STAGE_COUNT; k++)
-        if (strcmp(word, sgn_stage_word((sgn_stage_kind)k)) == 0 && sgn_packed_shape_of((sgn_stage_kind)k).planes >= 0) {
+        if (strcmp(word, sgn_stage_word((sgn_stage_kind)k)) == 0) {
             *kind = (sgn_stage_kind)k;
             return SGN_OK;
         }
@@ -169,6 +183,14 @@ static sgn_status read_stage(reader *r, const char *linear, const sgn_json *j, i
         SGN_TRY(name_of(r, linear, j, sgn_packed_plane_key(i), true, &name[i], kept++, err));
         SGN_TRY(rows_of(r, name[i].s, &s->rows, err));
         SGN_TRY(plane(r, name[i].s, s->rows, width, &s->plane[i], err));
+    }
+    if (sgn_packed_shape_of(s->kind).codes) {
+        const char *keep = sgn_json_string(sgn_json_get(j, "keep"), "(none)");
+        SGN_TRY(name_of(r, linear, j, "codes", true, &name[0], kept, err));
+        SGN_TRY(rows_of(r, name[0].s, &s->rows, err));
+        if (sgn_code_find(&s->code, keep, NULL) != SGN_OK || !sgn_coded_bits(s->code))
+            SGN_FAIL(err, SGN_UNSUPPORTED, "%s: signum.stages: %s: signs that keep '%.40s' are not known", r->config.s, linear, keep);
+        return coded(r, name[0].s, s->code, s->rows, width, &s->coded, err);
     }
     if (s->kind == SGN_STAGE_DENSE) {
         const char *key = sgn_json_get(j, "w") ? "w" : "v";        /* version 1 called it v */

@@ -124,7 +124,7 @@ static void check_sums(const matrix *a, int64_t m, bool int8, bool extreme) {
     const int64_t rows = a->coded.rows, cols = a->coded.cols, ldx = cols + PAD, ldy = rows + PAD;
     float *x = malloc((size_t)(m * ldx) * sizeof *x), *y = malloc((size_t)(m * ldy) * sizeof *y);
     void *work;
-    const size_t bytes = sgn_gemv_bytes(m, cols, int8);
+    const size_t bytes = sgn_gemv_bytes(a->coded.code, m, cols, int8);
     check_ok(sgn_memory_alloc(&work, bytes, "work", &err), &err);
     for (int64_t k = 0; k < m * ldx; k++) x[k] = extreme ? (k % 3 ? 127 : -127) : (float)rint(1000 * sgn_rng_normal(3, 1, (uint64_t)k));
     sgn_gemv_run(&(sgn_gemv){ .m = m, .x = x, .ldx = ldx, .code = a->coded.code, .coded = &a->coded, .int8 = int8, .y = y, .ldy = ldy }, work);

@@ -71,7 +71,7 @@ static sgn_gemv gemv_of(const problem *p, int options) {
 }
 static void run(const sgn_gemv *g) {
     void *work;
-    const size_t bytes = sgn_gemv_bytes(g->m, g->plane[0]->cols, g->int8);
+    const size_t bytes = sgn_gemv_bytes(g->code, g->m, g->plane[0]->cols, g->int8);
     check_ok(sgn_memory_alloc(&work, bytes, "work", &err), &err);
     sgn_gemv_run(g, work);
     sgn_memory_free(work, bytes);
@@ -272,12 +272,12 @@ static void together_as_alone(void **state) {
             g[i].y = want[i];
             run(&g[i]);
             g[i].y = p[i].y;
-            check_ok(sgn_memory_alloc(&work[i], sgn_gemv_bytes(m, 600, g[i].int8), "work", &err), &err);
+            check_ok(sgn_memory_alloc(&work[i], sgn_gemv_bytes(g[i].code, m, 600, g[i].int8), "work", &err), &err);
         }
         sgn_gemv_run_all(g, SGN_GEMV_TOGETHER, work);
         for (int i = 0; i < SGN_GEMV_TOGETHER; i++) {
             assert_memory_equal(p[i].y, want[i], (size_t)(m * (rows[i] + PAD)) * sizeof(float));
-            sgn_memory_free(work[i], sgn_gemv_bytes(m, 600, g[i].int8));
+            sgn_memory_free(work[i], sgn_gemv_bytes(g[i].code, m, 600, g[i].int8));
             problem_free(&p[i]);
             free(want[i]);
         }

@@ -539,7 +539,7 @@ static void refuses_wrong_packed_files(void **state) {
         { "config.json", "\"format_version\": 2", "\"format_version\": 0", "signum.format_version is missing or no version", SGN_FORMAT },
         { "config.json", "\"format_version\": 2", "\"version\": 2.5", "signum.format_version is missing or no version", SGN_FORMAT },
         { "config.json", "\"stage\": \"scale\"", "\"stage\": \"scall\"", "'scall' is not known", SGN_UNSUPPORTED },
-        { "config.json", "\"stage\": \"sign\"", "\"stage\": \"masked_sign\"", "'masked_sign' is not known", SGN_UNSUPPORTED },
+        { "config.json", "\"stage\": \"sign\"", "\"stage\": \"masked_sign\"", "names no 'codes'", SGN_FORMAT },
         { "config.json", "\"plane\": \"sign\"", "\"plane\": \"sgn\"", "q_proj.sgn' is missing", SGN_FORMAT },
         { "config.json", "\"plane\": \"sign\"", "\"p\": \"sign\"", "names no 'plane'", SGN_FORMAT },
         { "config.json", "\"plane\": \"sign\"", "\"plane\": \"wscale\"", "a matrix", SGN_SHAPE },

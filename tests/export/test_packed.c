@@ -230,21 +230,6 @@ static void version_1_is_read(void **state) {
     sgn_transformer_free(&m);
 }
 
-static void masks_have_no_place(void **state) {
-    (void)state;
-    sgn_transformer m;
-    sgn_model_config c = small_config(&small_cases[2]);
-    snprintf(c.linear, sizeof c.linear, "nm");
-    snprintf(c.keep, sizeof c.keep, "1:4");
-    check_ok(sgn_transformer_init(&m, &c, false, &err), &err);
-    check_ok(sgn_transformer_commit(&m, &err), &err);
-    sgn_transformer_randomize(&m, 1);
-    check_fails(sgn_export("packed", check_path("masks"), &m, NULL, false, &err), SGN_UNSUPPORTED, &err,
-                "model.layers.0.self_attn.q_proj: the packed format has no place for a stage 'masked_sign'");
-    assert_false(sgn_file_exists(check_path("masks")));
-    sgn_transformer_free(&m);
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_byte_is_guarded),
@@ -252,7 +237,6 @@ int main(void) {
         cmocka_unit_test(every_byte_is_counted),
         cmocka_unit_test(paper_counts_like_the_paper),
         cmocka_unit_test(version_1_is_read),
-        cmocka_unit_test(masks_have_no_place),
     };
     return check_run(tests);
 }

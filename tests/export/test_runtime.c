@@ -184,7 +184,7 @@ static void refuses_what_does_not_fit(void **state) {
     check_fails(sgn_runtime_hidden(r, tokens, N, &hidden, &err), SGN_SHAPE, &err, "context is full");
     assert_true(sgn_runtime_bytes(r) > (size_t)(2 * 2 * SMALL_CONTEXT * 136) * sizeof(float));
     sgn_lowered_stage *stage = &lm.blocks[1].linear[SGN_UP].chain[0].stage[1];
-    stage->kind = SGN_STAGE_MASKED_SIGN;
+    stage->kind = SGN_STAGE_COUNT;
     check_fails(sgn_runtime_open(&none, &lm, &(sgn_runtime_options){ .context = 8, .batch = 1 }, &err), SGN_UNSUPPORTED, &err, "model.layers.1.mlp.up_proj");
     stage->kind = SGN_STAGE_SIGN;
     stage->cols--;

@@ -210,7 +210,6 @@ static void refusals(void **state) {
     check_fails(sgn_stages_init(&s, &(sgn_lowered){ .chain = { CHAIN(__VA_ARGS__) }, .count = 1 }, IN, OUT, 1e-5, false, "some.layer", &a, &err), \
                 status_, &err, words); \
     assert_non_null(strstr(err.text, "some.layer"))
-    REFUSED(SGN_UNSUPPORTED, "masked_sign", stage(SGN_STAGE_MASKED_SIGN, OUT, IN, NULL, 0));
     REFUSED(SGN_SHAPE, "72", sign(MID, IN));
     REFUSED(SGN_SHAPE, "takes 72 numbers", sign(OUT, MID));
     REFUSED(SGN_SHAPE, "takes 72 numbers", scale(IN), sign(OUT, MID));
