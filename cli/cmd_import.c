@@ -4,13 +4,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "cli/new_run.h"
 #include "cli/output.h"
 #include "core/gemm.h"
-#include "core/log.h"
 #include "core/parallel.h"
-#include "data/vocabulary.h"
 #include "model/model_load.h"
-#include "train/checkpoint.h"
 #include "train/run_config.h"
 
 typedef struct {
@@ -73,67 +71,15 @@ static sgn_status settle_config(importer *im, int count, char **set, sgn_error *
     return check_linears(im, &source, err);
 }
 
-/* One that is named must do; one that lies there may be of a kind that is not known. */
-static sgn_status find_tokenizer(importer *im, sgn_error *err) {
-    sgn_path beside;
-    sgn_error why = { 0 };
-    const char *where = im->v->tokenizer;
-    sgn_status s = SGN_OK;
-    if (!where) {
-        s = sgn_vocabulary_find_beside(im->from.s, &beside, &why);
-        where = beside.s;
-    }
-    if (s == SGN_OK) s = sgn_tokenizer_open(&im->tokenizer, where, &why);
-    if (s != SGN_OK) im->tokenizer = NULL;
-    else if (sgn_tokenizer_vocab(im->tokenizer) > im->config.model.vocab) {
-        s = SGN_ERROR(&why, SGN_CONFIG, "%s: it has %d ids, the model %lld", where, sgn_tokenizer_vocab(im->tokenizer),
-                      (long long)im->config.model.vocab);
-        sgn_tokenizer_close(im->tokenizer);
-        im->tokenizer = NULL;
-    }
-    if (s != SGN_OK && im->v->tokenizer) SGN_FAIL(err, s, "--tokenizer: %s", why.text);
-    if (s != SGN_OK) sgn_warn("no tokenizer comes along (%s); --tokenizer names one", why.text);
-    return SGN_OK;
-}
-
 static sgn_status load(importer *im, const char *where, int count, char **set, sgn_error *err) {
     SGN_TRY(sgn_model_resolve(where, "import", &im->from, err));
     SGN_TRY(settle_config(im, count, set, err));
-    SGN_TRY(find_tokenizer(im, err));
+    SGN_TRY(sgn_new_run_tokenizer(im->from.s, im->v->tokenizer, im->config.model.vocab, &im->tokenizer, err));
     SGN_TRY(sgn_gemm_init(err));
     SGN_TRY(sgn_transformer_init(&im->model, &im->config.model, false, err));
     im->config.model = im->model.config;
     SGN_TRY(sgn_transformer_commit(&im->model, err));
     return sgn_model_load_weights(&im->model, im->from.s, err);
-}
-
-/* --- the directory ---------------------------------------------------------------------------------------- */
-
-static sgn_status write_run(const importer *im, const char *run, sgn_error *err) {
-    sgn_path settings, tokenizer, checkpoints;
-    char *text;
-    SGN_TRY(sgn_path_set(&settings, err, "%s/config.yaml", run));
-    SGN_TRY(sgn_path_set(&tokenizer, err, "%s/tokenizer.json", run));
-    SGN_TRY(sgn_path_set(&checkpoints, err, "%s/checkpoints", run));
-    SGN_TRY(sgn_config_dump(&im->config, sgn_run_sections, false, &text, err));
-    const sgn_status s = sgn_file_write(settings.s, text, strlen(text), err);
-    free(text);
-    SGN_TRY(s);
-    const bool has = im->tokenizer != NULL;
-    if (has) SGN_TRY(sgn_tokenizer_save(im->tokenizer, tokenizer.s, err));
-    SGN_TRY(sgn_make_directories(checkpoints.s, err));
-    const char *files[] = { settings.s, "run.yaml", has ? tokenizer.s : NULL, "tokenizer.json", NULL };
-    return sgn_checkpoint_save(run, &(sgn_position){ .step = 0 }, &im->model, NULL, files, 0, err);
-}
-
-static sgn_status stage_run(const importer *im, sgn_error *err) {
-    sgn_staging staging;
-    SGN_TRY(sgn_staging_begin(&staging, im->v->out, im->v->replace, err));
-    const sgn_status s = write_run(im, staging.stage.s, err);
-    if (s == SGN_OK) return sgn_staging_commit(&staging, err);
-    sgn_error_replace(err, staging.stage.s, staging.final.s);
-    sgn_staging_abandon(&staging);
-    return s;
 }
 
 /* --- what came out ------------------------------------------------------------------------------------------ */
@@ -174,7 +120,8 @@ static sgn_status run(int argc, char **argv, sgn_error *err) {
     if (!im) SGN_FAIL(err, SGN_NOMEM, "no memory to import '%s'", argv[0]);
     im->v = &v;
     sgn_status s = load(im, argv[0], argc - 1, argv + 1, err);
-    if (s == SGN_OK) s = stage_run(im, err);
+    if (s == SGN_OK)
+        s = sgn_new_run_write(&(sgn_new_run){ .out = v.out, .replace = v.replace, .config = &im->config, .tokenizer = im->tokenizer, .model = &im->model }, err);
     if (s == SGN_OK) s = report(im, argv[0], err);
     sgn_tokenizer_close(im->tokenizer);
     sgn_transformer_free(&im->model);

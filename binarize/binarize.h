@@ -1,0 +1,38 @@
+/* binarize.h - makes the blocks of a trained model binary, one at a time, each from what enters it behind the binary ones before it.
+ *
+ * Memory: one block in both forms, the Hessians of its four inputs, and the hidden states of the calibration windows; the source's
+ * matrices may stay in their files (sgn_model_map). A finished block is a file of the work directory, DIR/block-00003.safetensors: a
+ * second call with the same settings goes on behind the last one, with the same bits.
+ *
+ * SPDX-License-Identifier: MIT */
+#ifndef SGN_BINARIZE_BINARIZE_H
+#define SGN_BINARIZE_BINARIZE_H
+
+#include "binarize/binarizer.h"
+#include "core/json.h"
+#include "data/shard.h"
+#include "model/transformer.h"
+
+typedef struct {
+    int64_t block, blocks;
+    int64_t windows, of;               /* passes of windows done, of all */
+    bool    finished;                  /* block has just been finished, */
+    bool    found;                     /* or was there already */
+} sgn_binarize_progress;
+
+typedef struct {
+    sgn_binarize_options how;
+    int64_t     windows, seq;
+    const char *work;                  /* the work directory; made where it is not there */
+    bool      (*progress)(void *ctx, const sgn_binarize_progress *p);      /* false: stop, SGN_INTERRUPTED. NULL: nobody asks */
+    void       *ctx;
+} sgn_binarize_job;
+
+/* `source` of full-precision layers. config: the result's, whose layers outside of model.binary stay as they are. *report (owned): a row
+ * per layer. Refuses a work directory of other settings or weights. */
+sgn_status sgn_binarize_run(const sgn_transformer *source, const sgn_model_config *config, sgn_shards *shards,
+                            const sgn_binarize_job *job, sgn_json **report, sgn_error *err);
+/* Fills a committed model of that config: blocks from the work directory, the rest from the source. */
+sgn_status sgn_binarize_collect(const sgn_transformer *source, const char *work, sgn_transformer *m, sgn_error *err);
+
+#endif

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: MIT */
+#include "binarize/work.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "core/archive.h"
+
+enum { SETTINGS_LIMIT = 1 << 20 };
+static const char first_layer[] = "model.layers.0.";
+
+bool sgn_layer_name_of(const char *one, int64_t n, sgn_layer_name *out) {
+    const size_t head = sizeof first_layer - 1;
+    if (strncmp(one, first_layer, head)) return false;
+    snprintf(out->s, sizeof out->s, "model.layers.%lld.%s", (long long)n, one + head);
+    return true;
+}
+
+/* --- settings -------------------------------------------------------------------------------------------- */
+
+static bool same(const sgn_json *a, const sgn_json *b) {
+    char *x = NULL, *y = NULL;
+    const bool equal = a && b && sgn_json_dump(a, 0, &x, NULL) == SGN_OK && sgn_json_dump(b, 0, &y, NULL) == SGN_OK && strcmp(x, y) == 0;
+    free(x);
+    free(y);
+    return equal;
+}
+
+static sgn_status compare(const char *path, const sgn_json *now, sgn_error *err) {
+    sgn_json *old;
+    SGN_TRY(sgn_json_load(&old, path, SETTINGS_LIMIT, err));
+    sgn_status s = SGN_OK;
+    for (void *it = sgn_json_iter(now); s == SGN_OK && it; it = sgn_json_next(now, it))
+        if (!same(sgn_json_get(old, sgn_json_iter_key(it)), sgn_json_iter_value(it)))
+            s = SGN_ERROR(err, SGN_CONFIG, "%s: it was begun with another '%s'; go on with the same command, or remove the directory to begin anew",
+                          path, sgn_json_iter_key(it));
+    sgn_json_free(old);
+    return s;
+}
+
+sgn_status sgn_work_open(const char *directory, sgn_json *settings, sgn_error *err) {
+    sgn_path path;
+    sgn_status s = sgn_path_set(&path, err, "%s/settings.json", directory);
+    if (s == SGN_OK && sgn_file_exists(path.s)) s = compare(path.s, settings, err);
+    else if (s == SGN_OK) {
+        s = sgn_make_directories(directory, err);
+        if (s == SGN_OK) s = sgn_json_save(settings, 2, path.s, err);
+    }
+    sgn_json_free(settings);
+    return s;
+}
+
+/* --- blocks ---------------------------------------------------------------------------------------------- */
+
+static sgn_status block_path(const char *directory, int64_t n, sgn_path *out, sgn_error *err) {
+    return sgn_path_set(out, err, "%s/block-%05lld.safetensors", directory, (long long)n);
+}
+
+static sgn_status write_block(const char *path, const sgn_transformer *one, int64_t n, const char *const *notes,
+                              sgn_array *at, const void **data, sgn_error *err) {
+    int count = 0;
+    for (int i = 0; i < one->params.count; i++) {
+        const sgn_param *p = &one->params.at[i];
+        sgn_layer_name name;
+        if (p->class == SGN_PARAM_DERIVED || !sgn_layer_name_of(p->name, n, &name)) continue;
+        at[count] = sgn_array_make(name.s, SGN_DTYPE_F32, p->tensor.shape.rank, p->tensor.shape.dim);
+        data[count++] = p->tensor.data;
+    }
+    return sgn_archive_write("safetensors", path, at, data, count, notes, err);
+}
+
+sgn_status sgn_work_save(const char *directory, int64_t n, const sgn_transformer *one, const char *source, const sgn_json *rows, sgn_error *err) {
+    sgn_path path;
+    char *text;
+    SGN_TRY(block_path(directory, n, &path, err));
+    SGN_TRY(sgn_json_dump(rows, 0, &text, err));
+    const char *const notes[] = { "source", source, "report", text, NULL };
+    sgn_array *at = malloc((size_t)one->params.count * sizeof *at);
+    const void **data = malloc((size_t)one->params.count * sizeof *data);
+    const sgn_status s = at && data ? write_block(path.s, one, n, notes, at, data, err)
+                                    : SGN_ERROR(err, SGN_NOMEM, "no memory for the list of a block's %d arrays", one->params.count);
+    free(at);
+    free(data);
+    free(text);
+    return s;
+}
+
+static sgn_status read_params(const sgn_archive *a, const sgn_transformer *m, int64_t n, bool one, sgn_error *err) {
+    char head[40];
+    snprintf(head, sizeof head, "model.layers.%lld.", (long long)n);
+    for (int i = 0; i < m->params.count; i++) {
+        const sgn_param *p = &m->params.at[i];
+        sgn_layer_name name;
+        if (p->class == SGN_PARAM_DERIVED) continue;
+        if (one ? !sgn_layer_name_of(p->name, n, &name) : strncmp(p->name, head, strlen(head))) continue;
+        const int k = sgn_archive_find(a, one ? name.s : p->name);
+        if (k < 0 || sgn_array_numel(&a->at[k]) != (uint64_t)sgn_numel(p->tensor.shape))
+            SGN_FAIL(err, SGN_FORMAT, "%s: '%s' is missing or of another size; remove the file, it will be made again", a->path, one ? name.s : p->name);
+        SGN_TRY(sgn_archive_read_f32(a, k, p->tensor.data, sgn_numel(p->tensor.shape), err));
+    }
+    return SGN_OK;
+}
+
+static sgn_status read_block(const sgn_archive *a, int64_t n, const sgn_transformer *one, const char *source, sgn_json **rows, sgn_error *err) {
+    const char *was = a->kind->note(a, "source"), *report = a->kind->note(a, "report");
+    if (!was || strcmp(was, source))
+        SGN_FAIL(err, SGN_CONFIG, "%s: it was made of other weights; remove its directory to begin anew", a->path);
+    SGN_TRY(read_params(a, one, n, true, err));
+    return sgn_json_parse(rows, report ? report : "[]", report ? strlen(report) : 2, a->path, err);
+}
+
+sgn_status sgn_work_load(const char *directory, int64_t n, sgn_transformer *one, const char *source, sgn_json **rows, sgn_error *err) {
+    sgn_path path;
+    sgn_archive a;
+    *rows = NULL;
+    SGN_TRY(block_path(directory, n, &path, err));
+    if (!sgn_file_exists(path.s)) return SGN_OK;
+    SGN_TRY(sgn_archive_open(&a, path.s, err));
+    const sgn_status s = read_block(&a, n, one, source, rows, err);
+    sgn_archive_close(&a);
+    return s;
+}
+
+sgn_status sgn_work_fill(const char *directory, int64_t n, sgn_transformer *whole, sgn_error *err) {
+    sgn_path path;
+    sgn_archive a;
+    SGN_TRY(block_path(directory, n, &path, err));
+    SGN_TRY(sgn_archive_open(&a, path.s, err));
+    const sgn_status s = read_params(&a, whole, n, false, err);
+    sgn_archive_close(&a);
+    return s;
+}

@@ -1,0 +1,25 @@
+/* work.h - the work directory of a binarization: its settings, and finished blocks with their reports.
+ *
+ * SPDX-License-Identifier: MIT */
+#ifndef SGN_BINARIZE_WORK_H
+#define SGN_BINARIZE_WORK_H
+
+#include "core/digest.h"
+#include "core/file.h"
+#include "core/json.h"
+#include "model/transformer.h"
+
+/* Makes the directory with these settings (taken), or finds the same there; SGN_CONFIG names what differs. */
+sgn_status sgn_work_open(const char *directory, sgn_json *settings, sgn_error *err);
+/* Block n: the parameters of a model of one layer, the digest of the weights it was made of, rows of its report (borrowed). */
+sgn_status sgn_work_save(const char *directory, int64_t n, const sgn_transformer *one, const char *source, const sgn_json *rows, sgn_error *err);
+/* *rows (owned) is NULL where there is none; SGN_CONFIG where it was made of other weights. */
+sgn_status sgn_work_load(const char *directory, int64_t n, sgn_transformer *one, const char *source, sgn_json **rows, sgn_error *err);
+/* Parameters of block n of a whole model. */
+sgn_status sgn_work_fill(const char *directory, int64_t n, sgn_transformer *whole, sgn_error *err);
+
+/* "model.layers.0.mlp..." of a model of one layer is NAME of block n. */
+typedef struct { char s[SGN_PARAM_NAME]; } sgn_layer_name;
+bool       sgn_layer_name_of(const char *one, int64_t n, sgn_layer_name *out);      /* false: of no block */
+
+#endif
