@@ -100,7 +100,12 @@ static sgn_status settle_config(command *k, const sgn_model_config *source, sgn_
     sgn_run_config *c = &k->config;
     const sgn_binarize_options *o = &k->job.how;
     SGN_TRY(sgn_run_config_load(c, NULL, NULL, 0, err));
+    const sgn_model_config defaults = c->model;
     c->model = *source;
+    memcpy(c->model.keep, defaults.keep, sizeof defaults.keep);            /* of no meaning to full-precision layers, whose source may not say them */
+    memcpy(c->model.estimator, defaults.estimator, sizeof defaults.estimator);
+    c->model.bits = defaults.bits;
+    c->model.paths = defaults.paths;
     snprintf(c->model.linear, SGN_TEXT, "%s", sgn_binarize_kind(o));
     snprintf(c->model.binary, SGN_TEXT, "%s", k->v->modules ? k->v->modules : "attention,mlp");
     snprintf(c->model.scales, SGN_TEXT, "column");

@@ -1,0 +1,139 @@
+#!/bin/bash
+# test_binarize.sh - a trained model binarized by every method: what it makes runs, trains on and is packed; stopped and continued it has the
+# same bits; what is refused leaves nothing behind.
+# SPDX-License-Identifier: MIT
+set -eu
+cd "$(dirname "$0")/../.."
+S=${SIGNUM:-./signum}
+D=$(mktemp -d "${TMPDIR:-/tmp}/signum-binarize-XXXXXX")
+trap 'rm -rf "$D"' EXIT
+fail() { echo "FAIL: $*" >&2; exit 1; }
+ok() { echo "  ok   $*"; }
+quiet() { "$@" >"$D/log" 2>&1 || { cat "$D/log" >&2; fail "$* ended with $?"; }; }
+check() { python3 -c "import json, sys; v = json.load(open(sys.argv[1])); assert $2, v" "$1" || fail "$2"; }
+refuse() {   # code, pattern, command ...
+    local want=$1 pattern=$2 code=0
+    shift 2
+    "$@" >"$D/out" 2>"$D/err" </dev/null || code=$?
+    [ "$code" -eq "$want" ] || fail "'$*' ended with $code, expected $want: $(cat "$D/err")"
+    grep -qE -- "$pattern" "$D/err" || fail "'$*' does not say /$pattern/: $(cat "$D/err")"
+}
+nats() { $S eval "$1" --data "$D/data" --json >"$D/eval"; python3 -c "import json; print('%.6f' % json.load(open('$D/eval'))['nats_per_token'])"; }
+below() { awk "BEGIN { exit !($1 < $2) }" || fail "$3: $1 is not below $2"; }
+
+awk -v seed=5 -v words=3000 -f tests/cli/nonsense.awk >"$D/text.txt"
+awk -v seed=6 -v words=3000 -f tests/cli/nonsense.awk >"$D/other.txt"
+quiet $S tokenizer train "$D/text.txt" --vocab 280 --out "$D/tok.json"
+quiet $S tokenizer train "$D/other.txt" --vocab 279 --out "$D/tok2.json"
+quiet $S tokenize "$D/text.txt" --tokenizer "$D/tok.json" --out "$D/data" --valid 0.1
+quiet $S tokenize "$D/other.txt" --tokenizer "$D/tok2.json" --out "$D/foreign"
+cat >"$D/tiny.yaml" <<'YAML'
+model: {dim: 32, layers: 3, heads: 4, kv_heads: 2, ffn: 72, linear: full}
+train: {seq: 32, batch: 8, steps: 150, save_every: 0, eval_every: 0}
+optim: {lr: 3e-3, warmup: 5}
+YAML
+quiet $S train "$D/tiny.yaml" data.train="$D/data" --out "$D/full"
+quiet $S train "$D/tiny.yaml" model.arch=gpt2 model.kv_heads=4 model.attention_bias=true model.mlp_bias=true data.train="$D/data" --out "$D/gpt2"
+full=$(nats "$D/full")
+binarize() { quiet $S binarize "$D/full" --calibration "$D/data" --windows 24 "$@"; }
+
+# --- every method -----------------------------------------------------------------------------------------------
+for method in sign xnor arb-rc onebit 'littlebit --bits 2.5' 'billm --dense' 'stbllm --dense' 'stbllm --variant released'; do
+    name=${method// /}
+    # shellcheck disable=SC2086
+    binarize --method $method --out "$D/$name"
+    [ ! -e "$D/$name.partial" ] || fail "$method leaves its work directory"
+    check "$D/$name/binarize.json" "len(v['layers']) == 21 and all(l['error'] >= 0 and l['energy'] > 0 for l in v['layers']) and v['claimed_bits'] > 0"
+    nats "$D/$name" >/dev/null
+done
+for name in xnor arb-rc billm--dense stbllm--dense; do below "$(nats "$D/$name")" 5.6 "$name, log 280"; done
+check "$D/stbllm--dense/binarize.json" "v['kept'] == 0.5 and abs(v['stored_bits'] - 3.5) < 1e-9 and all(l['n'] == 4 for l in v['layers'])"
+quiet $S export "$D/stbllm--dense" --format hf --out "$D/hf"
+python3 - "$D" <<'PY' || fail "4:8 does not leave four zeros in every eight"
+import sys, glob, json, struct, array
+path, = glob.glob(sys.argv[1] + '/hf/*.safetensors')
+data = open(path, 'rb').read()
+n, = struct.unpack('<Q', data[:8])
+head, seen = json.loads(data[8:8 + n]), 0
+for name, a in head.items():
+    if name.endswith('_proj.weight'):
+        begin, end = a['data_offsets']
+        w = array.array('f', data[8 + n + begin:8 + n + end])
+        assert a['dtype'] == 'F32' and all(sum(x != 0 for x in w[g:g + 8]) == 4 for g in range(0, len(w), 8)), name
+        seen += 1
+assert seen == 21
+PY
+below "$(python3 -c "import json; print(json.load(open('$D/stbllm--dense/binarize.json'))['relative_error'])")" \
+      "$(python3 -c "import json; print(json.load(open('$D/stbllm--variantreleased/binarize.json'))['relative_error'])")" "4:8 beside the released code"
+quiet $S binarize "$D/gpt2" --calibration "$D/data" --windows 8 --method arb-rc --out "$D/gpt2-arb"
+ok "every method, exactly 4 of 8"
+
+# --- what comes out goes on ----------------------------------------------------------------------------------------
+before=$(nats "$D/arb-rc")
+quiet $S train "$D/arb-rc" data.train="$D/data" distill.teacher="$D/full" train.steps=40 train.batch=4 optim.lr=1e-3 optim.warmup=4 --out "$D/arb-rc" --resume auto
+below "$(nats "$D/arb-rc")" "$before" "distilled for 40 steps"
+quiet $S train "$D/xnor" init="$D/xnor" data.train="$D/data" train.steps=2 --out "$D/again"
+for name in arb-rc littlebit--bits2.5 sign; do
+    quiet $S export "$D/$name" --format packed --out "$D/packed-$name"
+    quiet $S generate "$D/packed-$name" --prompt la --tokens 5
+done
+ok "distilled, trained from, packed"
+
+# --- modules, threads ---------------------------------------------------------------------------------------------------
+binarize --method xnor --modules mlp --out "$D/mlp"
+check "$D/mlp/binarize.json" "len(v['layers']) == 9"
+binarize --method stbllm --dense --threads 1 --out "$D/one"
+binarize --method stbllm --dense --threads 2 --out "$D/two"
+[ "$(nats "$D/one")" = "$(nats "$D/two")" ] || fail "threads change the result"
+cmp "$D/one/binarize.json" "$D/two/binarize.json" || fail "threads change the report"
+binarize --method stbllm --dense --layerwise --out "$D/layerwise"
+ok "modules, threads, N per layer"
+
+# --- stopped and continued ------------------------------------------------------------------------------------------------
+mkdir "$D/stop" "$D/hf-stop"
+binarize --method billm --dense --out "$D/whole"
+code=0
+( ulimit -f 60; trap '' XFSZ; $S binarize "$D/full" --calibration "$D/data" --windows 24 --method billm --dense --out "$D/stop/run" ) >"$D/log" 2>&1 || code=$?
+[ "$code" -ne 0 ] || fail "a run without room for its checkpoint ended well"
+[ ! -e "$D/stop/run" ] || fail "half a run appeared"
+ls "$D/stop/run.partial/"block-00000.safetensors >/dev/null || fail "no block was kept: $(cat "$D/log")"
+rm -f "$D/stop/run.partial/block-00002.safetensors"
+refuse 2 "another 'method'" $S binarize "$D/full" --calibration "$D/data" --windows 24 --method xnor --out "$D/stop/run"
+refuse 2 "another 'windows'" $S binarize "$D/full" --calibration "$D/data" --windows 23 --method billm --dense --out "$D/stop/run"
+binarize --method billm --dense --out "$D/stop/run"
+grep -q 'block 1 of 3 was there' "$D/log" || fail "it began anew: $(cat "$D/log")"
+cmp "$D/whole/binarize.json" "$D/stop/run/binarize.json" || fail "what was continued is reported otherwise"
+for run in whole stop/run; do quiet $S export "$D/$run" --format hf --out "$D/hf-$run"; done
+cmp "$D"/hf-whole/*.safetensors "$D"/hf-stop/run/*.safetensors || fail "what was continued has other bits"
+ok "stopped and continued"
+
+# --- refused ----------------------------------------------------------------------------------------------------------------
+B="$S binarize $D/full --calibration $D/data --windows 8 --out $D/none"
+refuse 2 'vocab|tokenizer' $S binarize "$D/full" --calibration "$D/foreign" --method xnor --out "$D/none"
+refuse 2 'fbi.* already' $S binarize "$D/sign" --calibration "$D/data" --method xnor --out "$D/none"
+refuse 2 "nearest is 'stbllm'" $B --method stbllmm
+refuse 2 '--method is missing' $B
+refuse 2 'no whole groups of 16' $B --method stbllm --dense --m 16
+refuse 2 'at least' $B --method littlebit --bits 0.2
+refuse 2 'belong to --method stbllm' $B --method xnor --layerwise
+refuse 2 'belong to --method billm' $B --method xnor --variant released
+refuse 2 "not 'relaesed'" $B --method billm --variant relaesed
+refuse 2 '--calibration is missing' $S binarize "$D/full" --method xnor --out "$D/none"
+refuse 2 'context goes from 1 to 32' $B --method xnor --seq 64
+refuse 4 '--replace' $S binarize "$D/full" --calibration "$D/data" --method xnor --out "$D/sign"
+python3 - "$D" <<'PY'
+import sys, shutil, json, struct, subprocess, os, glob
+d = sys.argv[1]
+subprocess.check_call([os.environ.get('SIGNUM', './signum'), 'export', d + '/full', '--format', 'hf', '--out', d + '/hot'], stdout=subprocess.DEVNULL)
+path, = glob.glob(d + '/hot/*.safetensors')
+data = bytearray(open(path, 'rb').read())
+n, = struct.unpack('<Q', data[:8])
+head = json.loads(data[8:8 + n])
+begin, end = head['model.layers.1.mlp.up_proj.weight']['data_offsets']
+data[8 + n + begin:8 + n + end] = struct.pack('<f', 3e38) * ((end - begin) // 4)
+open(path, 'wb').write(data)
+os.remove(d + '/hot/MANIFEST')
+PY
+refuse 7 'layers.1.mlp.down_proj: what it reads is not finite' $S binarize "$D/hot" --calibration "$D/data" --windows 4 --method xnor --out "$D/none"
+[ ! -e "$D/none" ] || fail "a refused run left something"
+ok "refused"
