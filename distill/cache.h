@@ -47,7 +47,7 @@ void       sgn_cache_job_settle(sgn_cache_job *j);
 sgn_digest sgn_cache_job_digest(const sgn_cache_job *j);
 uint64_t   sgn_cache_slices(const sgn_cache_job *j);
 uint64_t   sgn_cache_slice_windows(const sgn_cache_job *j, uint64_t slice);    /* the last one may have fewer */
-int64_t    sgn_cache_rows(const sgn_cache_job *j);     /* windows that the teacher sees at once: decides bits */
+int64_t    sgn_cache_rows(const sgn_cache_job *j);     /* windows that the teacher sees at once, unless it is wide */
 
 bool       sgn_is_cache(const char *where);            /* a directory with cache.json */
 sgn_status sgn_cache_path(sgn_path *out, const char *directory, uint64_t slice, sgn_error *err);

@@ -131,6 +131,15 @@ static sgn_status allocate(maker *m, sgn_error *err) {
     return sgn_frame_decoder_open(&m->decoder, err);
 }
 
+/* As many as a slice is made of, halved until a block's activations (hidden and MLP, about 4 d + 3 ffn per token) are few
+ * beside the weights of a teacher of that width. A function of job and teacher: it decides bits. */
+static int64_t rows_at_once(const sgn_cache_job *j, const sgn_model_config *c) {
+    enum { ACTIVATIONS = 16 << 20 };
+    int64_t rows = sgn_cache_rows(j);
+    while (rows > 1 && rows * j->seq * (4 * (int64_t)c->dim + 3 * (int64_t)c->ffn) > ACTIVATIONS) rows /= 2;
+    return rows;
+}
+
 static sgn_status setup(maker *m, sgn_cache_info *info, sgn_error *err) {
     sgn_path directory;
     sgn_model_config c;
@@ -140,7 +149,7 @@ static sgn_status setup(maker *m, sgn_cache_info *info, sgn_error *err) {
     const char *hash = sgn_shards_info(m->shards)->tokenizer_hash;
     SGN_TRY(sgn_shards_fit(m->shards, (uint32_t)c.vocab, NULL, m->o->teacher, err));
     SGN_TRY(describe_job(m, directory.s, &c, err));
-    m->rows = sgn_cache_rows(&m->job);
+    m->rows = rows_at_once(&m->job, &c);
     const sgn_teacher_need need = { .student = &c, .tokenizer_hash = hash, .batch = m->rows, .seq = m->job.seq };
     SGN_TRY(sgn_teacher_open(&m->teacher, m->o->teacher, &need, err));
     SGN_TRY(join(m, info, err));
