@@ -212,7 +212,7 @@ static sgn_status draw(const view *v, sgn_error *err) {
     sgn_point share[SHARES][MOST], gain[GAINS][MOST];
     sgn_curve shares[SHARES], gains[GAINS];
     int64_t context[SGN_CONTEXTS_MAX];
-    int n = 0, marks[2] = { 0, 0 };
+    int n = 0, drawn = 0, marks[2] = { 0, 0 };
     memcpy(context, v->context, sizeof context);
     qsort(context, (size_t)v->count, sizeof *context, by_value);
     for (double x = (double)context[0]; n < MOST; x *= 1 + 0.7 / FINE, n++) {
@@ -229,7 +229,8 @@ static sgn_status draw(const view *v, sgn_error *err) {
         if (v->machine.prefill[i] > 0) gain[4][marks[0]++] = (sgn_point){ (double)v->context[i], v->machine.prefill[i] };
         if (v->machine.decode[i] > 0) gain[5][marks[1]++] = (sgn_point){ (double)v->context[i], v->machine.decode[i] };
     }
-    for (int k = 0; k < SHARES; k++) shares[k] = (sgn_curve){ .label = share_name[k], .line = share[k], .line_count = n };
+    for (int k = 0; k < SHARES; k++)
+        if (share[k][0].y > 0) shares[drawn++] = (sgn_curve){ .label = share_name[k], .line = share[k], .line_count = n };
     for (int k = 0; k < GAINS; k++)
         gains[k] = k < 4 ? (sgn_curve){ .label = gain_name[k], .line = gain[k], .line_count = n }
                          : (sgn_curve){ .label = gain_name[k], .marks = gain[k], .mark_count = marks[k - 4] };
@@ -237,7 +238,7 @@ static sgn_status draw(const view *v, sgn_error *err) {
     snprintf(title[0], sizeof title[0], "Where the operations of %.80s are", v->name);
     snprintf(title[1], sizeof title[1], "What signs gain over 16 bits, products %.2f times as fast", v->speedup.forward);
     const sgn_chart chart[] = {
-        { .title = title[0], .x_label = "tokens of context", .y_label = "% of multiply-adds per token", .curves = shares, .count = SHARES, .log_x = true, .from_zero = true },
+        { .title = title[0], .x_label = "tokens of context", .y_label = "% of multiply-adds per token", .curves = shares, .count = drawn, .log_x = true, .from_zero = true },
         { .title = title[1], .x_label = "tokens of context", .y_label = "times as fast", .curves = gains, .count = marks[0] ? GAINS : 4, .log_x = true, .from_zero = true },
     };
     return sgn_charts_save(chart, 2, v->o->svg, err);

@@ -79,7 +79,7 @@ static sgn_status measure_training(const sgn_analysis *o, const sgn_run_config *
     for (int round = 0; round < ROUNDS; round++)
         for (int i = 0; i < 2; i++) {
             sgn_step_bench b = { 0 };
-            SGN_TRY(sgn_bench_step(&side[i], "none", o->steps, &b, err));
+            SGN_TRY(sgn_bench_step(&side[i], "none", o->steps, false, &b, err));
             passes[i][round] = b.step.forward + b.step.backward;
             step[i][round] = 1 / b.tok_s.median;
         }

@@ -194,7 +194,7 @@ static sgn_status step(const values *v, int argc, char **argv, sgn_error *err) {
     snprintf(fixed[3], sizeof fixed[3], "train.accumulate=1");
     for (int i = 0; i < argc; i++) words[FIXED_WORDS + i] = argv[i];
     SGN_TRY(sgn_run_config_load(&c, v->preset, words, FIXED_WORDS + argc, err));
-    SGN_TRY(sgn_bench_step(&c, v->teacher, v->steps, &b, err));
+    SGN_TRY(sgn_bench_step(&c, v->teacher, v->steps, true, &b, err));
     if (v->json) return step_json(v, &b, err);
     step_print(&b);
     return SGN_OK;

@@ -8,7 +8,7 @@
 #include <string.h>
 #include "core/file.h"
 
-enum { WIDTH = 800, HEIGHT = 400, LEFT = 70, RIGHT = 24, TITLE = 52, LEGEND = 22, BOTTOM = 58, TICKS = 8, LABELS = 16 };
+enum { WIDTH = 800, HEIGHT = 400, LEFT = 70, RIGHT = 24, TITLE = 52, LEGEND = 22, BOTTOM = 58, TICKS = 8, LABELS = 12 };
 static const double plot_width = WIDTH - LEFT - RIGHT, plot_height = HEIGHT - TITLE - BOTTOM;
 
 /* Okabe and Ito's colours, which colour-blind eyes can tell apart; on dark pages lighter ones. */

@@ -198,7 +198,7 @@ sgn_status sgn_layer_signs_look(const sgn_transformer *m, int i, double near, sg
     int64_t block;
     int which;
     const sgn_linear *l = linear_at(m, i, &block, &which);
-    *out = (sgn_layer_signs){ .size = { .width = 0.05 }, .alphas = { .low = -1, .width = 0.05 }, .betas = { .low = -1.5, .width = 0.05 } };
+    *out = (sgn_layer_signs){ .size = { .width = 0.075 }, .alphas = { .low = -2, .width = 0.1 }, .betas = { .low = -3, .width = 0.1 } };
     snprintf(out->name, sizeof out->name, "%s", m->blocks[block].path[which]);
     out->module = sgn_linear_module((sgn_block_linear)which);
     look_at_latents(l, near, out);

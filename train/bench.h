@@ -33,9 +33,9 @@ typedef struct {
     double         refresh_s;                  /* of optimizer: column planes and index tables */
     double         model_gflops;               /* 6 N tok_s: N weights of binary and dense layers and of the head;
                                                 * not the embedding, attention scores, or the teacher */
-    double         sgemm_gflops;               /* sgn_bench_sgemm, the larger of before and after */
+    double         sgemm_gflops;               /* sgn_bench_sgemm, the larger of before and after; without `peak` 0 */
     double         rss_mb;                     /* peak so far, MiB */
 } sgn_step_bench;
-sgn_status sgn_bench_step(const sgn_run_config *c, const char *teacher, int64_t steps, sgn_step_bench *out, sgn_error *err);
+sgn_status sgn_bench_step(const sgn_run_config *c, const char *teacher, int64_t steps, bool peak, sgn_step_bench *out, sgn_error *err);
 
 #endif
