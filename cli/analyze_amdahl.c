@@ -92,7 +92,7 @@ static sgn_json *row_json(const view *v, int i) {
     set(j, "f_with_head", r->with_head);
     set_gain(j, "prefill", r->prefill, r->prefill_ceiling, v->machine.prefill[i]);
     set_gain(j, "training", r->train, r->train_ceiling, 0);
-    set_gain(j, "decode_operations", r->decode, r->decode_ceiling, 0);
+    set_gain(j, "decode_operations", r->decode, r->decode_ceiling, v->machine.decode[i]);
     set_gain(j, "decode_bytes", r->decode_bytes, 0, v->machine.decode[i]);
     sgn_json_set(j, "bytes", bytes);
     const struct { const char *key; double value; } part[] = {

@@ -41,7 +41,7 @@ static sgn_status find_shape(measured_shape *at, int *count, const sgn_param *p,
 
 /* Time of all dense products that signs replace over that of the products with signs: of each layer one or, factored, several. */
 static sgn_status measure_products(const sgn_transformer *m, sgn_speedup *out, sgn_error *err) {
-    measured_shape at[MOST_SHAPES], *s;
+    measured_shape at[MOST_SHAPES], *s = NULL;
     int count = 0;
     double dense = 0, forward = 0, dx = 0;
     for (int64_t i = 0; i < m->config.layers * SGN_LINEARS; i++) {
@@ -148,7 +148,7 @@ static sgn_status run_both(const sgn_analysis *o, const sgn_lowered_model *lm[2]
     if (!ids) SGN_FAIL(err, SGN_NOMEM, "no memory for %lld tokens", (long long)most);
     for (int64_t i = 0; i < most; i++) ids[i] = (int32_t)(sgn_rng_bits(1, 2, (uint64_t)i) % (uint64_t)vocab);
     const int64_t tokens = DECODED * o->steps;
-    side s[2] = { { 0 }, { 0 } };
+    side s[2] = { { .lm = NULL }, { .lm = NULL } };
     sgn_status status = SGN_OK;
     for (int k = 0; k < 2 && status == SGN_OK; k++) status = side_open(&s[k], lm[k], most, tokens, err);
     if (status == SGN_OK) status = time_contexts(s, ids, context, contexts, limit, tokens, out, err);
@@ -161,7 +161,7 @@ static sgn_status run_both(const sgn_analysis *o, const sgn_lowered_model *lm[2]
 static sgn_status measure_runtime(const sgn_analysis *o, const sgn_run_config *c, const char *file, const int64_t *context, int contexts,
                                   sgn_machine *out, sgn_error *err) {
     sgn_model_config signs = c->model;
-    sgn_lowered_model random[2] = { { 0 }, { 0 } };
+    sgn_lowered_model random[2] = { { .blocks = NULL }, { .blocks = NULL } };
     sgn_model_file *f = NULL;
     const sgn_lowered_model *lm[2] = { &random[0], &random[1] };
     if (!file)
