@@ -76,6 +76,7 @@ static void put_coded(sgn_bits *b, const sgn_lowered_stage *s) {
     const int64_t codes = s->rows * sgn_coded_groups(s->code, s->cols), kept = sgn_code_get(s->code)->kept, bits = sgn_coded_bits(s->code);
     b->numbers[SGN_BITS_SIGNS] += s->rows * s->cols;
     b->bits[SGN_BITS_SIGNS] += codes * kept;
+    b->ideal += sgn_code_bits(s->code) * (double)(s->rows * s->cols);
     b->bits[SGN_BITS_MASKS] += codes * (bits - kept);
     b->bits[SGN_BITS_PADDING] += 8 * s->rows * sgn_coded_stride(s->code, s->cols) - codes * bits;
     b->claimed += claim_signs(s);
