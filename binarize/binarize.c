@@ -137,7 +137,7 @@ static sgn_status make_block(worker *k, int64_t n, const char *source, sgn_json 
     for (int i = 0; i < SGN_LINEARS; i++) {
         if (!layer_of(k, n, i)->kind) continue;
         SGN_TRY(fit_layer(k, n, i, rows, err));
-        if (!tell(k)) SGN_FAIL(err, SGN_INTERRUPTED, "stopped; finished blocks are kept");
+        if (!tell(k)) SGN_FAIL(err, SGN_INTERRUPTED, "stopped; finished blocks are kept, the same command goes on behind them");
     }
     return sgn_work_save(k->job->work, n, &k->one, source, rows, err);
 }
@@ -167,7 +167,7 @@ static sgn_status do_block(worker *k, int64_t n, sgn_error *err) {
     sgn_params_refresh_signs(&k->one.params);
     if (n + 1 < k->source->config.layers) s = sgn_calibration_advance(&k->calibration, &k->one, 0, n, err);
     k->at.finished = true;
-    if (s == SGN_OK && !tell(k)) s = SGN_ERROR(err, SGN_INTERRUPTED, "stopped; finished blocks are kept");
+    if (s == SGN_OK && !tell(k)) s = SGN_ERROR(err, SGN_INTERRUPTED, "stopped; finished blocks are kept, the same command goes on behind them");
     k->at.finished = false;
     return s;
 }

@@ -118,7 +118,7 @@ static sgn_status run(const pass *p, sgn_error *err) {
     sgn_status s = SGN_OK;
     for (int64_t k = 0; s == SGN_OK && k < p->c->windows; k++) {
         s = run_window(p, &t, k, err);
-        if (s == SGN_OK && p->c->tick && !p->c->tick(p->c->ctx, 1)) s = SGN_ERROR(err, SGN_INTERRUPTED, "stopped; finished blocks are kept");
+        if (s == SGN_OK && p->c->tick && !p->c->tick(p->c->ctx, 1)) s = SGN_ERROR(err, SGN_INTERRUPTED, "stopped; finished blocks are kept, the same command goes on behind them");
     }
     sgn_tape_free(&t);
     return s;
