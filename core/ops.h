@@ -94,4 +94,11 @@ typedef struct {
  * value and `sums` appear during backward, which computes each logit once. */
 sgn_tensor *sgn_head_loss(sgn_tape *t, sgn_tensor *h, sgn_tensor *head, const sgn_head_loss_args *args);
 
+/* What post-training binarizers leave, W (out, in) as core/ops/zoned_weight.c says: latents w (out, in), zone (out, in) numbers 0 to 4
+ * that stay, scale (out, sgn_zoned_scales(in)): five for each block of 128 inputs. */
+enum { SGN_ZONED_BLOCK = 128, SGN_ZONED_SCALES = 5 };
+static inline int64_t sgn_zoned_scales(int64_t in) { return (in + SGN_ZONED_BLOCK - 1) / SGN_ZONED_BLOCK * SGN_ZONED_SCALES; }
+sgn_tensor *sgn_zoned_weight(sgn_tape *t, sgn_tensor *w, sgn_tensor *scale, const sgn_real *zone);
+void        sgn_zoned_row(sgn_real *to, const sgn_real *w, const sgn_real *zone, const sgn_real *scale, int64_t in);
+
 #endif

@@ -38,7 +38,7 @@ sgn_status sgn_params_add(sgn_params *p, sgn_param_class class, sgn_shape shape,
     SGN_TRY(grow(p, err));
     sgn_param q = { .class = class,
                     .scale = -1,
-                    .tensor = { .shape = shape, .needs_grad = p->train && class != SGN_PARAM_DERIVED, .leaf = true } };
+                    .tensor = { .shape = shape, .needs_grad = p->train && sgn_param_learns(class), .leaf = true } };
     va_list args;
     va_start(args, name);
     const int n = vsnprintf(q.name, sizeof q.name, name, args);
@@ -114,7 +114,7 @@ static sgn_status commit(sgn_params *p, sgn_error *err) {
         const sgn_slab *slab = sgn_params_slab(p, &p->at[i]);
         if (is_stored(&p->at[i])) continue;
         x->data = slab->data + p->at[i].offset;
-        if (slab->grad && p->at[i].class != SGN_PARAM_DERIVED) x->grad = slab->grad + p->at[i].offset;
+        if (slab->grad && sgn_param_learns(p->at[i].class)) x->grad = slab->grad + p->at[i].offset;
         if (p->at[i].class != SGN_PARAM_LATENT) continue;
         sgn_signs_place(signs, p->at[i].code, x->shape.dim[0], x->shape.dim[1], memory);
         memory += sgn_signs_bytes(p->at[i].code, x->shape.dim[0], x->shape.dim[1]);

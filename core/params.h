@@ -24,7 +24,8 @@ typedef enum {
     SGN_PARAM_NORM,
     SGN_PARAM_SCALE,           /* alpha and beta of binary layers */
     SGN_PARAM_BIAS,
-    SGN_PARAM_DERIVED          /* what a rule makes of a latent after each update: no gradient, no optimizer, not needed in a file */
+    SGN_PARAM_DERIVED,         /* what a rule makes of a latent after each update: no gradient, no optimizer, not needed in a file */
+    SGN_PARAM_FIXED            /* numbers that stay as they are: no gradient, no optimizer; of a file like any other */
 } sgn_param_class;
 
 typedef struct sgn_params sgn_params;
@@ -36,6 +37,8 @@ typedef struct {
     /* Gradient rows [begin, end) of at[i], and of its scale, get factors of the kind's own beside the estimator's. NULL: none. */
     void (*estimate)(sgn_params *p, int i, int64_t begin, int64_t end);
 } sgn_latent_rule;
+
+static inline bool sgn_param_learns(sgn_param_class c) { return c != SGN_PARAM_DERIVED && c != SGN_PARAM_FIXED; }
 
 enum { SGN_PARAM_NAME = 112 };
 

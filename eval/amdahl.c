@@ -22,7 +22,7 @@ static void add_plain(sgn_work_shape *s, const sgn_transformer *m) {
         const sgn_param *p = &m->params.at[i];
         const int64_t n = sgn_numel(p->tensor.shape);
         switch (p->class) {
-        case SGN_PARAM_SCALE: case SGN_PARAM_DERIVED: s->scales += n; break;
+        case SGN_PARAM_SCALE: case SGN_PARAM_DERIVED: case SGN_PARAM_FIXED: s->scales += n; break;
         case SGN_PARAM_NORM: case SGN_PARAM_BIAS: s->vectors += n; break;
         case SGN_PARAM_EMBEDDING: s->embedding += n; break;
         default: break;

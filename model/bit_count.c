@@ -52,7 +52,7 @@ void sgn_bits_add(sgn_bits *to, const sgn_bits *b) {
 
 static int planes(sgn_stage_kind k) {
     return k == SGN_STAGE_SIGN || k == SGN_STAGE_GROUP_SIGN ? 1
-         : k == SGN_STAGE_TERNARY || k == SGN_STAGE_MASKED_SIGN ? 2 : 0;
+         : k == SGN_STAGE_TERNARY || k == SGN_STAGE_MASKED_SIGN || k == SGN_STAGE_ZONES ? 2 : 0;
 }
 
 static bool is_binary(const sgn_lowered *l) {
@@ -82,9 +82,24 @@ static void put_coded(sgn_bits *b, const sgn_lowered_stage *s) {
     b->claimed += claim_signs(s);
 }
 
+/* Signs of what is kept; sets, ids and salient columns are masks. */
+static void put_zones(sgn_bits *b, const sgn_lowered_stage *s) {
+    sgn_zones z = s->zones;
+    if (!z.byte && sgn_zones_form(&z, s->zone, s->rows, s->cols, "", NULL) != SGN_OK) return;
+    const int64_t all = 8 * (s->rows * sgn_zones_stride(&z) + (s->cols + 7) / 8);
+    const int64_t kept = z.of ? s->rows * (s->cols / z.of) * z.kept : s->rows * s->cols;
+    const int64_t used = s->rows * (z.of ? s->cols / z.of * sgn_zones_mask_bits(&z) : 0) + kept * (1 + z.id) + s->cols;
+    b->numbers[SGN_BITS_SIGNS] += s->rows * s->cols;
+    b->bits[SGN_BITS_SIGNS] += kept;
+    b->bits[SGN_BITS_MASKS] += used - kept;
+    b->bits[SGN_BITS_PADDING] += all - used;
+    b->claimed += (double)kept;
+}
+
 static void put_stage(sgn_bits *b, const sgn_lowered_stage *s, bool binary) {
     const int64_t numbers = s->rows * s->cols;
-    if (s->kind == SGN_STAGE_MASKED_SIGN && sgn_coded_bits(s->code)) put_coded(b, s);
+    if (s->kind == SGN_STAGE_ZONES) put_zones(b, s);
+    else if (s->kind == SGN_STAGE_MASKED_SIGN && sgn_coded_bits(s->code)) put_coded(b, s);
     else if (planes(s->kind)) {
         put(b, SGN_BITS_SIGNS, numbers, numbers);
         put(b, SGN_BITS_PADDING, 0, planes(s->kind) * s->rows * (64 * s->plane[0].stride - s->cols));

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "core/coded.h"
+#include "core/zones.h"
 
 /* word in config.json, what it does to x */
 #define SGN_STAGE_LIST(X)                                                             \
@@ -20,6 +21,7 @@
     X(GROUP_SIGN,  "group_sign")  /* x_i = sum_g v[i,g] sum_{j in g} S_ij x_j      */ \
     X(TERNARY,     "ternary")     /* x = S x, S in {-1,0,+1}: planes of +1, of -1   */ \
     X(MASKED_SIGN, "masked_sign") /* x = S x, 0 where the mask is, N of every M kept */ \
+    X(ZONES,       "zones")       /* x = W x, W of zones of signs                   */ \
     X(DENSE,       "dense")       /* x = W x                                       */ \
     X(RANK1,       "rank1")       /* x = (x . v) u (v, u NULL: ones)               */
 
@@ -39,6 +41,8 @@ typedef struct {
     sgn_code        code;           /* MASKED_SIGN: which it keeps */
     sgn_plane       plane[2];       /* (rows, cols); MASKED_SIGN: signs, mask; no words where there are codes */
     sgn_coded       coded;          /* MASKED_SIGN of N of M, in place of planes; byte NULL: planes */
+    const sgn_real *latent, *zone;  /* ZONES: (rows, cols) both, while they are in training */
+    sgn_zones       zones;          /* ZONES of a file; v: (rows, sgn_zoned_scales(cols)) */
     sgn_stored      w;              /* DENSE: (rows, cols), as it lies */
     const sgn_real *v, *u;          /* vectors */
     sgn_dtype       v_type, u_type; /* in the file they come from; 0: reals */

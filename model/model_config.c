@@ -17,7 +17,7 @@ const sgn_field sgn_model_fields[] = {
     FIELD(vocab, INT, 0, 1 << 24, NULL, "0", "number of token ids; 0: as many as the tokenizer has"),
     FIELD(head_dim, INT, 0, 1 << 16, NULL, "0", "width of one head; 0: dim / heads"),
     FIELD(context, INT, 0, 1 << 24, NULL, "0", "longest sequence in tokens; 0: train.seq"),
-    FIELD(linear, TEXT, 0, 0, NULL, "fbi", "kind of the linear layers that model.binary names: fbi, nm, littlebit, bitnet, bitnet158, onebit, rowcol, paretoq, xnor, binaryconnect or full"),
+    FIELD(linear, TEXT, 0, 0, NULL, "fbi", "kind of the linear layers that model.binary names: fbi, nm, littlebit, bitnet, bitnet158, onebit, rowcol, zoned, paretoq, xnor, binaryconnect or full"),
     FIELD(keep, CHOICE, 0, 0, "1:4|1:8|1:16|2:8", "1:8", "linear = nm: how many of how many consecutive inputs keep a weight"),
     FIELD(bits, REAL, 0, 32, NULL, "0.55", "linear = littlebit: bits per weight, with scales counted as 16 bits; it decides the rank"),
     FIELD(paths, INT, 0, 2, NULL, "1", "linear = littlebit: 2 adds a second pair of factors for what the first leaves"),

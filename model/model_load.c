@@ -257,7 +257,7 @@ static sgn_status fill(const sgn_transformer *m, const sgn_array_set *set, origi
             if (found) from[i] = FOUND;
         }
         if (found) SGN_TRY(check_values(set, p, err));
-        else if (p->class != SGN_PARAM_SCALE && p->class != SGN_PARAM_DERIVED) return missing(set, &m->config, p, err);
+        else if (p->class != SGN_PARAM_SCALE && sgn_param_learns(p->class)) return missing(set, &m->config, p, err);
     }
     return SGN_OK;
 }
@@ -272,7 +272,7 @@ static sgn_status derive(sgn_linear *l, const sgn_array_set *set, const origin *
         const sgn_param *p = &l->params->at[l->p[i]];
         if (p->class == SGN_PARAM_DERIVED) continue;
         if (from[l->p[i]] == ABSENT) absent = p;
-        else present |= p->class == SGN_PARAM_SCALE || from[l->p[i]] == FROM_SIGNS;
+        else present |= p->class == SGN_PARAM_SCALE || p->class == SGN_PARAM_FIXED || from[l->p[i]] == FROM_SIGNS;
     }
     if (!absent) return SGN_OK;
     if (present)

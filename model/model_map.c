@@ -55,6 +55,9 @@ static sgn_status check_row(const sgn_param *p, const sgn_real *w, int64_t n, in
 sgn_status sgn_model_check_values(const sgn_param *p, const char *directory, sgn_error *err) {
     const sgn_tensor *x = &p->tensor;
     const int64_t cols = x->shape.dim[x->shape.rank - 1], n = sgn_numel(x->shape);
+    for (int64_t k = 0; p->class == SGN_PARAM_FIXED && k < n; k++)
+        if (!(x->data[k] >= 0 && x->data[k] <= 4 && x->data[k] == (sgn_real)(int)x->data[k]))
+            SGN_FAIL(err, SGN_FORMAT, "%s: tensor '%s' has %g at index %lld; zones are 0, 1, 2, 3 or 4", directory, p->name, (double)x->data[k], (long long)k);
     if (x->data) return check_row(p, x->data, n, 0, directory, err);
     sgn_real *row = malloc((size_t)cols * sizeof *row);
     if (!row) SGN_FAIL(err, SGN_NOMEM, "%s: no memory for a row of '%s'", directory, p->name);

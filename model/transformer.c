@@ -131,6 +131,7 @@ void sgn_transformer_randomize(sgn_transformer *m, uint64_t seed) {
         case SGN_PARAM_BIAS:
         case SGN_PARAM_SCALE:
         case SGN_PARAM_DERIVED:
+        case SGN_PARAM_FIXED:
             memset(p->tensor.data, 0, (size_t)n * sizeof(sgn_real));
             break;
         default:

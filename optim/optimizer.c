@@ -35,7 +35,7 @@ enum { RANGE = 1 << 15 };                      /* reals of one range: weights, g
 
 /* Cuts a parameter into ranges, a latent at whole rows; out NULL: only counts. */
 static int64_t cut(const sgn_param *p, int index, sgn_optim_range *out) {
-    const int64_t n = p->class == SGN_PARAM_DERIVED ? 0 : sgn_numel(p->tensor.shape);
+    const int64_t n = !sgn_param_learns(p->class) ? 0 : sgn_numel(p->tensor.shape);
     const int64_t unit = p->class == SGN_PARAM_LATENT ? p->tensor.shape.dim[1] : 1;
     const int64_t size = unit < RANGE ? RANGE / unit * unit : unit;
     int64_t count = 0;

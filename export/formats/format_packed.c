@@ -15,6 +15,7 @@ static const sgn_packed_shape shapes[SGN_STAGE_COUNT] = {
     [SGN_STAGE_NORM] = { .v = true },                [SGN_STAGE_SCALE] = { .v = true },
     [SGN_STAGE_SIGN] = { .planes = 1 },              [SGN_STAGE_GROUP_SIGN] = { .planes = 1, .v = true },
     [SGN_STAGE_TERNARY] = { .planes = 2 },           [SGN_STAGE_MASKED_SIGN] = { .codes = true },
+    [SGN_STAGE_ZONES] = { .zones = true, .v = true },
     [SGN_STAGE_DENSE] = { .w = true },               [SGN_STAGE_RANK1] = { .v = true, .u = true },
 };
 sgn_packed_shape sgn_packed_shape_of(sgn_stage_kind kind) { return shapes[kind]; }
@@ -84,6 +85,35 @@ static sgn_status settle(writing *w, const char *linear, const sgn_lowered_stage
     return SGN_OK;
 }
 
+static sgn_status take(writing *w, const char *linear, size_t bytes, void **out, sgn_error *err) {
+    converted *c = calloc(1, sizeof *c + bytes);
+    if (!c) SGN_FAIL(err, SGN_NOMEM, "%s: no memory for codes of its signs", linear);
+    c->next = w->made;
+    w->made = c;
+    *out = c->data;
+    return SGN_OK;
+}
+
+/* "keep": "N:M", or "all", or "any". */
+static sgn_status add_zones(writing *w, const char *linear, const sgn_lowered_stage *s, sgn_json *j, sgn_error *err) {
+    sgn_zones z = s->zones;
+    char keep[24];
+    if (!z.byte) {
+        void *byte, *salient;
+        SGN_TRY(sgn_zones_form(&z, s->zone, s->rows, s->cols, linear, err));
+        SGN_TRY(take(w, linear, (size_t)(s->rows * sgn_zones_stride(&z)), &byte, err));
+        SGN_TRY(take(w, linear, (size_t)(s->cols + 7) / 8, &salient, err));
+        sgn_zones_pack(&z, s->latent, s->zone, s->v, byte, salient);
+        z.byte = byte, z.salient = salient;
+    }
+    snprintf(keep, sizeof keep, "%d:%d", z.kept, z.of);
+    sgn_json_set(j, "keep", sgn_json_new_string(z.of ? keep : z.pruned ? "any" : "all"));
+    sgn_json_set(j, "id", sgn_json_new_int(z.id));
+    sgn_parts_add(&w->parts, SGN_DTYPE_U8, s->rows, sgn_zones_stride(&z), z.byte, "%s.zones", linear);
+    sgn_parts_add(&w->parts, SGN_DTYPE_U8, (s->cols + 7) / 8, 0, z.salient, "%s.salient", linear);
+    return SGN_OK;
+}
+
 static sgn_status add_stage(writing *w, const char *linear, const sgn_lowered_stage *given, sgn_json *j, sgn_error *err) {
     sgn_lowered_stage one;
     SGN_TRY(settle(w, linear, given, &one, err));
@@ -99,12 +129,16 @@ static sgn_status add_stage(writing *w, const char *linear, const sgn_lowered_st
         sgn_json_set(j, "codes", sgn_json_new_string(*name));
         sgn_parts_add(&w->parts, SGN_DTYPE_U8, s->rows, sgn_coded_stride(s->code, s->cols), s->coded.byte, "%s.%s", linear, *name++);
     }
+    if (shapes[s->kind].zones) {
+        sgn_json_set(j, "zones", sgn_json_new_string(*name++));
+        SGN_TRY(add_zones(w, linear, s, j, err));
+    }
     if (s->w.data) {
         sgn_json_set(j, "w", sgn_json_new_string(w->matrices == SGN_DTYPE_Q8_0 ? "q8_0" : "weight"));
         SGN_TRY(add_matrix(w, linear, s->w, s->rows, s->cols, err));
     }
     if (s->v) {
-        const int64_t cols = s->kind == SGN_STAGE_GROUP_SIGN ? sgn_packed_groups(s) : 0;
+        const int64_t cols = sgn_packed_v_cols(s);
         sgn_json_set(j, "v", sgn_json_new_string(*name));
         SGN_TRY(add_scales(w, linear, *name++, s->v, cols ? s->rows : s->v_size, cols, err));
     }

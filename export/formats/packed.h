@@ -6,16 +6,22 @@
 
 #include <stdio.h>
 #include <string.h>
+#include "core/ops.h"
 #include "export/parts.h"
 
 enum { SGN_PACKED_VERSION = 2 };
 
 /* What the stages of each kind refer to. */
-typedef struct { int planes; bool codes, w, v, u; } sgn_packed_shape;
+typedef struct { int planes; bool codes, zones, w, v, u; } sgn_packed_shape;
 sgn_packed_shape sgn_packed_shape_of(sgn_stage_kind kind);
 const char      *sgn_packed_plane_key(int plane);              /* "plane", "plane2" */
 
 static inline int64_t sgn_packed_groups(const sgn_lowered_stage *s) { return (s->cols + s->group - 1) / s->group; }
+
+/* Numbers of v beside its rows; 0: a vector. */
+static inline int64_t sgn_packed_v_cols(const sgn_lowered_stage *s) {
+    return s->kind == SGN_STAGE_GROUP_SIGN ? sgn_packed_groups(s) : s->kind == SGN_STAGE_ZONES ? sgn_zoned_scales(s->cols) : 0;
+}
 
 /* "lm_head" of "lm_head.weight": blocks of it are "lm_head.q8_0". */
 static inline sgn_linear_name sgn_packed_stem(const char *weight) {

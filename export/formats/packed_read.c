@@ -171,6 +171,40 @@ static sgn_status read_kind(const reader *r, const char *linear, const sgn_json 
     SGN_FAIL(err, SGN_UNSUPPORTED, "%s: signum.stages: %s: a stage '%.40s' is not known", r->config.s, linear, word);
 }
 
+/* After its scales: rows are read with them. */
+static sgn_status zones(reader *r, const char *linear, const sgn_json *j, sgn_lowered_stage *s, sgn_error *err) {
+    const char *keep = sgn_json_string(sgn_json_get(j, "keep"), ""), *colon = strchr(keep, ':');
+    char name[SGN_ARRAY_NAME];
+    sgn_zones *z = &s->zones;
+    int at, bitmap;
+    *z = (sgn_zones){ s->rows, s->cols, .id = (int)sgn_json_int(sgn_json_get(j, "id"), 0), .pruned = strcmp(keep, "all") != 0 };
+    if (colon) z->kept = atoi(keep), z->of = atoi(colon + 1);
+    const bool whole = !colon && (strcmp(keep, "all") == 0 || strcmp(keep, "any") == 0);
+    const bool sets = colon && (z->of == 4 || z->of == 8 || z->of == 16) && z->kept > 0 && z->kept < z->of && s->cols % z->of == 0;
+    if ((!whole && !sets) || z->id < 1 || z->id > 2)
+        SGN_FAIL(err, SGN_UNSUPPORTED, "%s: signum.stages: %s: zones that keep '%.40s' with ids of %d bits are not known", r->config.s, linear, keep, z->id);
+    snprintf(name, sizeof name, "%s.zones", linear);
+    SGN_TRY(find(r, &at, err, name));
+    const sgn_array *a = &r->archive.at[at];
+    if (a->dtype != SGN_DTYPE_U8 || a->rank != 2 || a->dim[0] != s->rows || a->dim[1] != sgn_zones_stride(z)) return misfit(r, a, "U8", s->rows, sgn_zones_stride(z), err);
+    z->byte = r->archive.kind->map(&r->archive, at);
+    snprintf(name, sizeof name, "%s.salient", linear);
+    SGN_TRY(find(r, &bitmap, err, name));
+    a = &r->archive.at[bitmap];
+    if (a->dtype != SGN_DTYPE_U8 || a->rank != 1 || a->dim[0] != (s->cols + 7) / 8) return misfit(r, a, "U8", (s->cols + 7) / 8, 0, err);
+    z->salient = r->archive.kind->map(&r->archive, bitmap);
+    if (!z->byte || !z->salient) REFUSE("%s: '%s' cannot be mapped", r->archive.path, name);
+    if (s->cols % 8 && z->salient[s->cols / 8] >> s->cols % 8) REFUSE("%s: '%s' has bits set behind the last column", r->archive.path, name);
+    float *row = malloc((size_t)s->cols * sizeof *row);
+    if (!row) SGN_FAIL(err, SGN_NOMEM, "%s: no memory for a row of '%s'", r->archive.path, name);
+    sgn_status status = SGN_OK;
+    for (int64_t i = 0; status == SGN_OK && i < s->rows; i++)
+        if (!sgn_zones_row(z, i, s->v + i * sgn_zoned_scales(s->cols), row))
+            status = SGN_ERROR(err, SGN_FORMAT, "%s: '%s.zones' has bits in row %lld that stand for nothing", r->archive.path, linear, (long long)i);
+    free(row);
+    return status;
+}
+
 /* One stage of a chain through which `width` numbers come in. */
 static sgn_status read_stage(reader *r, const char *linear, const sgn_json *j, int64_t width, int64_t out, sgn_lowered_stage *s,
                              sgn_error *err) {
@@ -183,6 +217,10 @@ static sgn_status read_stage(reader *r, const char *linear, const sgn_json *j, i
         SGN_TRY(name_of(r, linear, j, sgn_packed_plane_key(i), true, &name[i], kept++, err));
         SGN_TRY(rows_of(r, name[i].s, &s->rows, err));
         SGN_TRY(plane(r, name[i].s, s->rows, width, &s->plane[i], err));
+    }
+    if (sgn_packed_shape_of(s->kind).zones) {
+        SGN_TRY(name_of(r, linear, j, "zones", true, &name[0], kept++, err));
+        SGN_TRY(rows_of(r, name[0].s, &s->rows, err));
     }
     if (sgn_packed_shape_of(s->kind).codes) {
         const char *keep = sgn_json_string(sgn_json_get(j, "keep"), "(none)");
@@ -208,11 +246,11 @@ static sgn_status read_stage(reader *r, const char *linear, const sgn_json *j, i
     if (s->kind == SGN_STAGE_GROUP_SIGN) {
         s->group = sgn_json_int(sgn_json_get(j, "group"), 0);
         if (s->group < 1) REFUSE("%s: signum.stages: %s: 'group' is not a positive number", r->config.s, linear);
-        cols = sgn_packed_groups(s);
     }
+    cols = sgn_packed_v_cols(s);
     if (v.s[0]) SGN_TRY(floats(r, v.s, cols ? s->rows : width, cols, true, &s->v, &s->v_size, &s->v_type, err));
     if (u.s[0]) SGN_TRY(floats(r, u.s, out, 0, true, &s->u, &s->u_size, &s->u_type, err));
-    return SGN_OK;
+    return s->kind == SGN_STAGE_ZONES ? zones(r, linear, j, s, err) : SGN_OK;
 }
 
 static sgn_status read_linear(reader *r, const char *linear, const sgn_json *chains, int64_t out, int64_t in, sgn_lowered *l,

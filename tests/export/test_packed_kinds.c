@@ -24,13 +24,22 @@ static const kind_case kinds[] = {
     { "xnor", NULL, NULL, 0, 0, false, "\"sign\"" },              { "binaryconnect", NULL, NULL, 0, 0, false, "\"sign\"" },
     { "paretoq", NULL, NULL, 0, 0, false, "\"scale\"" },          { "onebit", NULL, NULL, 0, 0, false, "\"layer_norm\"" },
     { "bitnet", NULL, NULL, 0, 0, true, "\"quant_act\"" },        { "bitnet158", NULL, NULL, 0, 0, true, "\"ternary\"" },
+    { "zoned", NULL, "4:8", 0, 0, false, "\"keep\": \"4:8\"" },    { "zoned", NULL, "any", 0, 0, false, "\"keep\": \"any\"" },
+    { "zoned", NULL, "all", 0, 0, false, "\"keep\": \"all\"" },
     { "littlebit", NULL, NULL, 1.5, 1, false, "\"rank_scale\"" }, { "littlebit", NULL, NULL, 2, 2, false, "\"rank_scale2\"" },
 };
 enum { KINDS = (int)(sizeof kinds / sizeof *kinds) };
 
+/* Column 5 of every 40 is salient; four of eight kept, some, or all, and then in two zones. */
+static int zone_of(const char *keep, int64_t k, int64_t cols) {
+    const int64_t i = k / cols, j = k % cols;
+    const bool kept = *keep == '4' ? (j + i) % 8 < 4 : strcmp(keep, "any") ? true : (k * 5 + i) % 3 != 0;
+    return !kept ? 0 : j % 40 == 5 ? 4 : 1 + (int)((i + j * 3) % (strcmp(keep, "all") ? 3 : 2));
+}
+
 static void make(sgn_transformer *m, const kind_case *k, uint64_t seed) {
     sgn_model_config c = small_config(&(small_case){ .linear = k->linear, .scales = k->scales, .kv_heads = 2 });
-    if (k->keep) snprintf(c.keep, sizeof c.keep, "%s", k->keep);
+    if (k->keep && strcmp(k->linear, "zoned")) snprintf(c.keep, sizeof c.keep, "%s", k->keep);
     c.bits = k->bits;
     c.paths = k->paths ? k->paths : 1;
     check_ok(sgn_transformer_init(m, &c, false, &err), &err);
@@ -38,9 +47,12 @@ static void make(sgn_transformer *m, const kind_case *k, uint64_t seed) {
     sgn_transformer_randomize(m, seed);
     for (int i = 0; i < m->params.count; i++) {
         sgn_param *p = &m->params.at[i];
+        for (int64_t j = 0; p->class == SGN_PARAM_FIXED && j < sgn_numel(p->tensor.shape); j++)
+            p->tensor.data[j] = (float)zone_of(k->keep, j, p->tensor.shape.dim[1]);
         if (p->class != SGN_PARAM_SCALE && p->class != SGN_PARAM_NORM) continue;
         for (int64_t j = 0; j < sgn_numel(p->tensor.shape); j++)
-            p->tensor.data[j] = p->tensor.data[j] * (float)(1 + 0.2 * sgn_rng_normal(seed, sgn_rng_stream(p->name), (uint64_t)j)) + 0.01f;
+            p->tensor.data[j] = p->tensor.data[j] * (float)(1 + 0.2 * sgn_rng_normal(seed, sgn_rng_stream(p->name), (uint64_t)j)) +
+                                (float)(0.01 + (strcmp(k->linear, "zoned") ? 0 : 0.05) * sgn_rng_normal(seed, 5, (uint64_t)j));
     }
 }
 

@@ -118,6 +118,18 @@ def rowcol(x, w, s):
     return ((x * s["in_scale"]) @ through(sign(w), w).T) * s["out_scale"]
 
 
+def zoned(x, w, s):
+    """Zones 0..4 by place, one block of 128: (out, 5) scales."""
+    zone = torch.tensor([k * 7 % 11 % 5 for k in range(OUT * IN)]).reshape(OUT, IN)
+    a = s["wscale"].reshape(OUT, 5)
+    s1 = through(sign(w), w)
+    s2 = through(sign(w - a[:, 3:4] * sign(w)), w)
+    full = torch.zeros(OUT, IN)
+    for z in range(1, 4):
+        full = full + (zone == z) * a[:, z - 1:z] * s1
+    return x @ (full + (zone == 4) * (a[:, 3:4] * s1 + a[:, 4:5] * s2)).T
+
+
 def bitnet(x, w, s):
     a, b = w.detach().mean(), w.detach().abs().mean()
     return quant(layernorm(x)) @ (b * through(sign(w - a), w)).T
@@ -165,6 +177,7 @@ cases = [
     ("paretoq", "paretoq", "", "auto", "a", paretoq, row),
     ("onebit", "onebit", "", "auto", "a", onebit, {"in_scale": (IN, 0.5, 0.3, 0.4), "out_scale": (OUT, 0.5, 1.2, 0.6)}),
     ("rowcol", "rowcol", "", "auto", "a", rowcol, {"in_scale": (IN, 0.5, 0.3, 0.4), "out_scale": (OUT, 0.5, 1.2, 0.6)}),
+    ("zoned", "zoned", "", "auto", "a", zoned, {"wscale": (OUT * 5, 0.5, 1.2, 0.6)}),
     ("bitnet", "bitnet", "", "auto", "a", bitnet, {}),
     ("bitnet158", "bitnet158", "", "auto", "a", bitnet158, {}),
     ("bitnet158_norm", "bitnet158", "", "auto", "a.o_proj", bitnet158, {"norm.weight": (IN, 0.4, 1.1, 0.8)}),

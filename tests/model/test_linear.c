@@ -26,6 +26,7 @@ static void fill(fixture *f) {
         sgn_param *p = &f->params.at[i];
         for (int64_t j = 0; j < sgn_numel(p->tensor.shape); j++)
             p->tensor.data[j] = (sgn_real)sgn_rng_normal(1, sgn_rng_stream(p->name), (uint64_t)j);
+        for (int64_t j = 0; p->class == SGN_PARAM_FIXED && j < sgn_numel(p->tensor.shape); j++) p->tensor.data[j] = (sgn_real)(j * 7 % 11 % 5);
         if (p->class == SGN_PARAM_LATENT) p->tensor.data[0] = (sgn_real)-0.0;
     }
     for (int64_t j = 0; j < TOKENS * f->l.in; j++) f->x[j] = (sgn_real)sgn_rng_normal(2, 0, (uint64_t)j);
@@ -58,6 +59,12 @@ static void run_stage(const sgn_lowered_stage *s, double *x) {
     for (int64_t i = 0; i < s->rows; i++) {
         for (int64_t j = 0; j < s->cols; j++) {
             if (s->kind == SGN_STAGE_DENSE) y[i] += (double)((const sgn_real *)s->w.data)[i * s->cols + j] * x[j];
+            if (s->kind == SGN_STAGE_ZONES) {
+                const sgn_real *a = s->v + i * ((s->cols + 127) / 128) * 5 + j / 128 * 5, w = s->latent[i * s->cols + j];
+                const int zone = (int)s->zone[i * s->cols + j];
+                const double sign = w < 0 ? -1 : 1, rest = w < (sgn_real)sign * a[3] ? -1 : 1;
+                if (zone) y[i] += (sign * (double)a[zone - 1] + (zone == 4 ? rest * (double)a[4] : 0)) * x[j];
+            }
             if (s->kind == SGN_STAGE_SIGN) y[i] += (double)sgn_plane_sign(&s->plane[0], i, j) * x[j];
             if (s->kind == SGN_STAGE_MASKED_SIGN && sgn_plane_bit(&s->plane[1], i, j))
                 y[i] += (double)sgn_plane_sign(&s->plane[0], i, j) * x[j];

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: MIT */
+#include "core/zones.h"
+
+#include "core/ops.h"
+
+enum { SALIENT = 4 };
+
+static int64_t choose(int m, int n) {
+    int64_t c = 1;
+    for (int k = 1; k <= n; k++) c = c * (m - n + k) / k;
+    return c;
+}
+
+int sgn_zones_mask_bits(const sgn_zones *z) {
+    int bits = 0;
+    while (z->of && ((int64_t)1 << bits) < choose(z->of, z->kept)) bits++;
+    return bits;
+}
+
+static int64_t groups(const sgn_zones *z) { return z->of ? z->cols / z->of : z->cols; }
+int64_t sgn_zones_stride(const sgn_zones *z) {
+    return (groups(z) * (sgn_zones_mask_bits(z) + (z->of ? z->kept : 1) * (1 + z->id)) + 7) / 8;
+}
+
+/* --- the number of a set: sum over its members c_0 < c_1 < ... of C(c_k, k + 1) ------------------------------ */
+
+static int64_t number_of(uint32_t mask) {
+    int64_t number = 0;
+    for (int k = 1; mask; k++, mask &= mask - 1) number += choose(__builtin_ctz(mask), k);
+    return number;
+}
+
+static uint32_t set_of(int64_t number, int of, int kept) {
+    uint32_t mask = 0;
+    for (int k = kept, c = of - 1; k > 0; c--) {
+        const int64_t below = c < k ? 0 : choose(c, k);
+        if (number < below) continue;
+        number -= below;
+        mask |= (uint32_t)1 << c;
+        k--;
+    }
+    return mask;
+}
+
+/* --- form ------------------------------------------------------------------------------------------------ */
+
+static int kept_of(const sgn_real *zone, int64_t n, int of) {
+    int all = -1;
+    for (int64_t at = 0; at < n; at += of) {
+        int count = 0;
+        for (int k = 0; k < of; k++) count += zone[at + k] > 0;
+        if (all >= 0 && count != all) return -1;
+        all = count;
+    }
+    return all;
+}
+
+static int64_t bits_of(const sgn_zones *z) { return z->rows * 8 * sgn_zones_stride(z); }
+
+sgn_status sgn_zones_form(sgn_zones *z, const sgn_real *zone, int64_t rows, int64_t cols, const char *name, sgn_error *err) {
+    bool pruned = false, third = false;
+    for (int64_t j = 0; j < cols; j++) {
+        bool is = false, other = false;
+        for (int64_t i = 0; i < rows; i++) {
+            const sgn_real v = zone[i * cols + j];
+            pruned |= v <= 0;
+            is |= v >= SALIENT;
+            other |= v > 0 && v < SALIENT;
+            third |= v > 2 && v < SALIENT;
+        }
+        if (is && other)
+            SGN_FAIL(err, SGN_UNSUPPORTED, "%s: column %lld has salient weights and others; only whole columns are stored as salient", name, (long long)j);
+    }
+    *z = (sgn_zones){ rows, cols, .id = pruned || third ? 2 : 1, .pruned = pruned };
+    const int id = third ? 2 : 1;
+    for (int of = 4; pruned && of <= 16; of *= 2) {
+        if (cols % of) continue;
+        const sgn_zones nm = { rows, cols, kept_of(zone, rows * cols, of), of, id, .pruned = true };
+        if (nm.kept > 0 && bits_of(&nm) < bits_of(z)) *z = nm;
+    }
+    return SGN_OK;
+}
+
+/* --- rows --------------------------------------------------------------------------------------------------- */
+
+static void put(uint8_t *byte, int64_t *at, uint32_t v, int bits) {
+    for (int k = 0; k < bits; k++, ++*at) byte[*at / 8] |= (uint8_t)((v >> k & 1) << *at % 8);
+}
+static uint32_t get(const uint8_t *byte, int64_t *at, int bits) {
+    uint32_t v = 0;
+    for (int k = 0; k < bits; k++, ++*at) v |= (uint32_t)(byte[*at / 8] >> *at % 8 & 1) << k;
+    return v;
+}
+
+static bool is_salient(const sgn_zones *z, int64_t j) { return z->salient[j / 8] >> j % 8 & 1; }
+static int64_t scales_at(int64_t j) { return j / SGN_ZONED_BLOCK * SGN_ZONED_SCALES; }
+static bool zeros(const sgn_zones *z) { return !z->of && z->pruned; }        /* ids are zones */
+
+void sgn_zones_pack(const sgn_zones *z, const sgn_real *w, const sgn_real *zone, const sgn_real *scale, uint8_t *byte, uint8_t *salient) {
+    const int64_t stride = sgn_zones_stride(z), of = z->of ? z->of : 1, scales = sgn_zoned_scales(z->cols);
+    for (int64_t k = 0; k < z->rows * z->cols; k++)
+        if (zone[k] >= SALIENT) salient[k % z->cols / 8] |= (uint8_t)(1 << k % z->cols % 8);
+    for (int64_t i = 0; i < z->rows; i++) {
+        uint8_t *row = byte + i * stride;
+        int64_t at = 0;
+        for (int64_t j = 0; j < z->cols; j += of) {
+            const int64_t first = i * z->cols + j;
+            uint32_t mask = 0;
+            for (int k = 0; k < of; k++) mask |= (uint32_t)(!z->of || zone[first + k] > 0) << k;
+            if (z->of) put(row, &at, (uint32_t)number_of(mask), sgn_zones_mask_bits(z));
+            for (; mask; mask &= mask - 1) {
+                const int64_t l = first + __builtin_ctz(mask);
+                const int v = (int)zone[l];
+                const sgn_real s = w[l] >= 0 ? 1 : -1;
+                const bool second = w[l] - scale[i * scales + scales_at(l % z->cols) + 3] * s >= 0;
+                put(row, &at, v && w[l] >= 0, 1);
+                put(row, &at, (uint32_t)(v == SALIENT ? second + zeros(z) : v - !zeros(z)), z->id);
+            }
+        }
+    }
+}
+
+bool sgn_zones_row(const sgn_zones *z, int64_t i, const sgn_real *scale, sgn_real *to) {
+    const uint8_t *row = z->byte + i * sgn_zones_stride(z);
+    const int bits = sgn_zones_mask_bits(z), of = z->of ? z->of : 1;
+    const int64_t sets = z->of ? choose(z->of, z->kept) : 1;
+    int64_t at = 0;
+    bool sound = true;
+    for (int64_t j = 0; j < z->cols; j += of) {
+        const int64_t number = get(row, &at, bits);
+        sound &= number < sets;
+        uint32_t mask = !z->of ? 1 : set_of(number < sets ? number : 0, z->of, z->kept);
+        for (int k = 0; k < of; k++) to[j + k] = 0;
+        for (; mask; mask &= mask - 1) {
+            const int64_t l = j + __builtin_ctz(mask);
+            const sgn_real *a = scale + scales_at(l), s = get(row, &at, 1) ? 1 : -1;
+            const int id = (int)get(row, &at, z->id);
+            if (zeros(z) && !id) {
+                sound &= s < 0;
+                continue;
+            }
+            const int v = zeros(z) ? id - 1 : id;
+            sound &= v < (is_salient(z, l) ? 2 : 3);
+            to[l] = is_salient(z, l) ? a[3] * s + (v ? a[4] : -a[4]) : a[v < 3 ? v : 0] * s;
+        }
+    }
+    return sound && get(row, &at, (int)(8 * sgn_zones_stride(z) - at)) == 0;
+}
