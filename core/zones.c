@@ -86,9 +86,17 @@ sgn_status sgn_zones_form(sgn_zones *z, const sgn_real *zone, int64_t rows, int6
 static void put(uint8_t *byte, int64_t *at, uint32_t v, int bits) {
     for (int k = 0; k < bits; k++, ++*at) byte[*at / 8] |= (uint8_t)((v >> k & 1) << *at % 8);
 }
-static uint32_t get(const uint8_t *byte, int64_t *at, int bits) {
-    uint32_t v = 0;
-    for (int k = 0; k < bits; k++, ++*at) v |= (uint32_t)(byte[*at / 8] >> *at % 8 & 1) << k;
+
+typedef struct { const uint8_t *at, *end; uint64_t held; int count; } bit_reader;
+
+static inline uint32_t get(bit_reader *r, int bits) {
+    while (r->count < bits && r->at < r->end) {
+        r->held |= (uint64_t)*r->at++ << r->count;
+        r->count += 8;
+    }
+    const uint32_t v = (uint32_t)(r->held & (((uint64_t)1 << bits) - 1));
+    r->held >>= bits;
+    r->count -= bits;
     return v;
 }
 
@@ -120,29 +128,31 @@ void sgn_zones_pack(const sgn_zones *z, const sgn_real *w, const sgn_real *zone,
     }
 }
 
+/* Masks of all sets, where they are few: else each is worked out. */
+enum { FEW_SETS = 70 };
+
 bool sgn_zones_row(const sgn_zones *z, int64_t i, const sgn_real *scale, sgn_real *to) {
-    const uint8_t *row = z->byte + i * sgn_zones_stride(z);
-    const int bits = sgn_zones_mask_bits(z), of = z->of ? z->of : 1;
-    const int64_t sets = z->of ? choose(z->of, z->kept) : 1;
-    int64_t at = 0;
+    const int64_t stride = sgn_zones_stride(z), sets = z->of ? choose(z->of, z->kept) : 1;
+    bit_reader r = { z->byte + i * stride, z->byte + (i + 1) * stride, 0, 0 };
+    const int bits = sgn_zones_mask_bits(z), of = z->of ? z->of : 1, zero = zeros(z);
+    uint32_t few[FEW_SETS] = { 1 };
     bool sound = true;
+    for (int64_t k = 0; z->of && sets <= FEW_SETS && k < sets; k++) few[k] = set_of(k, z->of, z->kept);
     for (int64_t j = 0; j < z->cols; j += of) {
-        const int64_t number = get(row, &at, bits);
+        int64_t number = get(&r, bits);
         sound &= number < sets;
-        uint32_t mask = !z->of ? 1 : set_of(number < sets ? number : 0, z->of, z->kept);
+        number = number < sets ? number : 0;
+        uint32_t mask = sets <= FEW_SETS ? few[number] : set_of(number, z->of, z->kept);
+        const sgn_real *a = scale + scales_at(j);
         for (int k = 0; k < of; k++) to[j + k] = 0;
         for (; mask; mask &= mask - 1) {
             const int64_t l = j + __builtin_ctz(mask);
-            const sgn_real *a = scale + scales_at(l), s = get(row, &at, 1) ? 1 : -1;
-            const int id = (int)get(row, &at, z->id);
-            if (zeros(z) && !id) {
-                sound &= s < 0;
-                continue;
-            }
-            const int v = zeros(z) ? id - 1 : id;
-            sound &= v < (is_salient(z, l) ? 2 : 3);
-            to[l] = is_salient(z, l) ? a[3] * s + (v ? a[4] : -a[4]) : a[v < 3 ? v : 0] * s;
+            const uint32_t v = get(&r, 1 + z->id);
+            const sgn_real s = v & 1 ? 1 : -1;
+            const int id = (int)(v >> 1) - zero;
+            sound &= id >= 0 ? id < (is_salient(z, l) ? 2 : 3) : !(v & 1);
+            if (id >= 0) to[l] = is_salient(z, l) ? a[3] * s + (id ? a[4] : -a[4]) : a[id < 3 ? id : 0] * s;
         }
     }
-    return sound && get(row, &at, (int)(8 * sgn_zones_stride(z) - at)) == 0;
+    return sound && r.held == 0;
 }

@@ -99,7 +99,7 @@ static sgn_status add_zones(writing *w, const char *linear, const sgn_lowered_st
     sgn_zones z = s->zones;
     char keep[24];
     if (!z.byte) {
-        void *byte, *salient;
+        void *byte = NULL, *salient = NULL;
         SGN_TRY(sgn_zones_form(&z, s->zone, s->rows, s->cols, linear, err));
         SGN_TRY(take(w, linear, (size_t)(s->rows * sgn_zones_stride(&z)), &byte, err));
         SGN_TRY(take(w, linear, (size_t)(s->cols + 7) / 8, &salient, err));
