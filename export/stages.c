@@ -7,7 +7,7 @@
 #include "core/ops.h"
 #include "core/parallel.h"
 #include "export/dense_run.h"
-#include "export/zones_run.h"
+#include "export/zoned_run.h"
 
 /* Floats per task. */
 enum { GRAIN = 16384 };
@@ -82,7 +82,7 @@ static sgn_status prepare_chain(sgn_stages *s, int c, const sgn_chain *chain, co
         } else if (at->kind == SGN_STAGE_DENSE) {
             SGN_TRY(sgn_dense_reserve(at->w, at->rows, at->cols, err));
         } else if (at->kind == SGN_STAGE_ZONES) {
-            SGN_TRY(sgn_zones_reserve(at, err));
+            SGN_TRY(sgn_zoned_reserve(at, err));
         } else if (at->kind != SGN_STAGE_QUANT_ACT) {
             p->v = expand(a, at->v, at->v_size, width, 1);
         }
@@ -165,7 +165,7 @@ static void run_step(const sgn_stages *s, const sgn_stage_step *p, const float *
     const sgn_lowered_stage *at = p->stage;
     if (p->product.stage) sgn_stage_product_run(&p->product, x, m, row_add, add, y, room);
     else if (at->kind == SGN_STAGE_DENSE) sgn_dense_run(at->w, x, m, at->rows, at->cols, add, y);
-    else if (at->kind == SGN_STAGE_ZONES) sgn_zones_run(at, x, m, add, y);
+    else if (at->kind == SGN_STAGE_ZONES) sgn_zoned_run(at, x, m, add, y);
     else sgn_parallel(m, grain(at->cols), run_rows, &(row_job){ p, x, s->eps, y, add });
 }
 

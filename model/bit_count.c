@@ -84,11 +84,11 @@ static void put_coded(sgn_bits *b, const sgn_lowered_stage *s) {
 
 /* Signs of what is kept; sets, ids and salient columns are masks. */
 static void put_zones(sgn_bits *b, const sgn_lowered_stage *s) {
-    sgn_zones z = s->zones;
-    if (!z.byte && sgn_zones_form(&z, s->zone, s->rows, s->cols, "", NULL) != SGN_OK) return;
-    const int64_t all = 8 * (s->rows * sgn_zones_stride(&z) + (s->cols + 7) / 8);
+    sgn_zoned_bits z = s->zones;
+    if (!z.byte && sgn_zoned_bits_form(&z, s->zone, s->rows, s->cols, "", NULL) != SGN_OK) return;
+    const int64_t all = 8 * (s->rows * sgn_zoned_bits_stride(&z) + (s->cols + 7) / 8);
     const int64_t kept = z.of ? s->rows * (s->cols / z.of) * z.kept : s->rows * s->cols;
-    const int64_t used = s->rows * (z.of ? s->cols / z.of * sgn_zones_mask_bits(&z) : 0) + kept * (1 + z.id) + s->cols;
+    const int64_t used = s->rows * (z.of ? s->cols / z.of * sgn_zoned_bits_mask_bits(&z) : 0) + kept * (1 + z.id) + s->cols;
     b->numbers[SGN_BITS_SIGNS] += s->rows * s->cols;
     b->bits[SGN_BITS_SIGNS] += kept;
     b->bits[SGN_BITS_MASKS] += used - kept;

@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "core/coded.h"
-#include "core/zones.h"
+#include "core/zoned_bits.h"
 
 /* word in config.json, what it does to x */
 #define SGN_STAGE_LIST(X)                                                             \
@@ -42,7 +42,7 @@ typedef struct {
     sgn_plane       plane[2];       /* (rows, cols); MASKED_SIGN: signs, mask; no words where there are codes */
     sgn_coded       coded;          /* MASKED_SIGN of N of M, in place of planes; byte NULL: planes */
     const sgn_real *latent, *zone;  /* ZONES: (rows, cols) both, while they are in training */
-    sgn_zones       zones;          /* ZONES of a file; v: (rows, sgn_zoned_scales(cols)) */
+    sgn_zoned_bits       zones;          /* ZONES of a file; v: (rows, sgn_zoned_scales(cols)) */
     sgn_stored      w;              /* DENSE: (rows, cols), as it lies */
     const sgn_real *v, *u;          /* vectors */
     sgn_dtype       v_type, u_type; /* in the file they come from; 0: reals */

@@ -96,20 +96,20 @@ static sgn_status take(writing *w, const char *linear, size_t bytes, void **out,
 
 /* "keep": "N:M", or "all", or "any". */
 static sgn_status add_zones(writing *w, const char *linear, const sgn_lowered_stage *s, sgn_json *j, sgn_error *err) {
-    sgn_zones z = s->zones;
+    sgn_zoned_bits z = s->zones;
     char keep[24];
     if (!z.byte) {
         void *byte = NULL, *salient = NULL;
-        SGN_TRY(sgn_zones_form(&z, s->zone, s->rows, s->cols, linear, err));
-        SGN_TRY(take(w, linear, (size_t)(s->rows * sgn_zones_stride(&z)), &byte, err));
+        SGN_TRY(sgn_zoned_bits_form(&z, s->zone, s->rows, s->cols, linear, err));
+        SGN_TRY(take(w, linear, (size_t)(s->rows * sgn_zoned_bits_stride(&z)), &byte, err));
         SGN_TRY(take(w, linear, (size_t)(s->cols + 7) / 8, &salient, err));
-        sgn_zones_pack(&z, s->latent, s->zone, s->v, byte, salient);
+        sgn_zoned_bits_pack(&z, s->latent, s->zone, s->v, byte, salient);
         z.byte = byte, z.salient = salient;
     }
     snprintf(keep, sizeof keep, "%d:%d", z.kept, z.of);
     sgn_json_set(j, "keep", sgn_json_new_string(z.of ? keep : z.pruned ? "any" : "all"));
     sgn_json_set(j, "id", sgn_json_new_int(z.id));
-    sgn_parts_add(&w->parts, SGN_DTYPE_U8, s->rows, sgn_zones_stride(&z), z.byte, "%s.zones", linear);
+    sgn_parts_add(&w->parts, SGN_DTYPE_U8, s->rows, sgn_zoned_bits_stride(&z), z.byte, "%s.zones", linear);
     sgn_parts_add(&w->parts, SGN_DTYPE_U8, (s->cols + 7) / 8, 0, z.salient, "%s.salient", linear);
     return SGN_OK;
 }

@@ -175,9 +175,9 @@ static sgn_status read_kind(const reader *r, const char *linear, const sgn_json 
 static sgn_status zones(reader *r, const char *linear, const sgn_json *j, sgn_lowered_stage *s, sgn_error *err) {
     const char *keep = sgn_json_string(sgn_json_get(j, "keep"), ""), *colon = strchr(keep, ':');
     char name[SGN_ARRAY_NAME];
-    sgn_zones *z = &s->zones;
+    sgn_zoned_bits *z = &s->zones;
     int at, bitmap;
-    *z = (sgn_zones){ s->rows, s->cols, .id = (int)sgn_json_int(sgn_json_get(j, "id"), 0), .pruned = strcmp(keep, "all") != 0 };
+    *z = (sgn_zoned_bits){ s->rows, s->cols, .id = (int)sgn_json_int(sgn_json_get(j, "id"), 0), .pruned = strcmp(keep, "all") != 0 };
     if (colon) z->kept = atoi(keep), z->of = atoi(colon + 1);
     const bool whole = !colon && (strcmp(keep, "all") == 0 || strcmp(keep, "any") == 0);
     const bool sets = colon && (z->of == 4 || z->of == 8 || z->of == 16) && z->kept > 0 && z->kept < z->of && s->cols % z->of == 0;
@@ -186,7 +186,7 @@ static sgn_status zones(reader *r, const char *linear, const sgn_json *j, sgn_lo
     snprintf(name, sizeof name, "%s.zones", linear);
     SGN_TRY(find(r, &at, err, name));
     const sgn_array *a = &r->archive.at[at];
-    if (a->dtype != SGN_DTYPE_U8 || a->rank != 2 || a->dim[0] != s->rows || a->dim[1] != sgn_zones_stride(z)) return misfit(r, a, "U8", s->rows, sgn_zones_stride(z), err);
+    if (a->dtype != SGN_DTYPE_U8 || a->rank != 2 || a->dim[0] != s->rows || a->dim[1] != sgn_zoned_bits_stride(z)) return misfit(r, a, "U8", s->rows, sgn_zoned_bits_stride(z), err);
     z->byte = r->archive.kind->map(&r->archive, at);
     snprintf(name, sizeof name, "%s.salient", linear);
     SGN_TRY(find(r, &bitmap, err, name));
@@ -199,7 +199,7 @@ static sgn_status zones(reader *r, const char *linear, const sgn_json *j, sgn_lo
     if (!row) SGN_FAIL(err, SGN_NOMEM, "%s: no memory for a row of '%s'", r->archive.path, name);
     sgn_status status = SGN_OK;
     for (int64_t i = 0; status == SGN_OK && i < s->rows; i++)
-        if (!sgn_zones_row(z, i, s->v + i * sgn_zoned_scales(s->cols), row))
+        if (!sgn_zoned_bits_row(z, i, s->v + i * sgn_zoned_scales(s->cols), row))
             status = SGN_ERROR(err, SGN_FORMAT, "%s: '%s.zones' has bits in row %lld that stand for nothing", r->archive.path, linear, (long long)i);
     free(row);
     return status;

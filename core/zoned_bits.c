@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "core/zones.h"
+#include "core/zoned_bits.h"
 
 #include "core/ops.h"
 
@@ -11,15 +11,15 @@ static int64_t choose(int m, int n) {
     return c;
 }
 
-int sgn_zones_mask_bits(const sgn_zones *z) {
+int sgn_zoned_bits_mask_bits(const sgn_zoned_bits *z) {
     int bits = 0;
     while (z->of && ((int64_t)1 << bits) < choose(z->of, z->kept)) bits++;
     return bits;
 }
 
-static int64_t groups(const sgn_zones *z) { return z->of ? z->cols / z->of : z->cols; }
-int64_t sgn_zones_stride(const sgn_zones *z) {
-    return (groups(z) * (sgn_zones_mask_bits(z) + (z->of ? z->kept : 1) * (1 + z->id)) + 7) / 8;
+static int64_t groups(const sgn_zoned_bits *z) { return z->of ? z->cols / z->of : z->cols; }
+int64_t sgn_zoned_bits_stride(const sgn_zoned_bits *z) {
+    return (groups(z) * (sgn_zoned_bits_mask_bits(z) + (z->of ? z->kept : 1) * (1 + z->id)) + 7) / 8;
 }
 
 /* --- the number of a set: sum over its members c_0 < c_1 < ... of C(c_k, k + 1) ------------------------------ */
@@ -55,9 +55,9 @@ static int kept_of(const sgn_real *zone, int64_t n, int of) {
     return all;
 }
 
-static int64_t bits_of(const sgn_zones *z) { return z->rows * 8 * sgn_zones_stride(z); }
+static int64_t bits_of(const sgn_zoned_bits *z) { return z->rows * 8 * sgn_zoned_bits_stride(z); }
 
-sgn_status sgn_zones_form(sgn_zones *z, const sgn_real *zone, int64_t rows, int64_t cols, const char *name, sgn_error *err) {
+sgn_status sgn_zoned_bits_form(sgn_zoned_bits *z, const sgn_real *zone, int64_t rows, int64_t cols, const char *name, sgn_error *err) {
     bool pruned = false, third = false;
     for (int64_t j = 0; j < cols; j++) {
         bool is = false, other = false;
@@ -71,11 +71,11 @@ sgn_status sgn_zones_form(sgn_zones *z, const sgn_real *zone, int64_t rows, int6
         if (is && other)
             SGN_FAIL(err, SGN_UNSUPPORTED, "%s: column %lld has salient weights and others; only whole columns are stored as salient", name, (long long)j);
     }
-    *z = (sgn_zones){ rows, cols, .id = pruned || third ? 2 : 1, .pruned = pruned };
+    *z = (sgn_zoned_bits){ rows, cols, .id = pruned || third ? 2 : 1, .pruned = pruned };
     const int id = third ? 2 : 1;
     for (int of = 4; pruned && of <= 16; of *= 2) {
         if (cols % of) continue;
-        const sgn_zones nm = { rows, cols, kept_of(zone, rows * cols, of), of, id, .pruned = true };
+        const sgn_zoned_bits nm = { rows, cols, kept_of(zone, rows * cols, of), of, id, .pruned = true };
         if (nm.kept > 0 && bits_of(&nm) < bits_of(z)) *z = nm;
     }
     return SGN_OK;
@@ -100,12 +100,12 @@ static inline uint32_t get(bit_reader *r, int bits) {
     return v;
 }
 
-static bool is_salient(const sgn_zones *z, int64_t j) { return z->salient[j / 8] >> j % 8 & 1; }
+static bool is_salient(const sgn_zoned_bits *z, int64_t j) { return z->salient[j / 8] >> j % 8 & 1; }
 static int64_t scales_at(int64_t j) { return j / SGN_ZONED_BLOCK * SGN_ZONED_SCALES; }
-static bool zeros(const sgn_zones *z) { return !z->of && z->pruned; }        /* ids are zones */
+static bool zeros(const sgn_zoned_bits *z) { return !z->of && z->pruned; }        /* ids are zones */
 
-void sgn_zones_pack(const sgn_zones *z, const sgn_real *w, const sgn_real *zone, const sgn_real *scale, uint8_t *byte, uint8_t *salient) {
-    const int64_t stride = sgn_zones_stride(z), of = z->of ? z->of : 1, scales = sgn_zoned_scales(z->cols);
+void sgn_zoned_bits_pack(const sgn_zoned_bits *z, const sgn_real *w, const sgn_real *zone, const sgn_real *scale, uint8_t *byte, uint8_t *salient) {
+    const int64_t stride = sgn_zoned_bits_stride(z), of = z->of ? z->of : 1, scales = sgn_zoned_scales(z->cols);
     for (int64_t k = 0; k < z->rows * z->cols; k++)
         if (zone[k] >= SALIENT) salient[k % z->cols / 8] |= (uint8_t)(1 << k % z->cols % 8);
     for (int64_t i = 0; i < z->rows; i++) {
@@ -115,7 +115,7 @@ void sgn_zones_pack(const sgn_zones *z, const sgn_real *w, const sgn_real *zone,
             const int64_t first = i * z->cols + j;
             uint32_t mask = 0;
             for (int k = 0; k < of; k++) mask |= (uint32_t)(!z->of || zone[first + k] > 0) << k;
-            if (z->of) put(row, &at, (uint32_t)number_of(mask), sgn_zones_mask_bits(z));
+            if (z->of) put(row, &at, (uint32_t)number_of(mask), sgn_zoned_bits_mask_bits(z));
             for (; mask; mask &= mask - 1) {
                 const int64_t l = first + __builtin_ctz(mask);
                 const int v = (int)zone[l];
@@ -131,10 +131,10 @@ void sgn_zones_pack(const sgn_zones *z, const sgn_real *w, const sgn_real *zone,
 /* Masks of all sets, where they are few: else each is worked out. */
 enum { FEW_SETS = 70 };
 
-bool sgn_zones_row(const sgn_zones *z, int64_t i, const sgn_real *scale, sgn_real *to) {
-    const int64_t stride = sgn_zones_stride(z), sets = z->of ? choose(z->of, z->kept) : 1;
+bool sgn_zoned_bits_row(const sgn_zoned_bits *z, int64_t i, const sgn_real *scale, sgn_real *to) {
+    const int64_t stride = sgn_zoned_bits_stride(z), sets = z->of ? choose(z->of, z->kept) : 1;
     bit_reader r = { z->byte + i * stride, z->byte + (i + 1) * stride, 0, 0 };
-    const int bits = sgn_zones_mask_bits(z), of = z->of ? z->of : 1, zero = zeros(z);
+    const int bits = sgn_zoned_bits_mask_bits(z), of = z->of ? z->of : 1, zero = zeros(z);
     uint32_t few[FEW_SETS] = { 1 };
     bool sound = true;
     for (int64_t k = 0; z->of && sets <= FEW_SETS && k < sets; k++) few[k] = set_of(k, z->of, z->kept);

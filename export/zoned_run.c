@@ -1,5 +1,5 @@
 /* y_ti = sum_j w_ij x_tj, w_i from bits of zones or from latents. SPDX-License-Identifier: MIT */
-#include "export/zones_run.h"
+#include "export/zoned_run.h"
 
 #include "core/gemm.h"
 #include "core/kernels/kernels.h"
@@ -19,7 +19,7 @@ static void run_strips(void *ctx, int64_t begin, int64_t end) {
         const int64_t from = k * STRIP, rows = out - from < STRIP ? out - from : STRIP;
         for (int64_t i = from; i < from + rows; i++) {
             float *row = strip + (i - from) * in;
-            if (s->zones.byte) sgn_zones_row(&s->zones, i, s->v + i * scales, row);
+            if (s->zones.byte) sgn_zoned_bits_row(&s->zones, i, s->v + i * scales, row);
             else sgn_zoned_row(row, s->latent + i * in, s->zone + i * in, s->v + i * scales, in);
             for (int64_t t = 0; j->m <= FEW_ROWS && t < j->m; t++) {
                 const float sum = sgn_kernels_get()->dot(row, j->x + t * in, in);
@@ -33,10 +33,10 @@ static void run_strips(void *ctx, int64_t begin, int64_t end) {
     }
 }
 
-void sgn_zones_run(const sgn_lowered_stage *s, const float *x, int64_t m, bool add, float *y) {
+void sgn_zoned_run(const sgn_lowered_stage *s, const float *x, int64_t m, bool add, float *y) {
     sgn_parallel((s->rows + STRIP - 1) / STRIP, 1, run_strips, &(zones_job){ s, x, m, add, y });
 }
 
-sgn_status sgn_zones_reserve(const sgn_lowered_stage *s, sgn_error *err) {
+sgn_status sgn_zoned_reserve(const sgn_lowered_stage *s, sgn_error *err) {
     return sgn_scratch_reserve(SGN_SCRATCH_KERNEL, (size_t)(STRIP * s->cols) * sizeof(float), err);
 }
