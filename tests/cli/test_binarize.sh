@@ -38,7 +38,8 @@ full=$(nats "$D/full")
 binarize() { quiet $S binarize "$D/full" --calibration "$D/data" --windows 24 "$@"; }
 
 # --- every method -----------------------------------------------------------------------------------------------
-for method in sign xnor arb-rc onebit 'littlebit --bits 2.5' 'billm --dense' 'stbllm --dense' 'stbllm --variant released'; do
+for method in sign xnor arb-rc onebit 'littlebit --bits 2.5' billm stbllm 'billm --dense' 'stbllm --dense' \
+              'stbllm --variant released'; do
     name=${method// /}
     # shellcheck disable=SC2086
     binarize --method $method --out "$D/$name"
@@ -46,10 +47,11 @@ for method in sign xnor arb-rc onebit 'littlebit --bits 2.5' 'billm --dense' 'st
     check "$D/$name/binarize.json" "len(v['layers']) == 21 and all(l['error'] >= 0 and l['energy'] > 0 for l in v['layers']) and v['claimed_bits'] > 0"
     nats "$D/$name" >/dev/null
 done
-for name in xnor arb-rc billm--dense stbllm--dense; do below "$(nats "$D/$name")" 5.6 "$name, log 280"; done
-check "$D/stbllm--dense/binarize.json" "v['kept'] == 0.5 and abs(v['stored_bits'] - 3.5) < 1e-9 and all(l['n'] == 4 for l in v['layers'])"
-quiet $S export "$D/stbllm--dense" --format hf --out "$D/hf"
-python3 - "$D" <<'PY' || fail "4:8 does not leave four zeros in every eight"
+for name in xnor arb-rc billm stbllm; do below "$(nats "$D/$name")" 5.6 "$name, log 280"; done
+check "$D/stbllm/binarize.json" "v['kept'] == 0.5 and abs(v['stored_bits'] - 3.5) < 1e-9 and all(l['n'] == 4 for l in v['layers'])"
+quiet $S export "$D/stbllm" --format hf --out "$D/hf"
+four_of_eight() {
+    python3 - "$D" <<'PY'
 import sys, glob, json, struct, array
 path, = glob.glob(sys.argv[1] + '/hf/*.safetensors')
 data = open(path, 'rb').read()
@@ -63,10 +65,44 @@ for name, a in head.items():
         seen += 1
 assert seen == 21
 PY
-below "$(python3 -c "import json; print(json.load(open('$D/stbllm--dense/binarize.json'))['relative_error'])")" \
+}
+four_of_eight || fail "4:8 does not leave four zeros in every eight"
+below "$(python3 -c "import json; print(json.load(open('$D/stbllm/binarize.json'))['relative_error'])")" \
       "$(python3 -c "import json; print(json.load(open('$D/stbllm--variantreleased/binarize.json'))['relative_error'])")" "4:8 beside the released code"
 quiet $S binarize "$D/gpt2" --calibration "$D/data" --windows 8 --method arb-rc --out "$D/gpt2-arb"
 ok "every method, exactly 4 of 8"
+
+# --- zones: signs and sizes are the numbers that the method found, however they are held -------------------------------
+near() { awk "BEGIN { exit !(($1 - $2)^2 < 1e-8) }" || fail "$3: $1 and $2"; }
+for name in billm stbllm; do
+    run=$(nats "$D/$name")
+    near "$(nats "$D/$name--dense")" "$run" "$name as numbers and in zones"
+    grep -qE 'linear: *zoned' "$D/$name/config.yaml" || fail "$name is no run of kind zoned"
+    quiet $S export "$D/$name" --format packed --data "$D/data" --out "$D/packed-$name"
+    quiet $S export "$D/$name" --format hf --out "$D/hf-$name"
+    near "$(nats "$D/packed-$name")" "$run" "$name packed"
+    near "$(nats "$D/hf-$name")" "$run" "$name for Hugging Face"
+    $S inspect "$D/$name" --bits --json >"$D/log"
+    $S inspect "$D/packed-$name" --bits --json >"$D/bits"
+    python3 - "$D" "$name" <<'PY' || fail "$name: bits of the run, of its packed file"
+import sys, json
+d, name = sys.argv[1:]
+run, packed = (json.load(open(d + '/' + f))['bits']['layers'] for f in ('log', 'bits'))
+assert [(l['name'], l['bits']) for l in run] == [(l['name'], l['bits']) for l in packed]
+q, = (l for l in packed if l['name'].endswith('layers.0.self_attn.q_proj'))      # 32 x 32, one block of columns
+if name == 'stbllm': assert q['signs'] == 512 and 32 * 5 * 32 == q['scales'], q
+keep = {s['keep'] for c in json.load(open(d + '/packed-' + name + '/config.json'))['signum']['stages'].values() for s in c[0] if s['stage'] == 'zones'}
+assert keep == ({'4:8'} if name == 'stbllm' else {'all'}), keep
+PY
+    before=$run
+    quiet $S train "$D/tiny.yaml" model.linear=zoned init="$D/$name" data.train="$D/data" distill.teacher="$D/full" train.steps=30 optim.lr=1e-3 optim.warmup=4 --out "$D/from-$name"
+    below "$(nats "$D/from-$name")" "$before" "$name, distilled from"
+    quiet $S train "$D/$name" data.train="$D/data" distill.teacher="$D/full" train.steps=30 train.batch=4 optim.lr=1e-3 optim.warmup=4 --out "$D/$name" --resume auto
+    below "$(nats "$D/$name")" "$before" "$name, distilled"
+done
+quiet $S export "$D/stbllm" --format hf --replace --out "$D/hf"
+four_of_eight || fail "training lets pruned weights grow"
+ok "zones: run, packed, for other programs, distilled"
 
 # --- what comes out goes on ----------------------------------------------------------------------------------------
 before=$(nats "$D/arb-rc")
@@ -82,25 +118,25 @@ ok "distilled, trained from, packed"
 # --- modules, threads ---------------------------------------------------------------------------------------------------
 binarize --method xnor --modules mlp --out "$D/mlp"
 check "$D/mlp/binarize.json" "len(v['layers']) == 9"
-binarize --method stbllm --dense --threads 1 --out "$D/one"
-binarize --method stbllm --dense --threads 2 --out "$D/two"
+binarize --method stbllm --threads 1 --out "$D/one"
+binarize --method stbllm --threads 2 --out "$D/two"
 [ "$(nats "$D/one")" = "$(nats "$D/two")" ] || fail "threads change the result"
 cmp "$D/one/binarize.json" "$D/two/binarize.json" || fail "threads change the report"
-binarize --method stbllm --dense --layerwise --out "$D/layerwise"
+binarize --method stbllm --layerwise --out "$D/layerwise"
 ok "modules, threads, N per layer"
 
 # --- stopped and continued ------------------------------------------------------------------------------------------------
 mkdir "$D/stop" "$D/hf-stop"
-binarize --method billm --dense --out "$D/whole"
+binarize --method billm --out "$D/whole"
 code=0
-( ulimit -f 60; trap '' XFSZ; $S binarize "$D/full" --calibration "$D/data" --windows 24 --method billm --dense --out "$D/stop/run" ) >"$D/log" 2>&1 || code=$?
+( ulimit -f 200; trap '' XFSZ; $S binarize "$D/full" --calibration "$D/data" --windows 24 --method billm --out "$D/stop/run" ) >"$D/log" 2>&1 || code=$?
 [ "$code" -ne 0 ] || fail "a run without room for its checkpoint ended well"
 [ ! -e "$D/stop/run" ] || fail "half a run appeared"
 ls "$D/stop/run.partial/"block-00000.safetensors >/dev/null || fail "no block was kept: $(cat "$D/log")"
 rm -f "$D/stop/run.partial/block-00002.safetensors"
 refuse 2 "another 'method'" $S binarize "$D/full" --calibration "$D/data" --windows 24 --method xnor --out "$D/stop/run"
-refuse 2 "another 'windows'" $S binarize "$D/full" --calibration "$D/data" --windows 23 --method billm --dense --out "$D/stop/run"
-binarize --method billm --dense --out "$D/stop/run"
+refuse 2 "another 'windows'" $S binarize "$D/full" --calibration "$D/data" --windows 23 --method billm --out "$D/stop/run"
+binarize --method billm --out "$D/stop/run"
 grep -q 'block 1 of 3 was there' "$D/log" || fail "it began anew: $(cat "$D/log")"
 cmp "$D/whole/binarize.json" "$D/stop/run/binarize.json" || fail "what was continued is reported otherwise"
 for run in whole stop/run; do quiet $S export "$D/$run" --format hf --out "$D/hf-$run"; done
@@ -113,7 +149,7 @@ refuse 2 'vocab|tokenizer' $S binarize "$D/full" --calibration "$D/foreign" --me
 refuse 2 'fbi.* already' $S binarize "$D/sign" --calibration "$D/data" --method xnor --out "$D/none"
 refuse 2 "nearest is 'stbllm'" $B --method stbllmm
 refuse 2 '--method is missing' $B
-refuse 2 'no whole groups of 16' $B --method stbllm --dense --m 16
+refuse 2 'no whole groups of 16' $B --method stbllm --m 16
 refuse 2 'at least' $B --method littlebit --bits 0.2
 refuse 2 'belong to --method stbllm' $B --method xnor --layerwise
 refuse 2 'belong to --method billm' $B --method xnor --variant released
