@@ -171,7 +171,7 @@ static void estimate_task(void *ctx, int64_t begin, int64_t end) {
 }
 
 void sgn_params_estimate(sgn_params *p) {
-    for (int i = 0; i < p->count; i++)
+    for (int i = 0; !p->warm && i < p->count; i++)
         if (p->at[i].estimator != SGN_ESTIMATOR_IDENTITY || (p->at[i].rule && p->at[i].rule->estimate))
             sgn_parallel(p->at[i].tensor.shape.dim[0], PACK_ROWS, estimate_task, &(estimate_job){ p, i });
 }

@@ -90,7 +90,7 @@ sgn_param *sgn_params_find(const sgn_params *p, const char *name);      /* NULL:
 sgn_slab  *sgn_params_slab(sgn_params *p, const sgn_param *param);
 int64_t    sgn_params_numel(const sgn_params *p);                        /* without padding */
 void       sgn_params_zero_grad(sgn_params *p);
-/* The estimators' factors, and those of rules, on the gradients of all latents. */
+/* The estimators' factors, and those of rules, on the gradients of all latents; none while these are plain weights. */
 void       sgn_params_estimate(sgn_params *p);
 /* Settles latent at[i] and makes its planes and index tables. Returns the number of signs that changed. */
 int64_t    sgn_params_repack(sgn_params *p, int i);

@@ -15,7 +15,7 @@ static void clip(void *ctx, int64_t begin, int64_t end) {
 
 static void settle(sgn_params *p, int i) {
     sgn_param *w = &p->at[i];
-    sgn_parallel(sgn_numel(w->tensor.shape), 1 << 14, clip, w->tensor.data);
+    if (!p->warm) sgn_parallel(sgn_numel(w->tensor.shape), 1 << 14, clip, w->tensor.data);
     w->tensor.signs->draw = w->constant > 0 && p->step ? sgn_rng_bits(p->seed, sgn_rng_stream(w->name), p->step) | 1 : 0;
 }
 

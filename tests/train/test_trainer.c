@@ -114,6 +114,15 @@ static void warm_start_is_full_precision(void **state) {
     assert_non_null(strstr(log_text, "step 5: from here on the linear layers are fbi"));
     check_ok(sgn_model_load_config(step("as-full", 6), NULL, &saved, &err), &err);
     assert_true(sgn_model_config_any_binary(&saved));
+    static const char *const others[] = { "paretoq", "xnor", "bitnet158", "onebit", "binaryconnect" };
+    for (size_t k = 0; k < sizeof others / sizeof *others; k++) {          /* no estimator or rule of theirs works before it */
+        char kind[32];
+        snprintf(kind, sizeof kind, "model.linear=%s", others[k]);
+        student((const char *[]){ "model.binary_from_step=4", "optim.clip=0", kind }, 3);
+        watch.stop_after = 3;
+        check_fails(runs_train(&c, check_path(others[k]), false, &watch, &err), SGN_INTERRUPTED, &err, "");
+        assert_true(watch.last.loss == full);
+    }
 }
 
 /* A crash loses the steps after the last save: they are computed again, and the log is cut back. */
