@@ -235,8 +235,7 @@ static sgn_status finish(command *k, sgn_error *err) {
     if (s != SGN_OK || !k->v->json) sgn_json_free(report);
     SGN_TRY(s);
     if (k->v->json) return sgn_print_json(report, 2, err);
-    printf("%s -> %s\n  continue with: signum train %s data.train=SHARDS distill.teacher=%s --out %s --resume auto\n", k->from.s, k->v->out, k->v->out,
-           k->from.s, k->v->out);
+    printf("%s -> %s\n  recover with: signum train recover init=%s distill.teacher=%s data.train=SHARDS --out RUN\n", k->from.s, k->v->out, k->v->out, k->from.s);
     return SGN_OK;
 }
 

@@ -16,7 +16,7 @@ static const sgn_option options[] = {
 static const char preface[] =
     "# Settings\n\n"
     "Printed by `signum config --document`; a test holds this page equal to the program.\n\n"
-    "Order: defaults, then the preset, then `section.key=value` words of the command line; the last one wins. A preset is YAML with one "
+    "Order: defaults (of a run with `init`, the settings of that model), then the preset, then `section.key=value` words of the command line; the last one wins. A preset is YAML with one "
     "mapping per section, given as a path, as the name of a file in `configs/`, or as the directory of a run. An unknown setting is an "
     "error that names the nearest known one. `signum config CONFIG section.key=value` prints the result, as it is kept in "
     "`RUN/config.yaml`.\n\n"

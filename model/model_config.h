@@ -13,6 +13,7 @@ typedef struct {
     int64_t dim, layers, heads, kv_heads, ffn, vocab;     /* kv_heads 0: = heads; vocab 0: the tokenizer's */
     int64_t head_dim;                                     /* 0: dim / heads */
     int64_t context;                                      /* longest sequence; 0: train.seq */
+    /* What is binary, from `linear` to `mixed`. */
     char    linear[SGN_TEXT];                             /* linear kind of the binary modules: "fbi" */
     char    keep[SGN_TEXT];                               /* nm: N:M, which of M weights it keeps */
     double  bits;                                         /* littlebit: bits per weight, scales of 16 bits included */

@@ -15,7 +15,7 @@ enum { CONFIG_LIMIT = 1 << 20, SHAPE_TEXT = 160 };
 
 /* --- which directory --------------------------------------------------------------------------- */
 
-static sgn_status newest_checkpoint(const char *run, const char *what, sgn_path *out, sgn_error *err) {
+static sgn_status newest_checkpoint(const char *run, const char *what, bool verify, sgn_path *out, sgn_error *err) {
     sgn_path folder;
     char **names;
     int count;
@@ -26,7 +26,7 @@ static sgn_status newest_checkpoint(const char *run, const char *what, sgn_path 
     int i = count - 1;
     for (; i >= 0; i--) {
         if ((s = sgn_path_set(out, err, "%s/%s", folder.s, names[i])) != SGN_OK) break;
-        if ((s = sgn_manifest_verify(out->s, &why)) == SGN_OK) break;
+        if (!verify || (s = sgn_manifest_verify(out->s, &why)) == SGN_OK) break;
     }
     sgn_names_free(names, count);
     if (s == SGN_OK && why.status) sgn_warn("%s: %s is taken, for newer ones are broken: %s", what, out->s, why.text);
@@ -43,7 +43,7 @@ static bool holds(const char *directory, const char *prefix, const char *suffix)
     return count > 0;
 }
 
-sgn_status sgn_model_resolve(const char *where, const char *what, sgn_path *out, sgn_error *err) {
+static sgn_status find(const char *where, const char *what, bool verify, sgn_path *out, sgn_error *err) {
     if (!sgn_is_directory(where)) {
         if (sgn_file_exists(where)) return sgn_path_set(out, err, "%s", where);
         SGN_FAIL(err, SGN_IO, "%s: '%s' is not there; give a run, a checkpoint, a packed or a Hugging Face directory, a .gguf file or "
@@ -51,12 +51,15 @@ sgn_status sgn_model_resolve(const char *where, const char *what, sgn_path *out,
     }
     sgn_path checkpoints;
     SGN_TRY(sgn_path_set(&checkpoints, err, "%s/checkpoints", where));
-    if (sgn_is_directory(checkpoints.s)) return newest_checkpoint(where, what, out, err);
+    if (sgn_is_directory(checkpoints.s)) return newest_checkpoint(where, what, verify, out, err);
     if (!holds(where, "", ".safetensors") && !holds(where, "shard-", ".h5") && !holds(where, "", ".gguf") && !holds(where, "", ".bin") &&
         !holds(where, "config.json", ""))
         SGN_FAIL(err, SGN_IO, "%s: '%s' holds no model: no checkpoints/, no *.safetensors, *.gguf or *.bin, no shard-*.h5", what, where);
     return sgn_path_set(out, err, "%s", where);
 }
+
+sgn_status sgn_model_resolve(const char *where, const char *what, sgn_path *out, sgn_error *err) { return find(where, what, true, out, err); }
+sgn_status sgn_model_find(const char *where, const char *what, sgn_path *out, sgn_error *err) { return find(where, what, false, out, err); }
 
 /* Where the arrays cannot be read, loading them will say so. */
 static void infer(const char *directory, sgn_model_config *c) {

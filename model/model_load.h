@@ -13,6 +13,8 @@
 /* The directory that holds the arrays: a run's newest valid checkpoint, else `where` itself.
  * `what` names the setting in messages: "distill.teacher". */
 sgn_status sgn_model_resolve(const char *where, const char *what, sgn_path *out, sgn_error *err);
+/* The same without reading a checkpoint's arrays, valid or not: for its config alone. */
+sgn_status sgn_model_find(const char *where, const char *what, sgn_path *out, sgn_error *err);
 
 /* Config of a resolved directory: config.json, and where that has no words of ours, what the arrays
  * say is binary (model_infer.h). Without config.json what the archive says (archive_names.h), else the shape is that of

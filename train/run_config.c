@@ -6,13 +6,15 @@
 #include <string.h>
 #include <unistd.h>
 #include "core/file.h"
+#include "model/model_load.h"
 #include "optim/schedule.h"
 
 #define AT(type, member) offsetof(type, member)
 
 static const sgn_field start_fields[] = {
     { "init", SGN_FIELD_TEXT, AT(sgn_start_config, init), 0, 0, NULL, "",
-      "model to start from: a run, checkpoint, packed or Hugging Face directory, .gguf file, llama2.c .bin; empty: random weights" },
+      "model to start from: a run, checkpoint, packed or Hugging Face directory, .gguf file, llama2.c .bin; it settles what of model is left open; "
+      "empty: random weights" },
     { 0 },
 };
 
@@ -124,15 +126,36 @@ static sgn_status find_preset(const char *preset, sgn_path *out, sgn_error *err)
     SGN_FAIL(err, SGN_CONFIG, "there is no preset '%s'; give the path of a YAML file or one of: %s", preset, known);
 }
 
+static sgn_status take_words(sgn_run_config *c, const char *file, const char *const *overrides, int count, sgn_error *err) {
+    if (file) SGN_TRY(sgn_config_load(c, sgn_run_sections, file, err));
+    for (int i = 0; i < count; i++) SGN_TRY(sgn_config_override(c, sgn_run_sections, overrides[i], err));
+    return SGN_OK;
+}
+
+/* How the model to start from was made, in place of defaults; of a full-precision one not what is binary. Where that cannot be read
+ * it is told with the weights, if these are needed: a run that continues has settings of its own. */
+static bool settings_of_init(const char *init, sgn_model_config *model) {
+    enum { KINDS = AT(sgn_model_config, linear), END = AT(sgn_model_config, mixed) + sizeof model->mixed };
+    sgn_path at;
+    sgn_model_config its;
+    if (sgn_model_find(init, "init", &at, NULL) != SGN_OK || sgn_model_load_config(at.s, NULL, &its, NULL) != SGN_OK) return false;
+    if (!sgn_model_config_any_binary(&its)) memcpy((char *)&its + KINDS, (char *)model + KINDS, END - KINDS);
+    *model = its;
+    return true;
+}
+
 sgn_status sgn_run_config_load(sgn_run_config *c, const char *preset, const char *const *overrides, int count, sgn_error *err) {
     memset(c, 0, sizeof *c);
     sgn_config_defaults(c, sgn_run_sections);
     sgn_path path;
-    if (preset) {
-        SGN_TRY(find_preset(preset, &path, err));
-        SGN_TRY(sgn_config_load(c, sgn_run_sections, path.s, err));
+    sgn_model_config model = c->model;
+    if (preset) SGN_TRY(find_preset(preset, &path, err));
+    SGN_TRY(take_words(c, preset ? path.s : NULL, overrides, count, err));
+    if (*c->start.init && settings_of_init(c->start.init, &model)) {
+        sgn_config_defaults(c, sgn_run_sections);
+        c->model = model;
+        SGN_TRY(take_words(c, preset ? path.s : NULL, overrides, count, err));
     }
-    for (int i = 0; i < count; i++) SGN_TRY(sgn_config_override(c, sgn_run_sections, overrides[i], err));
     return sgn_run_config_check(c, err);
 }
 

@@ -46,8 +46,9 @@ static inline sgn_tape_mode sgn_train_mode(const sgn_train_config *c) { return c
 
 extern const sgn_section sgn_run_sections[];
 
-/* Defaults, then the preset (a YAML file, a run's directory, or the name of a file in configs/:
- * in the working directory, beside the program, or in ../share/signum), then key=value words. */
+/* Defaults, in their place what the model that `init` names says of itself (of what is binary: if it is), then the preset (a YAML
+ * file, a run's directory, or the name of a file in configs/: in the working directory, beside the program, or in ../share/signum),
+ * then key=value words. */
 sgn_status sgn_run_config_load(sgn_run_config *c, const char *preset, const char *const *overrides, int count, sgn_error *err);
 /* What no single setting can say: context >= seq and its like; fills in zeros that follow from
  * other settings. model.vocab 0 stays until the training data is known. */

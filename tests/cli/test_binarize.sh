@@ -115,6 +115,29 @@ for name in arb-rc littlebit--bits2.5 sign; do
 done
 ok "distilled, trained from, packed"
 
+# --- recovery: any method, settings from the binarized model; the first loss is the model's own ------------------------
+mkdir "$D/held"
+cp -r "$D/data/valid" "$D/held/train"
+cp "$D/data/tokenizer.json" "$D/held/" 2>/dev/null || true
+windows=$($S eval "$D/full" --data "$D/data" --json | python3 -c "import json, sys; print(json.load(sys.stdin)['windows'])")
+for name in sign xnor arb-rc onebit littlebit--bits2.5 mlp-xnor; do
+    [ -e "$D/$name" ] || binarize --method xnor --modules mlp --out "$D/$name"
+    quiet $S train recover init="$D/$name" distill.teacher="$D/full" distill.lambda=0 data.train="$D/held" train.seq=32 train.batch="$windows" train.steps=1 \
+          train.save_every=0 --out "$D/first-$name"
+    python3 - "$D/first-$name/metrics.jsonl" "$(nats "$D/$name")" <<'PY' || fail "$name: the first step is not where the binarized model stands"
+import sys, json
+loss, want = json.loads(open(sys.argv[1]).readline())['loss'], float(sys.argv[2])
+assert abs(loss - want) < 2e-4, (loss, want)
+PY
+done
+grep -q 'linear: rowcol' "$D/first-arb-rc/config.yaml" || fail "the kind was not taken from init"
+grep -q 'binary: "*mlp' "$D/first-mlp-xnor/config.yaml" || fail "the modules were not taken from init"
+SIGNUM=$S OPTIONS="--windows 24" quiet sh configs/recover.sh "$D/full" "$D/data" "$D/recover" xnor train.seq=32 train.steps=40 optim.warmup=4 train.eval_every=0
+below "$(nats "$D/recover/recovered")" "$(nats "$D/recover/binary")" "recover.sh"
+SIGNUM=$S quiet sh configs/recover.sh "$D/full" "$D/data" "$D/recover" xnor train.seq=32 train.steps=40 optim.warmup=4 train.eval_every=0
+grep -q 'nothing left to do' "$D/log" || fail "recover.sh began anew"
+ok "recovery of every method"
+
 # --- modules, threads ---------------------------------------------------------------------------------------------------
 binarize --method xnor --modules mlp --out "$D/mlp"
 check "$D/mlp/binarize.json" "len(v['layers']) == 9"

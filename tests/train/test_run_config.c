@@ -119,6 +119,34 @@ static void a_directory_of_that_name(void **state) {
     assert_int_equal(c.train.steps, 3);
 }
 
+/* `init` takes the place of defaults; of a full-precision model all but what is binary. A file and words are stronger. */
+static void settings_of_init(void **state) {
+    (void)state;
+    static const char shape[] = "{\"model_type\": \"llama\", \"hidden_size\": 40, \"intermediate_size\": 72, \"num_hidden_layers\": 3, "
+        "\"num_attention_heads\": 4, \"num_key_value_heads\": 2, \"vocab_size\": 99, \"max_position_embeddings\": 512, \"rms_norm_eps\": 1e-3%s}";
+    char text[1024], init[600];
+    const char *words[] = { init, "model.layers=2", "train.seq=64" };
+    snprintf(init, sizeof init, "init=%s", check_path("start"));
+    assert_int_equal(mkdir(check_path("start"), 0700), 0);
+    for (int binary = 0; binary < 2; binary++) {
+        snprintf(text, sizeof text, shape, binary ? ", \"signum\": {\"linear\": \"nm\", \"keep\": \"1:4\", \"scales\": \"row\", \"binary\": \"mlp\"}" : "");
+        check_ok(sgn_file_write(check_path("start/config.json"), text, strlen(text), &err), &err);
+        check_ok(sgn_run_config_load(&c, NULL, words, 3, &err), &err);
+        assert_true(c.model.dim == 40 && c.model.ffn == 72 && c.model.heads == 4 && c.model.kv_heads == 2 && c.model.vocab == 99);
+        assert_true(c.model.layers == 2 && c.model.context == 512 && c.train.seq == 64 && c.model.rms_eps == 1e-3);
+        assert_string_equal(c.model.linear, binary ? "nm" : "fbi");
+        assert_string_equal(c.model.scales, binary ? "row" : "column");
+        assert_string_equal(c.model.binary, binary ? "mlp" : "attention,mlp");
+    }
+    check_ok(sgn_run_config_load(&c, "demo", words, 1, &err), &err);
+    assert_true(c.model.dim == 128 && c.model.kv_heads == 2);
+    assert_string_equal(c.model.linear, "fbi");
+    assert_string_equal(c.model.binary, "mlp");
+    check_fails(sgn_run_config_load(&c, NULL, (const char *[]){ init, "train.seq=1024" }, 2, &err), SGN_CONFIG, &err, "lower train.seq");
+    check_ok(sgn_run_config_load(&c, NULL, (const char *[]){ "init=nowhere" }, 1, &err), &err);       /* told when its weights are wanted */
+    assert_int_equal(c.model.dim, 288);
+}
+
 /* A setting that decides the bits is refused by name with both values; the others may change. */
 static void what_a_resume_may_change(void **state) {
     (void)state;
@@ -164,7 +192,7 @@ static void a_mix(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(presets_load), cmocka_unit_test(preset_for_gguf), cmocka_unit_test(paper_presets), cmocka_unit_test(refusals),
-        cmocka_unit_test(a_directory_of_that_name), cmocka_unit_test(what_a_resume_may_change), cmocka_unit_test(a_mix),
+        cmocka_unit_test(a_directory_of_that_name), cmocka_unit_test(settings_of_init), cmocka_unit_test(what_a_resume_may_change), cmocka_unit_test(a_mix),
     };
     return check_run(tests);
 }
