@@ -133,11 +133,13 @@ def points():
     found = []
     for r in [FULL, *TRAINED, *AFTER]:
         second = (r.name + '-recovered', False) if r in AFTER else (r.name, True)
+        values, size = [], None
         for name, taught in ((r.name, False), second):
-            where = place('mixed', name, 1, taught)
-            p, got = load(where, 'packed.json'), scores('mixed', name, taught)
-            if p.get('packed') and got:
-                found.append((p['bytes'] / 1024, statistics.mean(g[0] for g in got.values()), r.title, (name, taught) == second))
+            got, p = scores('mixed', name, taught), load(place('mixed', name, 1, taught), 'packed.json')
+            values.append(statistics.mean(g[0] for g in got.values()) if got else None)
+            size = p['bytes'] / 1024 if p.get('packed') else size
+        if size and any(values):
+            found.append((r.title + (' after training' if r in AFTER else ''), size, *values))
     return found
 
 
