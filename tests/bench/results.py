@@ -124,7 +124,7 @@ def rate(family):
     """Of RATES the one whose run of a third of the steps is best on the tuning text; students learn it with the teacher."""
     found = {}
     for lr in RATES:
-        settings = [*FAMILIES[family], f'data.train={text("mixed")}/data', f'data.valid={text("mixed")}/tune', f'train.steps={STEPS // 3}',
+        settings = [*FAMILIES[family], f'data.train={text("mixed")}/data', f'data.valid={text("mixed")}/tune', f'train.steps={max(1, STEPS // 3)}',
                     f'optim.lr={lr:g}', f'optim.min_lr={lr / 30:g}']
         if family != 'full':
             learn('mixed', FULL, 1, False)
@@ -152,7 +152,7 @@ def recover(r):
     if 'bpb' not in found:
         return [(first, found)]
     settings = [*r.settings, f'init={first}/run', f'data.train={text("mixed")}/data', f'data.valid={text("mixed")}/data', f'distill.teacher={teacher("mixed", 1)}',
-                f'train.steps={STEPS // RECOVERY}', 'optim.warmup=10', f'optim.lr={RECOVERY_RATE:g}', f'optim.min_lr={RECOVERY_RATE / 30:g}']
+                f'train.steps={max(1, STEPS // RECOVERY)}', 'optim.warmup=10', f'optim.lr={RECOVERY_RATE:g}', f'optim.min_lr={RECOVERY_RATE / 30:g}']
     return [(first, found), (then, train(then, settings))]
 
 
@@ -252,6 +252,7 @@ def main():
             for place, result in recover(r):
                 if 'bpb' in result:
                     pack('mixed', place)
+                    done.append(('mixed', r, place, True))
     print('more seeds', flush=True)
     for seed in SEEDS[1:]:
         row('mixed', FULL, seed, False)

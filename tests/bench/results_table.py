@@ -54,7 +54,7 @@ def seconds(where):
     done, time = load(where, 'done.json'), load(where, 'time.json')
     if 'bpb' not in done:
         return '-'
-    if 'step_s' in time:
+    if 'step_s' in time and 'tokens' in done:
         steps = done['tokens'] / (8 * 256)
         mark = '~' if time['others'] > 0.15 else ''
         if mark:
@@ -98,12 +98,12 @@ def main_table():
 
 def after_table():
     """Post-training rows: as calibrated, and after the recovery."""
-    lines = ['| method | bits per byte, calibrated | over full | recovered | over full | bits per weight, true | as papers count | file, KiB | seconds, calibration, recovery |',
-             '|---|---|---|---|---|---|---|---|---|']
+    lines = ['| method | bits per byte, calibrated | over full | recovered | over full | bits per weight, true | as papers count | file, KiB | seconds, calibration, recovery | decoding |',
+             '|---|---|---|---|---|---|---|---|---|---|']
     for r in AFTER:
         first, then = place('mixed', r.name, 1), place('mixed', r.name + '-recovered', 1)
         cells = [r.title, *quality('mixed', r.name, r.title, False), *quality('mixed', r.name + '-recovered', r.title + ', recovered', False),
-                 *size(first, r.title), f'{seconds(first)}, {seconds(then)}']
+                 *size(first, r.title), f'{seconds(first)}, {seconds(then)}', decoding(first)]
         lines.append('| ' + ' | '.join(cells) + ' |')
     return lines if AFTER else []
 

@@ -1,0 +1,38 @@
+#!/bin/bash
+# test_results.sh - the comparison of docs/results.md in three steps of training: rows, table, picture; what is done is not done again, what fails stands as failed.
+# SPDX-License-Identifier: MIT
+set -eu
+cd "$(dirname "$0")/../.."
+D=$(mktemp -d "${TMPDIR:-/tmp}/signum-results-XXXXXX")
+trap 'rm -rf "$D"' EXIT
+fail() { echo "FAIL: $*" >&2; tail -n 20 "$D/log" >&2; exit 1; }
+ok() { echo "  ok   $*"; }
+
+# The text that is there already is used.
+mkdir "$D/work"
+for t in bible jargon devil gcide; do cat docs/*.md | head -c 200000 >"$D/work/$t.txt"; done
+printf 'before\n<!-- results: begin -->\nold\n<!-- results: end -->\nafter\n' >"$D/results.md"
+export RESULTS_WORK="$D/work" RESULTS_OUT="$D/results.md" RESULTS_STEPS=3
+results() { SIGNUM=${1:-./signum} RESULTS_ROWS=$2 sh tests/bench/results.sh >"$D/log" 2>&1; }
+
+results ./signum 'mixed/(full|fbi)$' || fail "a rehearsal ended with $?"
+grep -qE '^\| full precision \| [0-9.]+ \| 1\.000 \|' "$D/results.md" || fail "no row of full precision"
+grep -qE '^\| FBI, column \| [0-9.]+ \| [0-9.]+ \| [0-9.]+ ± [0-9.]+ \| [0-9.]+ ± [0-9.]+ \| 1\.20 \| 1\.18 \|' "$D/results.md" \
+    || fail "the row of signs is not as expected: $(grep FBI "$D/results.md")"
+[ "$(sed -n '1p;$p' "$D/results.md" | tr '\n' ' ')" = "before after " ] && ! grep -q '^old' "$D/results.md" || fail "what is around the markers has changed"
+python3 -c 'import sys, xml.dom.minidom as x; assert len(x.parse(sys.argv[1]).getElementsByTagName("circle")) >= 5' "$D/results.svg" || fail "the picture has too few points"
+ok "rows, table and picture"
+
+results ./signum 'mixed/(full|fbi)$' || fail "the second call ended with $?"
+! grep -q 'mixed/' "$D/log" || fail "the second call did rows again"
+ok "what is done is not done again"
+
+cat >"$D/signum" <<'SH'
+#!/bin/sh
+case "$*" in train*linear=xnor*) echo "signum: no such luck" >&2; exit 7 ;; esac
+exec ./signum "$@"
+SH
+chmod +x "$D/signum"
+results "$D/signum" 'mixed/xnor$' || fail "a failing row ended the call with $?"
+grep -qE '^\| XNOR \| failed ' "$D/results.md" && grep -q 'XNOR: signum: no such luck' "$D/results.md" || fail "a failed row does not stand as failed"
+ok "a row that fails stands in the table as failed"
