@@ -236,6 +236,14 @@ def main():
     row('mixed', FULL, 1, False)
     for n in HEADLINE:
         row('mixed', by_name[n], 1, True)
+    print('after training, and recovered', flush=True)
+    for r in AFTER:
+        if WANTED.search(f'mixed/{r.name}'):
+            learn('mixed', FULL, 1, False)
+            for place, result in recover(r):
+                if 'bpb' in result:
+                    pack('mixed', place)
+                    done.append(('mixed', r, place, True))
     print('the same on the King James text, with seeds', flush=True)
     for seed in SEEDS:
         for n in DEMO:
@@ -245,14 +253,6 @@ def main():
     for distilled in (True, False):
         for r in TRAINED:
             row('mixed', r, 1, distilled)
-    print('after training, and recovered', flush=True)
-    for r in AFTER:
-        if WANTED.search(f'mixed/{r.name}'):
-            learn('mixed', FULL, 1, False)
-            for place, result in recover(r):
-                if 'bpb' in result:
-                    pack('mixed', place)
-                    done.append(('mixed', r, place, True))
     print('more seeds', flush=True)
     for seed in SEEDS[1:]:
         row('mixed', FULL, seed, False)
