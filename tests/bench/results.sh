@@ -1,7 +1,7 @@
 #!/bin/sh
 # results.sh - the comparison of docs/results.md: text of Debian's packages, tokenizer, shards, every row of results.py, table and picture.
 # What is done is not done again; Ctrl-C leaves a run that the next call goes on with.
-#   RESULTS_WORK=build/results (kept), RESULTS_STEPS=700, RESULTS_ROWS=regex of the rows to run, RESULTS_TIME=again (measure times anew),
+#   RESULTS_WORK=build/results (kept), RESULTS_STEPS=700, RESULTS_ROWS=regex of the rows to run, RESULTS_TIME=again|never (measure times anew, or not),
 #   RESULTS_OUT=docs/results.md
 # SPDX-License-Identifier: MIT
 set -eu
