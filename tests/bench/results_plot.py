@@ -46,7 +46,7 @@ def svg(rows):
     names = spread([at_y(min(v for v in r[2:] if v)) for r in rows], TOP + 4, H - BOTTOM - 4, 13)
     for (title, kib, alone, taught), y in zip(rows, names):
         x, near = at_x(kib), at_y(min(v for v in (alone, taught) if v))
-        beside = x > NAMES - 40
+        beside = x > NAMES + 120
         if not beside:
             out.append(f'<path d="M{x:.1f} {near:.1f}L{NAMES - 4} {y:.1f}" stroke="#ccc" stroke-width="0.7"/>')
         if alone and taught:
@@ -55,6 +55,6 @@ def svg(rows):
             if v:
                 out.append(f'<circle cx="{x:.1f}" cy="{at_y(v):.1f}" r="4" fill="{colour}"><title>{title}: {kib:.0f} KiB, {v:.4f}</title></circle>')
         said = ', '.join(f'{v:.3f}' for v in (alone, taught) if v)
-        where = f'x="{x - 9:.1f}" y="{near + 4:.1f}" text-anchor="end"' if beside else f'x="{NAMES}" y="{y + 4:.1f}"'
+        where = f'x="{x + 24:.1f}" y="{near - 10:.1f}" text-anchor="end"' if beside else f'x="{NAMES}" y="{y + 4:.1f}"'
         out.append(f'<text {where} font-size="11">{title}: {said}</text>')
     return '\n'.join(out + ['</svg>']) + '\n'
