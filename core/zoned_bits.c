@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "core/zoned_bits.h"
 
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
 #include "core/ops.h"
 
 enum { SALIENT = 4 };
@@ -131,7 +134,8 @@ void sgn_zoned_bits_pack(const sgn_zoned_bits *z, const sgn_real *w, const sgn_r
 /* Masks of all sets, where they are few: else each is worked out. */
 enum { FEW_SETS = 70 };
 
-bool sgn_zoned_bits_row(const sgn_zoned_bits *z, int64_t i, const sgn_real *scale, sgn_real *to) {
+/* Scales lie `step` apart, block by block. */
+static bool read_row(const sgn_zoned_bits *z, int64_t i, const sgn_real *scale, int step, sgn_real *to) {
     const int64_t stride = sgn_zoned_bits_stride(z), sets = z->of ? choose(z->of, z->kept) : 1;
     bit_reader r = { z->byte + i * stride, z->byte + (i + 1) * stride, 0, 0 };
     const int bits = sgn_zoned_bits_mask_bits(z), of = z->of ? z->of : 1, zero = zeros(z);
@@ -143,7 +147,7 @@ bool sgn_zoned_bits_row(const sgn_zoned_bits *z, int64_t i, const sgn_real *scal
         sound &= number < sets;
         number = number < sets ? number : 0;
         uint32_t mask = sets <= FEW_SETS ? few[number] : set_of(number, z->of, z->kept);
-        const sgn_real *a = scale + scales_at(j);
+        const sgn_real *a = scale + j / SGN_ZONED_BLOCK * step;
         for (int k = 0; k < of; k++) to[j + k] = 0;
         for (; mask; mask &= mask - 1) {
             const int64_t l = j + __builtin_ctz(mask);
@@ -155,4 +159,39 @@ bool sgn_zoned_bits_row(const sgn_zoned_bits *z, int64_t i, const sgn_real *scal
         }
     }
     return sound && r.held == 0;
+}
+
+bool sgn_zoned_bits_row(const sgn_zoned_bits *z, int64_t i, const sgn_real *scale, sgn_real *to) {
+    return read_row(z, i, scale, SGN_ZONED_SCALES, to);
+}
+
+/* --- back to what is trained ----------------------------------------------------------------------------------- */
+
+bool sgn_zoned_bits_parse(sgn_zoned_bits *z, int64_t rows, int64_t cols, const char *keep, int id) {
+    const char *colon = strchr(keep, ':');
+    *z = (sgn_zoned_bits){ rows, cols, .id = id, .pruned = strcmp(keep, "all") != 0 };
+    if (colon) z->kept = atoi(keep), z->of = atoi(colon + 1);
+    const bool whole = !colon && (strcmp(keep, "all") == 0 || strcmp(keep, "any") == 0);
+    const bool sets = colon && (z->of == 4 || z->of == 8 || z->of == 16) && z->kept > 0 && z->kept < z->of && cols % z->of == 0;
+    return (whole || sets) && id >= 1 && id <= 2;
+}
+
+/* w with sign(w) = s and sign(w - a s) = t: beyond a where t = s, else between 0 and a. */
+static sgn_real salient_latent(sgn_real s, bool same, const sgn_real *a) {
+    const sgn_real more = (sgn_real)fabs((double)a[4]);
+    if (same) return s * ((sgn_real)fabs((double)a[3]) + more);
+    return s * (a[3] - (more < a[3] / 2 ? more : a[3] / 2));
+}
+
+/* Sizes that tell every zone and sign apart stand in for the scales. */
+bool sgn_zoned_bits_latents(const sgn_zoned_bits *z, int64_t i, const sgn_real *scale, sgn_real *w, sgn_real *zone) {
+    static const sgn_real apart[SGN_ZONED_SCALES] = { 1, 2, 3, 10, 1 };
+    if (!read_row(z, i, apart, 0, w)) return false;
+    for (int64_t j = 0; j < z->cols; j++) {
+        const sgn_real *a = scale + scales_at(j), s = w[j] < 0 ? -1 : 1, size = s * w[j];
+        zone[j] = size > 3 ? SALIENT : size;
+        w[j] = size > 3 ? salient_latent(s, size > 10, a) : size > 0 ? s * (sgn_real)fabs((double)a[(int)size - 1]) : 0;
+        if (s < 0 && w[j] >= 0) w[j] = -(sgn_real)1e-30;      /* a size of 0 has a sign too */
+    }
+    return true;
 }

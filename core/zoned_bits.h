@@ -27,7 +27,11 @@ int        sgn_zoned_bits_mask_bits(const sgn_zoned_bits *z);            /* of a
 sgn_status sgn_zoned_bits_form(sgn_zoned_bits *z, const sgn_real *zone, int64_t rows, int64_t cols, const char *name, sgn_error *err);
 /* Rows and bitmap of that form, both zeroed. scale (rows, scales) as in sgn_zoned_weight. */
 void       sgn_zoned_bits_pack(const sgn_zoned_bits *z, const sgn_real *w, const sgn_real *zone, const sgn_real *scale, uint8_t *byte, uint8_t *salient);
+/* The form of `keep`, "N:M", "all" or "any", and of ids of `id` bits, as files name it; false: there is none. */
+bool       sgn_zoned_bits_parse(sgn_zoned_bits *z, int64_t rows, int64_t cols, const char *keep, int id);
 /* Row i as numbers; false: its bits are none that are written. scale is that of the row. */
 bool       sgn_zoned_bits_row(const sgn_zoned_bits *z, int64_t i, const sgn_real *scale, sgn_real *to);
+/* Row i as zones and as latents w that have its signs, of the weights' size; false as above. */
+bool       sgn_zoned_bits_latents(const sgn_zoned_bits *z, int64_t i, const sgn_real *scale, sgn_real *w, sgn_real *zone);
 
 #endif

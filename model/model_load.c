@@ -233,6 +233,10 @@ static sgn_status missing(const sgn_array_set *set, const sgn_model_config *c, c
     sgn_shape_text shape;
     sgn_foreign_name other;
     const bool has = sgn_foreign_name_at(c, p->name, 0, &other);
+    const sgn_array *packed = sgn_packed_in_place(set, p);
+    if (packed)
+        SGN_FAIL(err, SGN_FORMAT, "%s is packed as another kind: it has '%s', which is no start for model.linear: %s; name the run that it was exported from, "
+                 "or take the model.linear, model.keep of its config.json", set->directory, packed->name, c->linear);
     SGN_FAIL(err, SGN_FORMAT, "%s has no tensor '%s'%s%.80s%s %s; %s", set->directory, p->name, has ? " or '" : "", has ? other.name : "",
              has ? "'" : "", sgn_shape_print(p->tensor.shape, &shape),
              p->class == SGN_PARAM_HEAD ? "if its head is the embedding, set model.tied_head: true"
@@ -242,19 +246,65 @@ static sgn_status missing(const sgn_array_set *set, const sgn_model_config *c, c
 
 /* --- all of them ------------------------------------------------------------------------------------ */
 
-typedef enum { FOUND, FROM_SIGNS, ABSENT } origin;
+typedef enum { UNREAD, FOUND, FROM_SIGNS, ABSENT } origin;
+
+/* A derived scale is a mean of |latents|: +-1 as read, or 0, become numbers of which it is that. */
+static sgn_status rescale(const sgn_transformer *m, const sgn_array_set *set, const sgn_param *p, sgn_error *err) {
+    if (!p->rule || p->scale < 0 || m->params.at[p->scale].class != SGN_PARAM_DERIVED) return SGN_OK;
+    const sgn_param *scale = &m->params.at[p->scale];
+    bool found;
+    SGN_TRY(read_param(m, set, scale, &found, err));
+    if (!found) return missing(set, &m->config, scale, err);
+    const int64_t groups = sgn_numel(scale->tensor.shape), n = sgn_numel(p->tensor.shape) / groups;
+    for (int64_t g = 0; g < groups; g++) {
+        sgn_real *w = p->tensor.data + g * n;
+        int64_t kept = 0;
+        for (int64_t k = 0; k < n; k++) kept += w[k] != 0;
+        for (int64_t k = 0; k < n; k++) w[k] *= (sgn_real)((double)scale->tensor.data[g] * (double)n / (double)(kept ? kept : 1));
+    }
+    return SGN_OK;
+}
+
+/* Latents, zones and scales of a layer of zones, declared one after the other. */
+static sgn_status read_zones(const sgn_transformer *m, const sgn_array_set *set, int i, origin *from, sgn_error *err) {
+    const sgn_param *p = &m->params.at[i];
+    bool found;
+    SGN_TRY(read_param(m, set, &p[2], &found, err));
+    if (!found) return missing(set, &m->config, &p[2], err);
+    SGN_TRY(check_values(set, &p[2], err));
+    from[i] = from[i + 1] = from[i + 2] = FOUND;
+    return sgn_packed_read_zones(set, p, &p[2].tensor, &p[1].tensor, err);
+}
+
+/* Latents as a packed directory has them. */
+static sgn_status read_packed(const sgn_transformer *m, const sgn_array_set *set, int i, origin *from, bool *found, sgn_error *err) {
+    const sgn_param *p = &m->params.at[i];
+    const sgn_array *a = sgn_packed_in_place(set, p);
+    if (a && strstr(a->name, ".zones") && i + 2 < m->params.count && p[1].class == SGN_PARAM_FIXED) {
+        *found = true;
+        return read_zones(m, set, i, from, err);
+    }
+    SGN_TRY(sgn_packed_read_signs(set, p, found, err));
+    if (!*found) SGN_TRY(sgn_packed_read_codes(set, p, found, err));
+    return *found ? rescale(m, set, p, err) : SGN_OK;
+}
+
+static bool is_plane(const sgn_array_set *set, const sgn_param *p) {
+    const sgn_archive *archive;
+    const sgn_array *a = p->class == SGN_PARAM_LATENT ? sgn_array_set_find(set, p->name, &archive) : NULL;
+    return a && a->dtype == SGN_DTYPE_U8;
+}
 
 static sgn_status fill(const sgn_transformer *m, const sgn_array_set *set, origin *from, sgn_error *err) {
     for (int i = 0; i < m->params.count; i++) {
         const sgn_param *p = &m->params.at[i];
         bool found = p->tensor.stored.data;
         if (found && i != m->head) continue;
-        if (!found) SGN_TRY(read_param(m, set, p, &found, err));
-        from[i] = found ? FOUND : ABSENT;
+        if (from[i] != UNREAD) continue;
+        if (!found && !is_plane(set, p)) SGN_TRY(read_param(m, set, p, &found, err));
+        from[i] = found ? FOUND : p->class == SGN_PARAM_LATENT ? FROM_SIGNS : ABSENT;
         if (!found && p->class == SGN_PARAM_LATENT) {
-            SGN_TRY(sgn_packed_read_signs(set, p, &found, err));
-            if (!found) SGN_TRY(sgn_packed_read_codes(set, p, &found, err));
-            from[i] = FROM_SIGNS;
+            SGN_TRY(read_packed(m, set, i, from, &found, err));
         } else if (!found) {
             SGN_TRY(sgn_packed_read_blocks(set, p, &found, err));
             if (found) from[i] = FOUND;

@@ -5,13 +5,20 @@
 #include <stdlib.h>
 #include <string.h>
 #include "core/coded.h"
+#include "core/json.h"
 #include "core/kernels/kernels.h"
+#include "core/zoned_bits.h"
 
-/* Packed: X.sign U8 (out, 8 ceil(in/64)), bit j of a row is its byte j/8, bit j%8; 1 is +1. */
-sgn_status sgn_packed_read_signs(const sgn_array_set *set, const sgn_param *p, bool *found, sgn_error *err) {
+enum { CONFIG_LIMIT = 16 << 20 };
+
+static int layer_name(const sgn_param *p) {
+    const size_t n = strlen(p->name), end = strlen(".weight");
+    return (int)(n > end && strcmp(p->name + n - end, ".weight") == 0 ? n - end : 0);      /* 0: no weight */
+}
+
+/* p += one where the bit is 1, else zero: a plane U8 (out, 8 ceil(in/64)), bit j of a row is its byte j/8, bit j%8. */
+static sgn_status read_plane(const sgn_array_set *set, const char *name, const sgn_param *p, int one, int zero, bool *found, sgn_error *err) {
     const int64_t rows = p->tensor.shape.dim[0], cols = p->tensor.shape.dim[1], stride = 8 * sgn_plane_stride(cols);
-    char name[SGN_ARRAY_NAME];
-    snprintf(name, sizeof name, "%.*s.sign", (int)(strlen(p->name) - strlen(".weight")), p->name);
     const sgn_archive *archive;
     const sgn_array *a = sgn_array_set_find(set, name, &archive);
     *found = a != NULL;
@@ -24,8 +31,84 @@ sgn_status sgn_packed_read_signs(const sgn_array_set *set, const sgn_param *p, b
     const sgn_status s = archive->kind->read(archive, (int)(a - archive->at), bits, err);
     for (int64_t i = 0; s == SGN_OK && i < rows; i++)
         for (int64_t j = 0; j < cols; j++)
-            p->tensor.data[i * cols + j] = bits[i * stride + j / 8] >> (j % 8) & 1 ? 1 : -1;
+            p->tensor.data[i * cols + j] += (sgn_real)(bits[i * stride + j / 8] >> (j % 8) & 1 ? one : zero);
     free(bits);
+    return s;
+}
+
+/* Packed: X.sign, 1 is +1; X.plus and X.minus; of what is no X.weight the plane has its own name. */
+sgn_status sgn_packed_read_signs(const sgn_array_set *set, const sgn_param *p, bool *found, sgn_error *err) {
+    const int n = layer_name(p);
+    char name[SGN_ARRAY_NAME];
+    memset(p->tensor.data, 0, (size_t)sgn_numel(p->tensor.shape) * sizeof *p->tensor.data);
+    if (!n) return read_plane(set, p->name, p, 1, -1, found, err);
+    snprintf(name, sizeof name, "%.*s.sign", n, p->name);
+    SGN_TRY(read_plane(set, name, p, 1, -1, found, err));
+    if (*found || p->code != SGN_CODE_TERNARY) return SGN_OK;
+    snprintf(name, sizeof name, "%.*s.plus", n, p->name);
+    SGN_TRY(read_plane(set, name, p, 1, 0, found, err));
+    if (!*found) return SGN_OK;
+    snprintf(name, sizeof name, "%.*s.minus", n, p->name);
+    SGN_TRY(read_plane(set, name, p, -1, 0, found, err));
+    if (!*found) SGN_FAIL(err, SGN_FORMAT, "%s has no '%s'; export the model again", set->directory, name);
+    return SGN_OK;
+}
+
+const sgn_array *sgn_packed_in_place(const sgn_array_set *set, const sgn_param *p) {
+    static const char *const end[] = { "sign", "plus", "codes", "zones" };
+    const int n = layer_name(p);
+    const sgn_archive *archive;
+    const sgn_array *a = NULL;
+    char name[SGN_ARRAY_NAME];
+    for (size_t k = 0; n && !a && k < sizeof end / sizeof *end; k++) {
+        snprintf(name, sizeof name, "%.*s.%s", n, p->name, end[k]);
+        a = sgn_array_set_find(set, name, &archive);
+    }
+    return a;
+}
+
+/* --- zones --------------------------------------------------------------------------------------------------- */
+
+/* What config.json says of them. */
+static sgn_status form_of(const sgn_array_set *set, const sgn_param *p, sgn_zoned_bits *z, sgn_error *err) {
+    char linear[SGN_PARAM_NAME];
+    sgn_path path;
+    sgn_json *j;
+    snprintf(linear, sizeof linear, "%.*s", layer_name(p), p->name);
+    SGN_TRY(sgn_path_set(&path, err, "%s/config.json", set->directory));
+    SGN_TRY(sgn_json_load(&j, path.s, CONFIG_LIMIT, err));
+    const sgn_json *stage = sgn_json_at(sgn_json_at(sgn_json_get(sgn_json_get(sgn_json_get(j, "signum"), "stages"), linear), 0), 0);
+    const bool known = sgn_zoned_bits_parse(z, p->tensor.shape.dim[0], p->tensor.shape.dim[1], sgn_json_string(sgn_json_get(stage, "keep"), ""),
+                                            (int)sgn_json_int(sgn_json_get(stage, "id"), 0));
+    sgn_json_free(j);
+    if (!known) SGN_FAIL(err, SGN_FORMAT, "%s: signum.stages: %s: it names no form of zones", path.s, linear);
+    return SGN_OK;
+}
+
+static sgn_status read_bytes(const sgn_array_set *set, const sgn_param *p, const char *end, int64_t bytes, uint8_t **out, sgn_error *err) {
+    char name[SGN_ARRAY_NAME];
+    snprintf(name, sizeof name, "%.*s.%s", layer_name(p), p->name, end);
+    const sgn_archive *archive;
+    const sgn_array *a = sgn_array_set_find(set, name, &archive);
+    if (!a || a->dtype != SGN_DTYPE_U8 || (int64_t)a->bytes != bytes)
+        SGN_FAIL(err, SGN_SHAPE, "%s: '%s' is not U8 of %lld bytes; export the model again", set->directory, name, (long long)bytes);
+    *out = malloc((size_t)bytes);
+    if (!*out) SGN_FAIL(err, SGN_NOMEM, "%s: no memory for '%s'", archive->path, name);
+    return archive->kind->read(archive, (int)(a - archive->at), *out, err);
+}
+
+sgn_status sgn_packed_read_zones(const sgn_array_set *set, const sgn_param *p, const sgn_tensor *scale, const sgn_tensor *zone, sgn_error *err) {
+    sgn_zoned_bits z;
+    SGN_TRY(form_of(set, p, &z, err));
+    uint8_t *byte = NULL, *salient = NULL;
+    sgn_status s = read_bytes(set, p, "zones", z.rows * sgn_zoned_bits_stride(&z), &byte, err);
+    if (s == SGN_OK) s = read_bytes(set, p, "salient", (z.cols + 7) / 8, &salient, err);
+    z.byte = byte, z.salient = salient;
+    for (int64_t i = 0; s == SGN_OK && i < z.rows; i++)
+        if (!sgn_zoned_bits_latents(&z, i, scale->data + i * scale->shape.dim[1], p->tensor.data + i * z.cols, zone->data + i * z.cols))
+            s = SGN_ERROR(err, SGN_FORMAT, "%s: zones of '%s' have bits in row %lld that stand for nothing", set->directory, p->name, (long long)i);
+    free(byte);
+    free(salient);
     return s;
 }
 

@@ -173,15 +173,11 @@ static sgn_status read_kind(const reader *r, const char *linear, const sgn_json 
 
 /* After its scales: rows are read with them. */
 static sgn_status zones(reader *r, const char *linear, const sgn_json *j, sgn_lowered_stage *s, sgn_error *err) {
-    const char *keep = sgn_json_string(sgn_json_get(j, "keep"), ""), *colon = strchr(keep, ':');
+    const char *keep = sgn_json_string(sgn_json_get(j, "keep"), "");
     char name[SGN_ARRAY_NAME];
     sgn_zoned_bits *z = &s->zones;
     int at, bitmap;
-    *z = (sgn_zoned_bits){ s->rows, s->cols, .id = (int)sgn_json_int(sgn_json_get(j, "id"), 0), .pruned = strcmp(keep, "all") != 0 };
-    if (colon) z->kept = atoi(keep), z->of = atoi(colon + 1);
-    const bool whole = !colon && (strcmp(keep, "all") == 0 || strcmp(keep, "any") == 0);
-    const bool sets = colon && (z->of == 4 || z->of == 8 || z->of == 16) && z->kept > 0 && z->kept < z->of && s->cols % z->of == 0;
-    if ((!whole && !sets) || z->id < 1 || z->id > 2)
+    if (!sgn_zoned_bits_parse(z, s->rows, s->cols, keep, (int)sgn_json_int(sgn_json_get(j, "id"), 0)))
         SGN_FAIL(err, SGN_UNSUPPORTED, "%s: signum.stages: %s: zones that keep '%.40s' with ids of %d bits are not known", r->config.s, linear, keep, z->id);
     snprintf(name, sizeof name, "%s.zones", linear);
     SGN_TRY(find(r, &at, err, name));

@@ -74,6 +74,7 @@ ok "every method, exactly 4 of 8"
 
 # --- zones: signs and sizes are the numbers that the method found, however they are held -------------------------------
 near() { awk "BEGIN { exit !(($1 - $2)^2 < 1e-8) }" || fail "$3: $1 and $2"; }
+near1() { awk "BEGIN { exit !(($1 - $2)^2 < 1e-2) }" || fail "$3: $1 and $2"; }     # one step between them
 for name in billm stbllm; do
     run=$(nats "$D/$name")
     near "$(nats "$D/$name--dense")" "$run" "$name as numbers and in zones"
@@ -97,6 +98,11 @@ PY
     before=$run
     quiet $S train "$D/tiny.yaml" model.linear=zoned init="$D/$name" data.train="$D/data" distill.teacher="$D/full" train.steps=30 optim.lr=1e-3 optim.warmup=4 --out "$D/from-$name"
     below "$(nats "$D/from-$name")" "$before" "$name, distilled from"
+    for option in init distill.teacher; do
+        quiet $S train "$D/tiny.yaml" model.linear=zoned "$option=$D/packed-$name" data.train="$D/data" train.steps=1 --out "$D/$option-$name"
+    done
+    near1 "$(nats "$D/init-$name")" "$before" "$name, begun with its packed file"
+    refuse 5 "packed as another kind: it has '.*zones'.*name the run" $S train "$D/tiny.yaml" model.linear=fbi init="$D/packed-$name" data.train="$D/data" --out "$D/none"
     quiet $S train "$D/$name" data.train="$D/data" distill.teacher="$D/full" train.steps=30 train.batch=4 optim.lr=1e-3 optim.warmup=4 --out "$D/$name" --resume auto
     below "$(nats "$D/$name")" "$before" "$name, distilled"
 done
