@@ -239,7 +239,8 @@ static sgn_status missing(const sgn_array_set *set, const sgn_model_config *c, c
                  "or take the model.linear, model.keep of its config.json", set->directory, packed->name, c->linear);
     SGN_FAIL(err, SGN_FORMAT, "%s has no tensor '%s'%s%.80s%s %s; %s", set->directory, p->name, has ? " or '" : "", has ? other.name : "",
              has ? "'" : "", sgn_shape_print(p->tensor.shape, &shape),
-             p->class == SGN_PARAM_HEAD ? "if its head is the embedding, set model.tied_head: true"
+             p->class == SGN_PARAM_LATENT && !strstr(p->name, ".weight") ? "littlebit's factors are no weights: make them of the model with 'signum binarize --method littlebit'"
+             : p->class == SGN_PARAM_HEAD ? "if its head is the embedding, set model.tied_head: true"
              : p->class == SGN_PARAM_BIAS ? "set model.attention_bias and model.mlp_bias to what it has"
              : "it must hold a model of model.arch with as many layers as model.layers");
 }
@@ -248,9 +249,9 @@ static sgn_status missing(const sgn_array_set *set, const sgn_model_config *c, c
 
 typedef enum { UNREAD, FOUND, FROM_SIGNS, ABSENT } origin;
 
-/* A derived scale is a mean of |latents|: +-1 as read, or 0, become numbers of which it is that. */
+/* A derived scale is a mean of |latents|, and a learned one may bound them (paretoq): +-1 as read, or 0, become numbers of which it is that mean. */
 static sgn_status rescale(const sgn_transformer *m, const sgn_array_set *set, const sgn_param *p, sgn_error *err) {
-    if (!p->rule || p->scale < 0 || m->params.at[p->scale].class != SGN_PARAM_DERIVED) return SGN_OK;
+    if (!p->rule || p->scale < 0) return SGN_OK;
     const sgn_param *scale = &m->params.at[p->scale];
     bool found;
     SGN_TRY(read_param(m, set, scale, &found, err));
