@@ -86,7 +86,7 @@ sgn_status sgn_dense_list(sgn_parts *parts, const sgn_lowered_model *lm, sgn_err
             const sgn_lowered *l = &lm->blocks[n].linear[k];
             if (!l->count) continue;
             if (!sgn_lowered_is_linear(l))
-                SGN_FAIL(err, SGN_UNSUPPORTED, "%s: it normalises or rounds its input, which no plain matrix does; "
+                SGN_FAIL(err, SGN_UNSUPPORTED, "%s: it normalises, or rounds what it reads, which no plain matrix does; "
                          "--format packed holds it", name.s);
             int64_t out, in;
             sgn_linear_shape(&lm->config, (sgn_block_linear)k, &out, &in);

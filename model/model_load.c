@@ -117,9 +117,7 @@ sgn_status sgn_model_load_config(const char *directory, const sgn_model_config *
 
 /* --- one parameter ------------------------------------------------------------------------------- */
 
-static int64_t numel(const sgn_array *a) {
-    return (int64_t)sgn_array_numel(a);
-}
+static int64_t numel(const sgn_array *a) { return (int64_t)sgn_array_numel(a); }
 
 /* Equal but for dimensions of 1: other programs keep scales as (1, in) or (out, 1). */
 static bool fits(const sgn_array *a, sgn_shape s) {

@@ -4,6 +4,7 @@
  * SPDX-License-Identifier: MIT */
 #include <math.h>
 #include "model/linear.h"
+#include "model/row_col.h"
 
 enum { W, G, H };
 enum { ROUNDS = 30 };
@@ -14,16 +15,6 @@ static sgn_status declare(sgn_linear *l, const char *path, sgn_error *err) {
     return sgn_params_add(l->params, SGN_PARAM_SCALE, sgn_shape1(l->out), &l->p[H], err, "%s.out_scale", path);
 }
 
-/* u = |W| v or v = |W|^T u, in one order. */
-static void multiply_abs(const sgn_tensor *w, bool transposed, const sgn_real *from, sgn_real *to) {
-    const int64_t out = w->shape.dim[0], in = w->shape.dim[1];
-    for (int64_t k = 0; k < (transposed ? in : out); k++) {
-        double sum = 0;
-        for (int64_t m = 0; m < (transposed ? out : in); m++)
-            sum += fabs((double)w->data[transposed ? m * in + k : k * in + m]) * (double)from[m];
-        to[k] = (sgn_real)sum;
-    }
-}
 static double norm(const sgn_real *x, int64_t n) {
     double sum = 0;
     for (int64_t i = 0; i < n; i++) sum += (double)x[i] * (double)x[i];
@@ -33,22 +24,15 @@ static void scale_by(sgn_real *x, int64_t n, double s) {
     for (int64_t i = 0; i < n; i++) x[i] = (sgn_real)((double)x[i] * s);
 }
 
-/* Power iteration; each factor takes the root of the singular value. */
+/* Power iteration, as alternating least squares |W| ~ h g^T (model/row_col.h); then each factor takes the root of the product's size. */
 static void derive(sgn_linear *l) {
-    const sgn_tensor *w = sgn_linear_param(l, l->p[W]);
+    const sgn_real *w = sgn_linear_param(l, l->p[W])->data;
     sgn_real *g = sgn_linear_param(l, l->p[G])->data, *h = sgn_linear_param(l, l->p[H])->data;
     for (int64_t j = 0; j < l->in; j++) g[j] = 1;
-    for (int k = 0; k < ROUNDS; k++) {
-        const double length = norm(g, l->in);
-        scale_by(g, l->in, length > 0 ? 1 / length : 0);
-        multiply_abs(w, false, g, h);
-        const double value = norm(h, l->out);
-        scale_by(h, l->out, value > 0 ? 1 / value : 0);
-        multiply_abs(w, true, h, g);
-    }
-    const double value = norm(g, l->in), root = sqrt(value);
-    scale_by(g, l->in, value > 0 ? root / value : 0);
-    scale_by(h, l->out, root);
+    for (int k = 0; k < ROUNDS; k++) sgn_row_col_round(w, l->out, l->in, h, g);
+    const double a = norm(g, l->in), b = norm(h, l->out), root = sqrt(a * b);
+    scale_by(g, l->in, a > 0 ? root / a : 0);
+    scale_by(h, l->out, b > 0 ? root / b : 0);
 }
 
 static sgn_tensor *forward(const sgn_linear *l, sgn_tape *t, sgn_tensor *x) {
