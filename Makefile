@@ -53,8 +53,8 @@ CLI_OBJ := $(CLI_SRC:%.c=$(B)/%.o)
 LIB := $(B)/libsignum.a
 
 ifneq ($(filter x86_64 amd64,$(ARCH)),)
-$(B)/core/kernels/kernels_avx2.o:   SGN_CFLAGS += -mavx2 -mfma -mf16c
-$(B)/core/kernels/kernels_avx512.o: SGN_CFLAGS += -mavx2 -mfma -mf16c -mavx512f -mavx512bw -mavx512dq -mavx512vl
+$(B)/core/kernels/kernels_avx2.o:   SGN_CFLAGS += -mavx2 -mfma -mf16c -mbmi2
+$(B)/core/kernels/kernels_avx512.o: SGN_CFLAGS += -mavx2 -mfma -mf16c -mbmi2 -mavx512f -mavx512bw -mavx512dq -mavx512vl
 endif
 ifeq ($(filter asan ubsan tsan fuzz,$(FLAVOUR)),)      # with these it only takes minutes to compile
 $(B)/core/kernels/%.o: SGN_CFLAGS += -O3

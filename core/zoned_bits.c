@@ -165,6 +165,16 @@ bool sgn_zoned_bits_row(const sgn_zoned_bits *z, int64_t i, const sgn_real *scal
     return read_row(z, i, scale, SGN_ZONED_SCALES, to);
 }
 
+bool sgn_zoned_bits_sets(const sgn_zoned_bits *z, sgn_zoned_sets *s) {
+    const int64_t count = z->of ? choose(z->of, z->kept) : 1;
+    if (count > SGN_ZONED_SETS) return false;
+    *s = (sgn_zoned_sets){ .number = sgn_zoned_bits_mask_bits(z), .stride = sgn_zoned_bits_stride(z) };
+    s->bits = s->number + (z->of ? z->kept : 16) * (1 + z->id);
+    for (int64_t k = 0; k < count; k++)
+        for (uint32_t mask = z->of ? set_of(k, z->of, z->kept) : 0xFFFF; mask; mask &= mask - 1) s->kept[k] |= (uint64_t)8 << 4 * __builtin_ctz(mask);
+    return true;
+}
+
 /* --- back to what is trained ----------------------------------------------------------------------------------- */
 
 bool sgn_zoned_bits_parse(sgn_zoned_bits *z, int64_t rows, int64_t cols, const char *keep, int id) {

@@ -31,6 +31,11 @@ void       sgn_zoned_bits_pack(const sgn_zoned_bits *z, const sgn_real *w, const
 bool       sgn_zoned_bits_parse(sgn_zoned_bits *z, int64_t rows, int64_t cols, const char *keep, int id);
 /* Row i as numbers; false: its bits are none that are written. scale is that of the row. */
 bool       sgn_zoned_bits_row(const sgn_zoned_bits *z, int64_t i, const sgn_real *scale, sgn_real *to);
+/* For kernels: of each number the set's members, bit 4 k + 3 for member k (where M is 0, all 16 columns at [0]); bits of a number, of
+ * a group with it (16 columns), bytes of a row. false: there are more than SGN_ZONED_SETS. */
+enum { SGN_ZONED_SETS = 128 };
+typedef struct { uint64_t kept[SGN_ZONED_SETS]; int number, bits; int64_t stride; } sgn_zoned_sets;
+bool       sgn_zoned_bits_sets(const sgn_zoned_bits *z, sgn_zoned_sets *s);
 /* Row i as zones and as latents w that have its signs, of the weights' size; false as above. */
 bool       sgn_zoned_bits_latents(const sgn_zoned_bits *z, int64_t i, const sgn_real *scale, sgn_real *w, sgn_real *zone);
 

@@ -8,7 +8,7 @@
 
 enum { STRIP = 32, FEW_ROWS = 4 };
 
-typedef struct { const sgn_lowered_stage *s; const float *x; int64_t m; bool add; float *y; } zones_job;
+typedef struct { const sgn_lowered_stage *s; const float *x; int64_t m; bool add; float *y; const sgn_zoned_sets *sets; } zones_job;      /* sets NULL: too many */
 
 static void run_strips(void *ctx, int64_t begin, int64_t end) {
     const zones_job *j = ctx;
@@ -18,8 +18,9 @@ static void run_strips(void *ctx, int64_t begin, int64_t end) {
     for (int64_t k = begin; k < end; k++) {
         const int64_t from = k * STRIP, rows = out - from < STRIP ? out - from : STRIP;
         for (int64_t i = from; i < from + rows; i++) {
-            float *row = strip + (i - from) * in;
-            if (s->zones.byte) sgn_zoned_bits_row(&s->zones, i, s->v + i * scales, row);
+            float *row = j->m > FEW_ROWS ? strip + (i - from) * in : strip;      /* near, where it is used at once */
+            if (j->sets) sgn_kernels_get()->zoned_row(&s->zones, i, s->v + i * scales, j->sets, row);
+            else if (s->zones.byte) sgn_zoned_bits_row(&s->zones, i, s->v + i * scales, row);
             else sgn_zoned_row(row, s->latent + i * in, s->zone + i * in, s->v + i * scales, in);
             for (int64_t t = 0; j->m <= FEW_ROWS && t < j->m; t++) {
                 const float sum = sgn_kernels_get()->dot(row, j->x + t * in, in);
@@ -34,7 +35,9 @@ static void run_strips(void *ctx, int64_t begin, int64_t end) {
 }
 
 void sgn_zoned_run(const sgn_lowered_stage *s, const float *x, int64_t m, bool add, float *y) {
-    sgn_parallel((s->rows + STRIP - 1) / STRIP, 1, run_strips, &(zones_job){ s, x, m, add, y });
+    sgn_zoned_sets sets;
+    const bool few = s->zones.byte && sgn_zoned_bits_sets(&s->zones, &sets);
+    sgn_parallel((s->rows + STRIP - 1) / STRIP, 1, run_strips, &(zones_job){ s, x, m, add, y, few ? &sets : NULL });
 }
 
 sgn_status sgn_zoned_reserve(const sgn_lowered_stage *s, sgn_error *err) {

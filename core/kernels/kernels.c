@@ -21,7 +21,7 @@ static bool runs_f16c(void) {          /* not every compiler's __builtin_cpu_sup
     return __get_cpuid(1, &a, &b, &c, &d) && c & bit_F16C;
 }
 static bool runs_avx2(void) {
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && runs_f16c();
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2") && runs_f16c();
 }
 static bool runs_avx512(void) {
     return runs_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
@@ -83,7 +83,7 @@ static void fill(void) {
         k->gemv_coded = gemv->gemv_coded;
 #define FILL(entry) if (!k->entry) k->entry = ref->entry
         FILL(pack_signs); FILL(pack_kept); FILL(pack_above); FILL(dot); FILL(axpy); FILL(sum_squares); FILL(max); FILL(exp_sum); FILL(swiglu);
-        FILL(swiglu_back); FILL(rmsnorm); FILL(rmsnorm_back); FILL(rope); FILL(adamw);
+        FILL(swiglu_back); FILL(rmsnorm); FILL(rmsnorm_back); FILL(rope); FILL(adamw); FILL(zoned_row);
         for (int t = 0; t < SGN_DTYPE_COUNT; t++) {
             FILL(to_real[t]);
             FILL(dot_stored[t]);

@@ -13,6 +13,7 @@
 #include "core/coded.h"
 #include "core/parallel.h"
 #include "core/dtype.h"
+#include "core/zoned_bits.h"
 
 /* Y = (X . in_scale) S^T . out_scale + row_add 1^T, or Y += that; S in {-1, +1}, or 0 where the mask is.
  * Additions only, but for the scales. */
@@ -79,6 +80,9 @@ typedef struct {
     size_t   (*gemv_coded_bytes)(sgn_code code, int64_t k);
     sgn_real (*gemv_prepare_coded)(sgn_code code, void *to, const sgn_real *x, const sgn_real *a, int64_t k, bool exact);
     void     (*gemv_coded)(const sgn_coded *s, int64_t begin, int64_t end, const void *x, int64_t count, int32_t *sum);
+
+    /* Row i as numbers, the bits those of sgn_zoned_bits_row; sound ones. sets of sgn_zoned_bits_sets. */
+    void     (*zoned_row)(const sgn_zoned_bits *z, int64_t i, const sgn_real *scale, const sgn_zoned_sets *sets, sgn_real *to);
 
     /* --- rows of reals ------------------------------------------------------ */
     sgn_real (*dot)(const sgn_real *a, const sgn_real *b, int64_t n);

@@ -314,6 +314,11 @@ DOT_BY_PIECES(dot_f16, SGN_DTYPE_F16, from_f16)
 DOT_BY_PIECES(dot_bf16, SGN_DTYPE_BF16, from_bf16)
 DOT_BY_PIECES(dot_q8_0, SGN_DTYPE_Q8_0, from_q8_0)
 
+static void zoned_row(const sgn_zoned_bits *z, int64_t i, const sgn_real *scale, const sgn_zoned_sets *sets, sgn_real *to) {
+    (void)sets;
+    (void)sgn_zoned_bits_row(z, i, scale, to);
+}
+
 const sgn_kernels sgn_kernels_ref = {
     .name = "ref",
     .pack_signs = pack_signs, .pack_kept = pack_kept, .pack_above = pack_above,
@@ -321,6 +326,7 @@ const sgn_kernels sgn_kernels_ref = {
     .binary_scratch = binary_scratch, .binary_gemm = binary_gemm,
     .gemv_rows = { 8, 8 }, .gemv_bytes = gemv_bytes, .gemv_prepare = gemv_prepare, .gemv_signs = gemv_signs, .gemv_groups = gemv_groups,
     .gemv_coded_bytes = gemv_coded_bytes, .gemv_prepare_coded = gemv_prepare_coded, .gemv_coded = gemv_coded,
+    .zoned_row = zoned_row,
     .dot = dot, .axpy = axpy, .sum_squares = sum_squares, .max = max, .exp_sum = exp_sum,
     .swiglu = swiglu, .swiglu_back = swiglu_back, .rmsnorm = rmsnorm, .rmsnorm_back = rmsnorm_back,
     .rope = rope, .adamw = adamw,
