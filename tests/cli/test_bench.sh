@@ -93,6 +93,6 @@ refuse "needs --tokenizer T and --file" $S bench tokenizer
 refuse "--steps is 0" $S bench step --steps 0
 refuse "model.vocab" $S bench step --preset tiny model.vocab=0 --steps 1
 expected=9                             # unsupported
-refuse "kind fbi or full, not 'bitnet'" $S bench decode tiny model.linear=bitnet --n 64 --k 64 --span 1
+refuse "kind fbi, nm or full, not 'bitnet'" $S bench decode tiny model.linear=bitnet --n 64 --k 64 --span 1
 refuse "not I64" $S bench decode tiny --dense I64 --n 64 --k 64 --span 1
 ok "what it refuses"
