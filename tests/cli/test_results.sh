@@ -9,10 +9,10 @@ fail() { echo "FAIL: $*" >&2; tail -n 20 "$D/log" >&2; exit 1; }
 ok() { echo "  ok   $*"; }
 
 # The text that is there already is used.
-mkdir "$D/work"
-for t in bible jargon devil gcide; do cat docs/*.md | head -c 200000 >"$D/work/$t.txt"; done
+mkdir "$D/made"
+for t in bible jargon devil gcide; do cat docs/*.md | head -c 200000 >"$D/made/$t.txt"; done
 printf 'before\n<!-- results: begin -->\nold\n<!-- results: end -->\nafter\n' >"$D/results.md"
-export RESULTS_WORK="$D/work" RESULTS_OUT="$D/results.md" RESULTS_STEPS=3 RESULTS_TIME=never
+export RESULTS_WORK="$D/made" RESULTS_OUT="$D/results.md" RESULTS_STEPS=3 RESULTS_TIME=never
 results() { SIGNUM=${1:-./signum} RESULTS_ROWS=$2 sh tests/bench/results.sh >"$D/log" 2>&1; }
 
 results ./signum 'mixed/(full|fbi)$' || fail "a rehearsal ended with $?"
