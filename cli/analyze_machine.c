@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-#define _GNU_SOURCE
 #include "cli/analyze.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
+#include "core/clock.h"
 #include "core/parallel.h"
 #include "core/rng.h"
 #include "export/format.h"
@@ -17,9 +16,7 @@ enum { ROUNDS = 3, TOKENS = 256, DECODED = 8, MOST_SHAPES = 32 };      /* DECODE
 
 /* With one thread its CPU time, which other programs disturb less. */
 static double now(void) {
-    struct timespec t;
-    clock_gettime(sgn_threads() == 1 ? CLOCK_THREAD_CPUTIME_ID : CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+    return sgn_threads() == 1 ? sgn_clock_thread() : sgn_clock_wall();
 }
 
 /* --- products ------------------------------------------------------------------------------------------- */
