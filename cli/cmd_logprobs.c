@@ -10,6 +10,7 @@
 #include "cli/verify_options.h"
 #include "core/parallel.h"
 #include "export/runtime.h"
+#include "export/sample.h"
 
 enum { BATCH = 256 };          /* tokens at a time */
 
@@ -43,13 +44,6 @@ typedef struct {
 static int likelier(const void *a, const void *b) {
     const choice *x = a, *y = b;
     return x->z != y->z ? (x->z < y->z ? 1 : -1) : (x->id > y->id) - (x->id < y->id);
-}
-
-static double log_sum(const float *z, int64_t n) {
-    double most = (double)z[0], sum = 0;
-    for (int64_t k = 1; k < n; k++) most = fmax(most, (double)z[k]);
-    for (int64_t k = 0; k < n; k++) sum += exp((double)z[k] - most);
-    return most + log(sum);
 }
 
 static sgn_status read_ids(scoring *s, const char *text, sgn_error *err) {
@@ -93,7 +87,7 @@ static sgn_json *likeliest(scoring *s, double sum, int64_t vocab) {
 /* After the tokens 0 to i. */
 static sgn_status print_position(scoring *s, size_t i, int64_t vocab, sgn_error *err) {
     const bool last = i + 1 == s->ids.count;
-    const double sum = log_sum(s->logits, vocab);
+    const double sum = sgn_log_sum(s->logits, vocab);
     sgn_json *j = sgn_json_new_object();
     sgn_json_set(j, "position", sgn_json_new_int((int64_t)i));
     sgn_json_set(j, "token", sgn_json_new_int(s->ids.id[i]));

@@ -7,8 +7,9 @@
 #include "core/rng.h"
 #include "data/shard.h"
 #include "export/dense_run.h"
-#include "export/runtime.h"
 #include "export/model_bits.h"
+#include "export/runtime.h"
+#include "export/sample.h"
 #include "train/run_config.h"
 
 enum { WINDOWS = 4, WINDOW = 128 };
@@ -88,20 +89,12 @@ static sgn_status file_logits(const sgn_export_check *e, sgn_runtime *r, const s
     return SGN_OK;
 }
 
-/* log sum exp z */
-static double log_sum(const float *z, int64_t n) {
-    double most = (double)z[0], sum = 0;
-    for (int64_t v = 1; v < n; v++) most = fmax(most, (double)z[v]);
-    for (int64_t v = 0; v < n; v++) sum += exp((double)z[v] - most);
-    return most + log(sum);
-}
-
 /* Of a window with logits `want` and `got`. nats: -log p of the next token; divergence: sum p (log p - log q). */
 static void score(sgn_export_check *e, sgn_logit_gap *gap, const int32_t *ids, int64_t vocab) {
     const double scored = (double)((e->seq - 1) * e->windows), all = (double)(e->seq * e->windows);
     for (int64_t t = 0; t < e->seq; t++) {
         const float *p = e->want + t * vocab, *q = e->got + t * vocab;
-        const double zp = log_sum(p, vocab), zq = log_sum(q, vocab);
+        const double zp = sgn_log_sum(p, vocab), zq = sgn_log_sum(q, vocab);
         for (int64_t v = 0; v < vocab; v++) {
             const double off = fabs((double)q[v] - (double)p[v]);
             if (!isnan(gap->difference) && !(off <= gap->difference)) gap->difference = off;

@@ -91,3 +91,10 @@ int32_t sgn_sample(const sgn_sampling *s, const float *logits, uint64_t index, s
         if ((sum += c->at[i].p) > point) return c->at[i].id;
     return best;                                           /* only where all are not numbers */
 }
+
+double sgn_log_sum(const float *z, int64_t n) {
+    double most = (double)z[0], sum = 0;
+    for (int64_t k = 1; k < n; k++) most = fmax(most, (double)z[k]);
+    for (int64_t k = 0; k < n; k++) sum += exp((double)z[k] - most);
+    return most + log(sum);
+}

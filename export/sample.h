@@ -22,6 +22,8 @@ typedef struct {
 
 typedef struct sgn_candidates sgn_candidates;          /* room for one choice */
 
+/* log sum exp z, in double. */
+double     sgn_log_sum(const float *z, int64_t n);
 /* SGN_CONFIG for a temperature, top_k or penalty below 0, top_p outside (0, 1], min_p outside [0, 1]. */
 sgn_status sgn_sampling_check(const sgn_sampling *s, sgn_error *err);
 sgn_status sgn_candidates_open(sgn_candidates **c, int64_t vocab, sgn_error *err);
