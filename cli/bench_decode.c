@@ -16,11 +16,13 @@
 #include "export/format.h"
 #include "export/random_model.h"
 #include "export/runtime.h"
+#include "model/littlebit_rank.h"
 #include "train/bench.h"
 
-enum { ROUNDS = 7, GRAIN = 1 << 15, GROUP = 128, KINDS = 7, CODED = 3, PATHS = 2 };
+enum { ROUNDS = 7, GRAIN = 1 << 15, GROUP = 128, CODED = 3, LOW_RANK = 7, KINDS = 9, PATHS = 2 };
 
-static const char *const kind_name[KINDS] = { "binary", "group128", "ternary", "1:4", "1:8", "1:16", "2:8" };      /* the last are codes */
+static const char *const kind_name[KINDS] = { "binary", "group128", "ternary", "1:4", "1:8", "1:16", "2:8", "littlebit 0.55", "littlebit 0.8" };      /* from CODED on codes, from LOW_RANK on factors */
+static const double low_rank_bits[KINDS - LOW_RANK] = { 0.55, 0.8 };
 static const char *const path_name[PATHS] = { "exact", "int8" };
 
 /* With one thread its CPU time, which other programs disturb less. */
@@ -53,7 +55,7 @@ static double read_gb_s(const uint64_t *word, int64_t words) {
 typedef struct {
     int64_t   m, n, k, words;      /* words of `memory` */
     uint64_t *memory;
-    float    *x, *y, *scale;
+    float    *x, *y, *scale, *middle;          /* middle (m, rank): between factors */
     void     *work;
 } problem;
 
@@ -61,23 +63,42 @@ typedef struct { sgn_spread gweights_s, gb_s; } product;
 
 static int64_t plane_words(const problem *p) { return p->n * sgn_plane_stride(p->k); }
 static sgn_code code_of(int kind) { return kind < CODED ? kind == 2 ? SGN_CODE_TERNARY : SGN_CODE_BINARY : (sgn_code)(SGN_CODE_1_4 + kind - CODED); }
+/* Columns of U, 0: such a matrix has no room for them. */
+static int64_t rank_of(const problem *p, int kind) { return kind < LOW_RANK ? 0 : sgn_littlebit_rank(p->n, p->k, low_rank_bits[kind - LOW_RANK], 1); }
+static bool    runs(const problem *p, int kind) { return kind < LOW_RANK || rank_of(p, kind) > 0; }
 /* Of signs alone. */
 static int64_t sign_bytes(const problem *p, int kind) {
+    const int64_t rank = rank_of(p, kind);
+    if (rank) return 8 * (rank * sgn_plane_stride(p->k) + p->n * sgn_plane_stride(rank));
     return kind < CODED ? 8 * plane_words(p) * (kind == 2 ? 2 : 1) : p->n * sgn_coded_stride(code_of(kind), p->k);
 }
+static int64_t scales_of(const problem *p) { return p->n * ((p->k + GROUP - 1) / GROUP); }
 static double  bytes_of(const problem *p, int kind) {
-    return (double)sign_bytes(p, kind) + (kind == 1 ? 4.0 * (double)(p->n * ((p->k + GROUP - 1) / GROUP)) : 0);
+    const int64_t scales = kind == 1 ? scales_of(p) : kind >= LOW_RANK ? p->n + rank_of(p, kind) + p->k : 0;
+    return (double)sign_bytes(p, kind) + 4 * (double)scales;
 }
 
 static int64_t sign_words(const problem *p, int kind) { return (sign_bytes(p, kind) + 7) / 8; }
 static int64_t copies_of(const problem *p, int kind) { return p->words / sign_words(p, kind); }
-static int64_t scales_of(const problem *p) { return p->n * ((p->k + GROUP - 1) / GROUP); }
+
+/* h . (U (l . (V (g . x)))) from the signs at `word` */
+static void low_rank(const problem *p, int64_t rank, bool int8, uint64_t *word) {
+    const sgn_plane v = { rank, p->k, sgn_plane_stride(p->k), word }, u = { p->n, rank, sgn_plane_stride(rank), word + rank * sgn_plane_stride(p->k) };
+    sgn_gemv_run(&(sgn_gemv){ .m = p->m, .x = p->x, .ldx = p->k, .in_scale = p->scale, .code = SGN_CODE_BINARY, .plane = { &v },
+                              .out_scale = p->scale, .int8 = int8, .y = p->middle, .ldy = rank }, p->work);
+    sgn_gemv_run(&(sgn_gemv){ .m = p->m, .x = p->middle, .ldx = rank, .code = SGN_CODE_BINARY, .plane = { &u },
+                              .out_scale = p->scale, .int8 = int8, .y = p->y, .ldy = p->n }, p->work);
+}
 
 /* Seconds of a product, a mean over all copies in memory. */
 static double one_round(const problem *p, int kind, int path) {
-    const int64_t step = sign_words(p, kind), copies = copies_of(p, kind);
+    const int64_t step = sign_words(p, kind), copies = copies_of(p, kind), rank = rank_of(p, kind);
     const double begin = now();
     for (int64_t c = 0; c < copies; c++) {
+        if (rank) {
+            low_rank(p, rank, path == 1, p->memory + c * step);
+            continue;
+        }
         const sgn_plane plane[2] = { { p->n, p->k, sgn_plane_stride(p->k), p->memory + c * step },
                                      { p->n, p->k, sgn_plane_stride(p->k), p->memory + c * step + step / 2 } };
         const sgn_coded coded = { code_of(kind), p->n, p->k, (const void *)(p->memory + c * step) };
@@ -89,12 +110,13 @@ static double one_round(const problem *p, int kind, int path) {
 }
 
 static sgn_status allocate(problem *p, sgn_error *err) {
-    const int64_t scales = scales_of(p) * copies_of(p, 1);
+    const int64_t scales = scales_of(p) * copies_of(p, 1) + p->n + p->k, wide = p->n > p->k ? p->n : p->k;      /* a rank is less */
     p->x = malloc((size_t)(p->m * p->k) * sizeof *p->x);
     p->y = malloc((size_t)(p->m * p->n) * sizeof *p->y);
     p->scale = malloc((size_t)scales * sizeof *p->scale);
-    p->work = aligned_alloc(SGN_ALIGN, sgn_round_up(sgn_gemv_bytes(SGN_CODE_1_4, p->m, p->k, false) + sgn_gemv_bytes(SGN_CODE_BINARY, p->m, p->k, false), SGN_ALIGN));
-    if (!p->x || !p->y || !p->scale || !p->work) SGN_FAIL(err, SGN_NOMEM, "no memory for a bench of %lldx%lld", (long long)p->n, (long long)p->k);
+    p->middle = malloc((size_t)(p->m * wide) * sizeof *p->middle);
+    p->work = aligned_alloc(SGN_ALIGN, sgn_round_up(sgn_gemv_bytes(SGN_CODE_1_4, p->m, p->k, false) + sgn_gemv_bytes(SGN_CODE_BINARY, p->m, wide, false), SGN_ALIGN));
+    if (!p->x || !p->y || !p->scale || !p->middle || !p->work) SGN_FAIL(err, SGN_NOMEM, "no memory for a bench of %lldx%lld", (long long)p->n, (long long)p->k);
     for (int64_t i = 0; i < p->m * p->k; i++) p->x[i] = (float)sgn_rng_normal(3, 1, (uint64_t)i);
     for (int64_t i = 0; i < scales; i++) p->scale[i] = 1;
     return SGN_OK;
@@ -107,6 +129,7 @@ static sgn_status bench_shape(problem *p, sgn_json *to, bool json, sgn_error *er
     for (int round = -1; s == SGN_OK && round < ROUNDS; round++)
         for (int i = 0; i < KINDS * PATHS; i++) {
             const int kind = i / PATHS, path = i % PATHS;
+            if (!runs(p, kind)) continue;
             const double seconds = one_round(p, kind, path);
             if (round < 0) continue;
             weights[kind][path][round] = 1e-9 * (double)(p->n * p->k * p->m) / seconds;
@@ -114,9 +137,10 @@ static sgn_status bench_shape(problem *p, sgn_json *to, bool json, sgn_error *er
         }
     for (int i = 0; s == SGN_OK && i < KINDS * PATHS; i++) {
         const int kind = i / PATHS, path = i % PATHS;
+        if (!runs(p, kind)) continue;
         const sgn_spread w = sgn_spread_of(weights[kind][path], ROUNDS), b = sgn_spread_of(bytes[kind][path], ROUNDS);
         if (!json)
-            printf("%5lld x %5lld, %lld row%s  %-8s  %-5s  %7.1f Gweights/s (%.1f to %.1f)  %6.2f GB/s\n", (long long)p->n, (long long)p->k,
+            printf("%5lld x %5lld, %lld row%s  %-14s  %-5s  %7.1f Gweights/s (%.1f to %.1f)  %6.2f GB/s\n", (long long)p->n, (long long)p->k,
                    (long long)p->m, p->m == 1 ? " " : "s", kind_name[kind], path_name[path], w.median, w.low, w.high, b.median);
         sgn_json *j = sgn_json_new_object(), *spread = sgn_json_new_array();
         sgn_json_set(j, "n", sgn_json_new_int(p->n));
@@ -131,7 +155,7 @@ static sgn_status bench_shape(problem *p, sgn_json *to, bool json, sgn_error *er
         sgn_json_set(j, "gb_s", sgn_json_new_real(b.median));
         sgn_json_append(to, j);
     }
-    free(p->x), free(p->y), free(p->scale), free(p->work);
+    free(p->x), free(p->y), free(p->scale), free(p->middle), free(p->work);
     return s;
 }
 
