@@ -98,14 +98,24 @@ static void write_rows(void *ctx, int64_t begin, int64_t end) {
     }
 }
 
-static sgn_status refuse(const sgn_array *part, sgn_dtype type, const sgn_lowered *l, sgn_error *err) {
+/* Shared scales of columns fold away where every layer has them and each value is read once. */
+static const char *training(const sgn_model_config *c, sgn_dtype type) {
+    const bool shared = !c->tie_scales && c->heads == c->kv_heads && !sgn_model_config_uses(c, "full");
+    const sgn_linear_kind *k;
+    for (int i = 0; (k = sgn_linear_kind_at(i)); i++) {
+        const bool fits = !strcmp(k->name, "full") || !strcmp(k->name, "fbi") || (!strcmp(k->name, "nm") && type != SGN_DTYPE_Q1_0);
+        if (!fits && sgn_model_config_uses(c, k->name)) return "train with model.linear=fbi and model.scales=row";
+    }
+    return shared ? "train with model.scales=row or model.tie_scales=true" : "train with model.scales=row";
+}
+
+static sgn_status refuse(const sgn_lowered_model *lm, const sgn_array *part, sgn_dtype type, const sgn_lowered *l, sgn_error *err) {
     const char *word = sgn_dtype_name(type);
     if (!sgn_gguf_is_signs(type))
         SGN_FAIL(err, SGN_NUMERIC, "'%s' has numbers that are too large for %s; --type f32 holds them", part->name, word);
     if (scales_columns(l))
         SGN_FAIL(err, SGN_UNSUPPORTED, "%s: its scales are of columns, %s has one for %lld weights of a row, and they fold nowhere; --type f16 or q8_0 holds it, "
-                 "--approximate rounds it; train with model.scales=row or model.tie_scales=true",
-                 part->name, word, (long long)sgn_dtype_block(type));
+                 "--approximate rounds it; %s", part->name, word, (long long)sgn_dtype_block(type), training(&lm->config, type));
     SGN_FAIL(err, SGN_UNSUPPORTED, "%s: its numbers are not %s with one d, a half, for %lld weights of a row, as %s has them; --type f16 or q8_0 "
              "holds it, --approximate rounds it", part->name, type == SGN_DTYPE_Q1_0 ? "+d and -d" : "+d, -d and 0",
              (long long)sgn_dtype_block(type), word);
@@ -150,7 +160,7 @@ static sgn_status add_part(sgn_gguf_arrays *a, const sgn_lowered_model *lm, cons
     if (s == SGN_OK) s = add_rows(a, x ? x : made, part, name, type, rotary ? lm->config.head_dim : 0, &misfit, err);
     free(made);
     SGN_TRY(s);
-    if (misfit && !(t->approximate && sgn_gguf_is_signs(type))) return refuse(part, type, l, err);
+    if (misfit && !(t->approximate && sgn_gguf_is_signs(type))) return refuse(lm, part, type, l, err);
     t->rounded += misfit;
     return SGN_OK;
 }

@@ -16,7 +16,7 @@ typedef struct {
     int64_t     kv_heads, layers;              /* 0: 4, as many as heads; 0: 2 */
     double      rope_scaling;                  /* 0: 1 */
     const char *arch, *rope_type;              /* NULL: "llama", "linear" */
-    bool        qk_norm, qkv_bias;
+    bool        qk_norm, qkv_bias, tie_scales;
     int64_t     dim, ffn;                      /* 0: 136, 200, no multiples of 64 or 128 */
 } small_case;
 
@@ -60,6 +60,7 @@ static inline sgn_model_config small_config(const small_case *s) {
     small_text(c.rope_type, s->rope_type, "linear");
     c.qk_norm = s->qk_norm;
     c.qkv_bias = s->qkv_bias;
+    c.tie_scales = s->tie_scales;
     return c;
 }
 

@@ -227,6 +227,39 @@ static void what_does_not_fit_is_refused(void **state) {
     sgn_transformer_free(&m);
 }
 
+/* What a refusal advises to train, and nothing that would be refused again. */
+static void advice_is_true(void **state) {
+    (void)state;
+    static const struct { small_case c; const char *type; bool tied, fbi; } cases[] = {
+        { { .scales = "column" }, "q1_0", .tied = true },
+        { { .scales = "column", .kv_heads = 2 }, "q1_0", .tied = false },
+        { { .scales = "column", .kv_heads = 2, .tie_scales = true }, "q1_0", .tied = false },
+        { { .scales = "column", .binary = "q,down" }, "q1_0", .tied = false },
+        { { .linear = "nm", .scales = "column" }, "tq2_0", .tied = true },
+        { { .linear = "nm", .scales = "column" }, "q1_0", .fbi = true },
+        { { .linear = "rowcol" }, "q1_0", .fbi = true },
+        { { .linear = "rowcol" }, "tq1_0", .fbi = true },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        small_case c = cases[i].c;
+        c.dim = 256, c.ffn = 512;
+        refused(&c, cases[i].type, NULL, SGN_UNSUPPORTED, "_proj.weight", "--approximate");
+        assert_non_null(strstr(err.text, "model.scales=row"));
+        assert_true(cases[i].tied == !!strstr(err.text, "model.tie_scales=true"));
+        assert_true(cases[i].fbi == !!strstr(err.text, "model.linear=fbi"));
+        for (int tied = 0; tied <= cases[i].tied; tied++) {
+            sgn_transformer m;
+            small_case advised = c;
+            advised.scales = tied ? "column" : "row";
+            advised.tie_scales = tied;
+            if (cases[i].fbi) advised.linear = "fbi";
+            small_model(&m, &advised, 21);
+            check_ok(sgn_export("gguf", check_path("advised"), &m, &(sgn_export_options){ .type = cases[i].type }, true, &err), &err);
+            sgn_transformer_free(&m);
+        }
+    }
+}
+
 /* Rounded on demand: signs stay, d is the mean size, and what was shared is in the norms. */
 static void or_rounded_on_demand(void **state) {
     (void)state;
@@ -293,6 +326,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(signs_leave_without_loss), cmocka_unit_test(blocks_are_as_prescribed), cmocka_unit_test(shifts_are_an_adapter),
         cmocka_unit_test(adapters_come_along), cmocka_unit_test(numbers_are_rounded), cmocka_unit_test(what_does_not_fit_is_refused),
+        cmocka_unit_test(advice_is_true),
         cmocka_unit_test(or_rounded_on_demand), cmocka_unit_test(odd_rows_are_halves_on_demand), cmocka_unit_test(files_come_back),
     };
     return check_run(tests);
