@@ -23,6 +23,10 @@ enum { PACKING = 21, TILE_UNIT = 16, PER_THREAD = 320, MOST_THREADS = 32 };
 /* What OpenBLAS takes per thread, and a little: seen in 0.3.21 for x86-64. */
 enum { BLAS_BUFFER = (128 << 20) + (64 << 10) };
 
+/* OpenBLAS's own, exported by its libraries. A buffer, once mapped, serves whichever product asks next. */
+void *blas_memory_alloc(int place);
+void  blas_memory_free(void *buffer);
+
 static char library[128] = "OpenBLAS";
 
 sgn_status sgn_gemm_check(const char *config, sgn_error *err) {
@@ -33,11 +37,24 @@ sgn_status sgn_gemm_check(const char *config, sgn_error *err) {
     return SGN_OK;
 }
 
+/* Holds `count` buffers at once, so that as many are mapped: products would map one whenever that many first overlap. */
+static void take_buffers(int count) {
+    if (count == 0) return;
+    void *buffer = blas_memory_alloc(0);
+    take_buffers(count - 1);
+    if (buffer) blas_memory_free(buffer);
+}
+
 sgn_status sgn_gemm_probe(sgn_error *err) {
-    const size_t bytes = (size_t)sgn_threads() * BLAS_BUFFER;
+    static int taken;
+    const int missing = sgn_threads() - taken;
+    const size_t bytes = (size_t)(missing > 1 ? missing : 1) * BLAS_BUFFER;      /* OpenBLAS's own threads may still want one */
     void *p;
     SGN_TRY(sgn_memory_alloc(&p, bytes, "OpenBLAS's buffers (128 MiB of address space for each thread)", err));
     sgn_memory_free(p, bytes);
+    if (missing <= 0) return SGN_OK;
+    taken += missing;
+    take_buffers(taken);
     return SGN_OK;
 }
 

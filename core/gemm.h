@@ -31,8 +31,8 @@ typedef struct {
 sgn_status  sgn_gemm_init(sgn_error *err);        /* once, before any product */
 /* SGN_UNSUPPORTED if `config`, OpenBLAS's description of itself, is that of a serial build. */
 sgn_status  sgn_gemm_check(const char *config, sgn_error *err);
-/* Is there room for the buffers that OpenBLAS takes at its first products? It waits for ever for
- * memory that does not come, so ask when everything else has been allocated. */
+/* Is there room for OpenBLAS's buffers, one for each thread? It waits for ever for memory that does not come, so ask
+ * when everything else has been allocated. Then takes them, so that no product has to. */
 sgn_status  sgn_gemm_probe(sgn_error *err);
 const char *sgn_gemm_library(void);               /* "OpenBLAS 0.3.21 Zen", for the start line */
 void        sgn_gemm(const sgn_gemm_args *g);     /* over all threads */
