@@ -3,9 +3,11 @@
 
 Weights and inputs come from a linear congruential generator that the C test repeats. Masks, groups, salient columns and
 compensation follow STBLLM (arXiv 2408.01803) and BiLLM (arXiv 2402.04291) as docs/binarize.md tells them; ARB-RC is arXiv 2410.03129,
-Dual-SVID arXiv 2506.13771, the rotation arXiv 2603.00042.
+Dual-SVID arXiv 2506.13771, the rotation arXiv 2603.00042, SVID OneBit's (arXiv 2402.11295). The random start of a rotation takes its
+normal numbers from Philox-4x32-10 (Salmon et al., SC'11), written here anew.
 
 SPDX-License-Identifier: MIT"""
+import math
 import numpy as np
 
 OUT, IN, TOKENS, BLOCK = 8, 160, 400, 128
@@ -30,7 +32,8 @@ def sign(x):
 
 # --- inputs: neighbours are correlated, scales differ, one input is dead --------------------------------------
 
-w = numbers(1, OUT * IN).reshape(OUT, IN)
+weights = [numbers(1, OUT * IN).reshape(OUT, IN)]
+weights.append(np.where(np.arange(IN) % 2 == 0, 4.0, 1.0) * weights[0])      # more large columns than may be salient
 x = numbers(2, TOKENS * IN).reshape(TOKENS, IN)
 x[:, 1:] = x[:, 1:] + 0.7 * x[:, :-1]
 x = x * (0.3 + (np.arange(IN) * 7 % 11) / 5.0)
@@ -119,12 +122,13 @@ def select(s, n, m):
     return mask
 
 
-def blockwise(three, n=0, m=8, fixed=False, released=False, by_saliency=False):
+def blockwise(w, three, n=0, m=8, fixed=False, released=False, by_saliency=False):
+    """zone, q, scales, loss, share of salient columns. Two groups and N of M: pruned by size before anything else."""
     now = w.copy()
     now[:, dead] = 0
     rows = np.abs(w).sum(1)
-    first = select(importance(w, np.abs(w).sum(0), rows), n, m) if n else np.ones(w.shape, bool)
-    if released:
+    first = select(importance(w, np.abs(w).sum(0), rows) if three else np.abs(w), n, m) if n else np.ones(w.shape, bool)
+    if released or not three:
         now = now * first
     zone, q, scales, latent = np.zeros(w.shape, int), np.zeros(w.shape), [], np.zeros(w.shape)
     for at in range(0, IN, BLOCK):
@@ -132,7 +136,7 @@ def blockwise(three, n=0, m=8, fixed=False, released=False, by_saliency=False):
         block = now[:, c].copy()
         kept = np.ones(block.shape, bool)
         if n and not released:
-            kept = first[:, c] if fixed else select(importance(now, np.abs(now).sum(0), rows)[:, c], n, m)
+            kept = first[:, c] if fixed or not three else select(importance(now, np.abs(now).sum(0), rows)[:, c], n, m)
         if not released:
             kept = kept & ~dead[c]
         zone[:, c], q[:, c], a = fit_zones(block, 1 / np.diag(u)[c] ** 2, kept, three, released, by_saliency)
@@ -141,7 +145,14 @@ def blockwise(three, n=0, m=8, fixed=False, released=False, by_saliency=False):
         error = (block - q[:, c]) / np.diag(u)[c]
         now[:, c.stop:] -= error @ u[c, c.stop:]
     d = w - q
-    return zone, q, np.stack(scales, 1), float(np.trace(d @ h @ d.T))
+    return zone, q, np.stack(scales, 1), float(np.trace(d @ h @ d.T)), (zone == 4).any(0).mean()
+
+
+def bits(three, n, m, salient):
+    """As the papers count, and as their forms take: sign, group, set of N of M, halves per row and block, salient columns' bitmap."""
+    kept, code = (n / m, math.ceil(math.log2(math.comb(m, n))) / m) if n else (1, 0)
+    form = 3 * kept + code + 9 * 16 / 128 if three else (2 + salient) * kept + code + 1 / OUT + 7 * 16 / 128
+    return (2 * salient + (1 - salient)) * kept, form
 
 
 # --- low rank ----------------------------------------------------------------------------------------------------
@@ -168,6 +179,73 @@ def low_rank(w, rank, turn, rounds):
     return h_, l_, g_, (h_[:, None] * sign(left) * l_) @ (sign(right).T * g_)
 
 
+def philox(seed, stream, index):
+    """Four words of Philox-4x32-10 with that key, of counter (index, stream)."""
+    c = [index & 0xffffffff, index >> 32, stream & 0xffffffff, stream >> 32]
+    key = [seed & 0xffffffff, seed >> 32]
+    for _ in range(10):
+        a, b = 0xD2511F53 * c[0], 0xCD9E8D57 * c[2]
+        c = [b >> 32 ^ c[1] ^ key[0], b & 0xffffffff, a >> 32 ^ c[3] ^ key[1], a & 0xffffffff]
+        key = [(key[0] + 0x9E3779B9) & 0xffffffff, (key[1] + 0xBB67AE85) & 0xffffffff]
+    return c
+
+
+def fnv(text):
+    value = 0xcbf29ce484222325
+    for byte in text.encode():
+        value = (value ^ byte) * 0x100000001b3 % 2**64
+    return value
+
+
+def rotation(path, n):
+    """The orthogonal factor of normal numbers (Box-Muller), seeded by the layer's path."""
+    z = []
+    for k in range(n * n):
+        v = philox(fnv(path), fnv("itq"), k)
+        one, two = ((v[i] | v[i + 1] << 32) >> 11 for i in (0, 2))
+        z.append(math.sqrt(-2 * math.log(1 - one / 2**53)) * math.cos(2 * math.pi * two / 2**53))
+    a, _, ct = np.linalg.svd(np.array(z).reshape(n, n))
+    return a @ ct
+
+
+# --- methods of signs and scales: q, bits claimed, bits stored -------------------------------------------------------
+
+def by_columns(w):
+    beta = w.mean(0)
+    return np.abs(w - beta).mean(0) * sign(w) + beta, 1, 1 + 2 * 16 / len(w)
+
+
+def by_rows(w):
+    return np.abs(w).mean(1, keepdims=True) * sign(w), 1, 1 + 16 / w.shape[1]
+
+
+def arb_rc(w):
+    a = np.abs(w)
+    r = a.mean(1)
+    c = (a / r[:, None]).mean(0)
+    for _ in range(15):
+        r = (a * c).sum(1) / (c * c).sum()
+        c = (a * r[:, None]).sum(0) / (r * r).sum()
+    return r, c
+
+
+def row_col_bits(w):
+    return 1, 1 + 16 / w.shape[0] + 16 / w.shape[1]
+
+
+def svid(w):
+    a, s, b = np.linalg.svd(np.abs(w))
+    return s[0] * np.outer(np.abs(a[:, 0]), np.abs(b[0])) * sign(w), *row_col_bits(w)
+
+
+def littlebit(w, rank, paths, rounds):
+    q, (out, width) = np.zeros(w.shape), w.shape
+    for _ in range(paths):
+        q = q + low_rank(w - q, rank, rotation("a", rank), rounds)[3]
+    size = paths * (rank * (out + width) + 16 * (out + rank + width)) / w.size
+    return q, size, size
+
+
 # --- output ------------------------------------------------------------------------------------------------------
 
 def show(kind, name, values, digits="%.9g"):
@@ -183,12 +261,7 @@ print(f"""/* binarize.h - made by binarize.py with numpy; do not edit.
 enum {{ GOLD_OUT = {OUT}, GOLD_IN = {IN}, GOLD_TOKENS = {TOKENS}, GOLD_ROWS = {ROWS}, GOLD_COLS = {COLS}, GOLD_RANK = {RANK}, GOLD_ROUNDS = {ROUNDS} }};
 """)
 # ARB-RC
-a = np.abs(numbers(3, ROWS * COLS).reshape(ROWS, COLS))
-gh = a.mean(1)
-gg = (a / gh[:, None]).mean(0)
-for _ in range(15):
-    gh = (a * gg).sum(1) / (gg * gg).sum()
-    gg = (a * gh[:, None]).sum(0) / (gh * gh).sum()
+gh, gg = arb_rc(numbers(3, ROWS * COLS).reshape(ROWS, COLS))
 show("double", "gold_arb_h", gh), show("double", "gold_arb_g", gg)
 # low rank
 lw = numbers(4, ROWS * COLS).reshape(ROWS, COLS)
@@ -204,19 +277,37 @@ z = 2 * (o - o.min()) / (o.max() - o.min())
 z = np.round(z - z.mean())
 z[z == 1] = 2
 show("double", "gold_outliers", o), show("int64_t", "gold_kept", 8 - np.clip(4 - z, 0, 7), "%d")
+# methods
 print("""
 static const struct {
     const char *name;
-    int         three, n, fixed, released, by_saliency;
-    double      loss;
+    double      bits;
+    int         paths;
+    double      claimed, stored, q[GOLD_ROWS * GOLD_COLS];
+} gold_methods[] = {""")
+r, c = arb_rc(lw)
+for name, budget, paths, (q, claimed, stored) in (
+        ("sign", 0, 1, by_columns(lw)), ("xnor", 0, 1, by_rows(lw)), ("arb-rc", 0, 1, (np.outer(r, c) * sign(lw), *row_col_bits(lw))),
+        ("onebit", 0, 1, svid(lw)), ("littlebit", 4.5, 1, littlebit(lw, RANK, 1, 50)), ("littlebit", 8, 2, littlebit(lw, RANK, 2, 50))):
+    print(f'    {{ "{name}", {budget}, {paths}, {claimed:.9g}, {stored:.9g},')
+    print("      { " + ",".join("%.9g" % v for v in q.reshape(-1)) + " } },")
+print("};")
+print("""
+static const struct {
+    const char *name;
+    int         data, three, n, fixed, released, by_saliency;
+    double      loss, salient, claimed, stored;
     uint8_t     zone[GOLD_OUT * GOLD_IN];
     double      q[GOLD_OUT * GOLD_IN], scale[GOLD_OUT * 2 * 5];
 } gold_zones[] = {""")
-for name, three, n, fixed, released, by_saliency in (
-        ("billm", 0, 0, 0, 0, 0), ("billm by saliency", 0, 0, 0, 0, 1), ("billm released", 0, 0, 0, 1, 1), ("stbllm 4:8", 1, 4, 0, 0, 0),
-        ("stbllm 4:8 by saliency", 1, 4, 0, 0, 1), ("stbllm 4:8 fixed", 1, 4, 1, 0, 0), ("stbllm 6:8", 1, 6, 0, 0, 0), ("stbllm 4:8 released", 1, 4, 1, 1, 1)):
-    zone, q, scales, loss = blockwise(bool(three), n, 8, bool(fixed), bool(released), bool(by_saliency))
-    print(f'    {{ "{name}", {three}, {n}, {fixed}, {released}, {by_saliency}, {loss:.9g},')
+for name, data, three, n, fixed, released, by_saliency in (
+        ("billm", 0, 0, 0, 0, 0, 0), ("billm by saliency", 0, 0, 0, 0, 0, 1), ("billm released", 0, 0, 0, 0, 1, 1), ("billm 4:8", 0, 0, 4, 0, 0, 0),
+        ("billm, large columns", 1, 0, 0, 0, 0, 0), ("stbllm 4:8", 0, 1, 4, 0, 0, 0), ("stbllm 4:8 by saliency", 0, 1, 4, 0, 0, 1),
+        ("stbllm 4:8 fixed", 0, 1, 4, 1, 0, 0), ("stbllm 6:8", 0, 1, 6, 0, 0, 0), ("stbllm 5:8, large columns", 1, 1, 5, 0, 0, 0),
+        ("stbllm 4:8 released", 0, 1, 4, 1, 1, 1)):
+    zone, q, scales, loss, salient = blockwise(weights[data], bool(three), n, 8, bool(fixed), bool(released), bool(by_saliency))
+    claimed, stored = bits(three, n, 8, salient)
+    print(f'    {{ "{name}", {data}, {three}, {n}, {fixed}, {released}, {by_saliency}, {loss:.9g}, {salient:.9g}, {claimed:.9g}, {stored:.9g},')
     print("      { " + ",".join(str(v) for v in zone.reshape(-1)) + " },")
     print("      { " + ",".join("%.7g" % v for v in q.reshape(-1)) + " },")
     print("      { " + ",".join("%.7g" % v for v in scales.reshape(-1)) + " } },")
