@@ -228,7 +228,8 @@ static sgn_json *settings_of(const worker *k) {
 static sgn_status run(worker *k, sgn_error *err) {
     const int64_t layers = k->source->config.layers;
     const sgn_binarize_options *o = &k->job->how;
-    SGN_TRY(sgn_work_open(k->job->work, settings_of(k), err));
+    SGN_TRY(sgn_work_open(k->job->work, settings_of(k), k->job->replace, err));
+    SGN_TRY(sgn_calibration_spill(&k->calibration, k->job->work, err));
     SGN_TRY(allocate(k, err));
     k->at.blocks = layers;
     k->at.of = k->calibration.windows * (o->layerwise ? 4 : 2) * layers;

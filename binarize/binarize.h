@@ -24,6 +24,7 @@ typedef struct {
     sgn_binarize_options how;
     int64_t     windows, seq;
     const char *work;                  /* the work directory; made where it is not there */
+    bool        replace;               /* a work directory of other settings or weights is discarded, with a warning; else it is refused */
     bool      (*progress)(void *ctx, const sgn_binarize_progress *p);      /* false: stop, SGN_INTERRUPTED. NULL: nobody asks */
     void       *ctx;
 } sgn_binarize_job;

@@ -2,8 +2,8 @@
 #include "binarize/calibration.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include "binarize/hessian.h"
 #include "core/checked.h"
 #include "core/kernels/kernels.h"
@@ -28,14 +28,15 @@ sgn_status sgn_calibration_init(sgn_calibration *c, sgn_shards *shards, int64_t 
         SGN_FAIL(err, SGN_CONFIG, "%s has %llu tokens, not one window of %lld; calibrate on shorter windows (--seq) or more text",
                  sgn_shards_directory(shards), (unsigned long long)sgn_shards_info(shards)->tokens, (long long)seq);
     if ((uint64_t)windows > there) c->windows = (int64_t)there;
-    uint64_t tokens = (uint64_t)c->windows * (uint64_t)seq, bytes;
-    if (sgn_mul_fits(tokens, (uint64_t)dim * sizeof *c->hidden, &bytes)) {
-        c->tokens = malloc(tokens * sizeof *c->tokens);
-        c->hidden = malloc(bytes);
+    uint64_t bytes, spill;                             /* of a window, of all */
+    const bool fits = sgn_mul_fits((uint64_t)seq, (uint64_t)dim * sizeof *c->window, &bytes) && sgn_mul_fits(bytes, (uint64_t)c->windows, &spill);
+    if (fits) {
+        c->tokens = malloc((size_t)(c->windows * seq) * sizeof *c->tokens);
+        c->window = malloc(bytes);
     }
-    if (!c->tokens || !c->hidden) {
+    if (!c->tokens || !c->window) {
         sgn_calibration_free(c);
-        SGN_FAIL(err, SGN_NOMEM, "no memory for the hidden states of %lld windows of %lld tokens, %lld wide; calibrate on fewer (--windows) or shorter ones (--seq)",
+        SGN_FAIL(err, SGN_NOMEM, "no memory for %lld windows of %lld tokens and the hidden states, %lld wide, of one; calibrate on fewer (--windows) or shorter ones (--seq)",
                  (long long)windows, (long long)seq, (long long)dim);
     }
     const sgn_status s = read_windows(c, shards, err);
@@ -43,11 +44,21 @@ sgn_status sgn_calibration_init(sgn_calibration *c, sgn_shards *shards, int64_t 
     return s;
 }
 
+static size_t window_bytes(const sgn_calibration *c) { return (size_t)(c->seq * c->dim) * sizeof *c->window; }
+static uint64_t offset_of(const sgn_calibration *c, int64_t window) { return (uint64_t)window * window_bytes(c); }
+
+sgn_status sgn_calibration_spill(sgn_calibration *c, const char *directory, sgn_error *err) {
+    char what[120];
+    snprintf(what, sizeof what, "the hidden states of %lld windows of %lld tokens (--windows, --seq)", (long long)c->windows, (long long)c->seq);
+    return sgn_spill_open(&c->hidden, directory, offset_of(c, c->windows), what, err);
+}
+
 void sgn_calibration_free(sgn_calibration *c) {
     free(c->tokens);
-    free(c->hidden);
+    free(c->window);
+    sgn_spill_close(&c->hidden);
     c->tokens = NULL;
-    c->hidden = NULL;
+    c->window = NULL;
 }
 
 /* --- one pass of a block, over all windows -------------------------------------------------------------- */
@@ -63,8 +74,7 @@ typedef struct {
 static sgn_tensor *forward(const pass *p, sgn_tape *t, int64_t window) {
     const sgn_calibration *c = p->c;
     if (p->block < 0) return sgn_transformer_embed(p->m, t, c->tokens + window * c->seq, NULL, 1, c->seq);
-    float *x = c->hidden + window * c->seq * c->dim;
-    return sgn_transformer_block(p->m, p->block, t, sgn_tape_leaf(t, sgn_shape2(c->seq, c->dim), x, NULL), 1, c->seq);
+    return sgn_transformer_block(p->m, p->block, t, sgn_tape_leaf(t, sgn_shape2(c->seq, c->dim), c->window, NULL), 1, c->seq);
 }
 
 static sgn_status open_tape(const pass *p, sgn_tape *t, sgn_error *err) {
@@ -100,16 +110,15 @@ static sgn_status add_inputs(const pass *p, const sgn_tape *t, int64_t window, s
 
 static sgn_status run_window(const pass *p, sgn_tape *t, int64_t window, sgn_error *err) {
     sgn_calibration *c = p->c;
+    if (p->block >= 0) SGN_TRY(sgn_spill_get(&c->hidden, offset_of(c, window), c->window, window_bytes(c), err));
     sgn_tape_begin(t, SGN_TAPE_NOGRAD);
     const sgn_tensor *y = forward(p, t, window);
     SGN_TRY(sgn_tape_end(t, err));
     if (p->h) return add_inputs(p, t, window, err);
-    const int64_t n = c->seq * c->dim;
-    if (!finite(y->data, n))
+    if (!finite(y->data, c->seq * c->dim))
         SGN_FAIL(err, SGN_NUMERIC, "%s %lld: its output is not finite in window %lld", p->block < 0 ? "embedding" : "block",
                  (long long)p->name, (long long)window);
-    memcpy(c->hidden + window * n, y->data, (size_t)n * sizeof *c->hidden);
-    return SGN_OK;
+    return sgn_spill_put(&c->hidden, offset_of(c, window), y->data, window_bytes(c), err);
 }
 
 static sgn_status run(const pass *p, sgn_error *err) {

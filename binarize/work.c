@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "core/archive.h"
+#include "core/log.h"
 
 enum { SETTINGS_LIMIT = 1 << 20 };
 static const char first_layer[] = "model.layers.0.";
@@ -26,23 +27,37 @@ static bool same(const sgn_json *a, const sgn_json *b) {
     return equal;
 }
 
-static sgn_status compare(const char *path, const sgn_json *now, sgn_error *err) {
+/* The first setting that was another then, "" : none. */
+typedef struct { char key[64]; } difference;
+
+static sgn_status compare(const char *path, const sgn_json *now, difference *d, sgn_error *err) {
     sgn_json *old;
+    d->key[0] = '\0';
     SGN_TRY(sgn_json_load(&old, path, SETTINGS_LIMIT, err));
-    sgn_status s = SGN_OK;
-    for (void *it = sgn_json_iter(now); s == SGN_OK && it; it = sgn_json_next(now, it))
-        if (!same(sgn_json_get(old, sgn_json_iter_key(it)), sgn_json_iter_value(it)))
-            s = SGN_ERROR(err, SGN_CONFIG, "%s: it was begun with another '%s'; go on with the same command, or remove the directory to begin anew",
-                          path, sgn_json_iter_key(it));
+    for (void *it = sgn_json_iter(now); !d->key[0] && it; it = sgn_json_next(now, it))
+        if (!same(sgn_json_get(old, sgn_json_iter_key(it)), sgn_json_iter_value(it))) snprintf(d->key, sizeof d->key, "%s", sgn_json_iter_key(it));
     sgn_json_free(old);
-    return s;
+    return SGN_OK;
 }
 
-sgn_status sgn_work_open(const char *directory, sgn_json *settings, sgn_error *err) {
+/* What cannot be read says nothing of how it was begun. */
+static sgn_status settle(const char *directory, const char *path, const sgn_json *settings, bool replace, sgn_error *err) {
+    difference d = { "" };
+    sgn_error why = { 0 };
+    const sgn_status s = compare(path, settings, &d, &why);
+    if (s == SGN_OK && !d.key[0]) return SGN_OK;
+    if (!replace && s != SGN_OK) SGN_FAIL(err, s, "%s; say --replace to begin anew", why.text);
+    if (!replace)
+        SGN_FAIL(err, SGN_CONFIG, "%s: it was begun with another '%s'; go on with the same command, or say --replace to begin anew", directory, d.key);
+    sgn_warn("%s: discarded, for %s%s%s", directory, s == SGN_OK ? "it was begun with another '" : why.text, d.key, s == SGN_OK ? "'" : "");
+    return sgn_remove_tree(directory, err);
+}
+
+sgn_status sgn_work_open(const char *directory, sgn_json *settings, bool replace, sgn_error *err) {
     sgn_path path;
     sgn_status s = sgn_path_set(&path, err, "%s/settings.json", directory);
-    if (s == SGN_OK && sgn_file_exists(path.s)) s = compare(path.s, settings, err);
-    else if (s == SGN_OK) {
+    if (s == SGN_OK && sgn_file_exists(path.s)) s = settle(directory, path.s, settings, replace, err);
+    if (s == SGN_OK && !sgn_file_exists(path.s)) {
         s = sgn_make_directories(directory, err);
         if (s == SGN_OK) s = sgn_json_save(settings, 2, path.s, err);
     }

@@ -40,7 +40,7 @@ static const sgn_option options[] = {
     { "bits", SGN_OPTION_REAL, offsetof(values, bits), "B", "littlebit: bits per weight (default 0.55)" },
     { "paths", SGN_OPTION_INT, offsetof(values, paths), "1|2", "littlebit: 2 fits a second pair to what the first leaves" },
     { "tokenizer", SGN_OPTION_WORD, offsetof(values, tokenizer), "FILE", "the model's tokenizer (default: what the model brings)" },
-    { "replace", SGN_OPTION_FLAG, offsetof(values, replace), NULL, "an existing RUN" },
+    { "replace", SGN_OPTION_FLAG, offsetof(values, replace), NULL, "an existing RUN, and a RUN.partial that was begun with other settings" },
     { "threads", SGN_OPTION_INT, offsetof(values, threads), "N", "0: as many as the process may use (default)" },
     { "json", SGN_OPTION_FLAG, offsetof(values, json), NULL, "print the report as one object" },
     { 0 },
@@ -247,6 +247,7 @@ static sgn_status work(command *k, const char *where, sgn_error *err) {
     SGN_TRY(open_source(k, where, err));
     k->job.windows = k->v->windows;
     k->job.work = k->work.s;
+    k->job.replace = k->v->replace;
     k->job.progress = progress;
     k->job.ctx = k;
     k->began = seconds();

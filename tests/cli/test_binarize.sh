@@ -175,7 +175,15 @@ grep -q 'block 1 of 3 was there' "$D/log" || fail "it began anew: $(cat "$D/log"
 cmp "$D/whole/binarize.json" "$D/stop/run/binarize.json" || fail "what was continued is reported otherwise"
 for run in whole stop/run; do quiet $S export "$D/$run" --format hf --out "$D/hf-$run"; done
 cmp "$D"/hf-whole/*.safetensors "$D"/hf-stop/run/*.safetensors || fail "what was continued has other bits"
-ok "stopped and continued"
+binarize --method billm --out "$D/stop/other" --replace
+( ulimit -f 130; trap '' XFSZ; $S binarize "$D/full" --calibration "$D/data" --windows 24 --method billm --out "$D/stop/other" --replace ) >"$D/log" 2>&1 && fail "130 KiB are enough for a run"
+binarize --method xnor --out "$D/stop/other" --replace
+grep -q "other.partial: discarded, for it was begun with another 'method'" "$D/log" || fail "no word of what was discarded: $(cat "$D/log")"
+binarize --method xnor --out "$D/plain"
+cmp "$D/plain/binarize.json" "$D/stop/other/binarize.json" || fail "what was discarded left something"
+( ulimit -f 90; trap '' XFSZ; $S binarize "$D/full" --calibration "$D/data" --windows 24 --method xnor --out "$D/stop/full" ) >"$D/log" 2>&1 && fail "24 x 32 x 32 hidden states in 90 KiB"
+grep -qE 'full.partial: the hidden states of 24 windows of 32 tokens .* take 0.1 MiB and .* are free' "$D/log" || fail "no word of the disk: $(cat "$D/log")"
+ok "stopped and continued, discarded"
 
 # --- refused ----------------------------------------------------------------------------------------------------------------
 B="$S binarize $D/full --calibration $D/data --windows 8 --out $D/none"

@@ -7,6 +7,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include "core/file.h"
+#include "core/spill.h"
 
 static void write_text(const char *path, const char *text) {
     sgn_error err;
@@ -230,12 +231,34 @@ static void directories_appear_whole(void **state) {
     assert_true(sgn_free_space(dir) > 0);
 }
 
+static void spilled_numbers_come_back_and_leave_nothing(void **state) {
+    (void)state;
+    sgn_error err;
+    sgn_spill s;
+    float x[3] = { 1, 2, 3 }, y[3] = { 0 };
+    const char *dir = fresh("spill");
+    check_ok(sgn_spill_open(&s, dir, 8192, "numbers", &err), &err);
+    assert_int_equal(entries(dir), 0);                 /* no name, whoever dies */
+    check_ok(sgn_spill_put(&s, 8192 - sizeof x, x, sizeof x, &err), &err);
+    check_ok(sgn_spill_get(&s, 8192 - sizeof x, y, sizeof y, &err), &err);
+    assert_memory_equal(x, y, sizeof x);
+    check_ok(sgn_spill_get(&s, 0, y, sizeof y, &err), &err);
+    assert_true(y[0] == 0);
+    check_fails(sgn_spill_put(&s, 8192 - 4, x, sizeof x, &err), SGN_IO, &err, "12 bytes at offset 8188");
+    check_fails(sgn_spill_get(&s, UINT64_MAX, y, sizeof y, &err), SGN_IO, &err, "nameless file of 8192");
+    sgn_spill_close(&s);
+    sgn_spill_close(&s);
+    check_fails(sgn_spill_open(&s, dir, (uint64_t)1 << 62, "numbers", &err), SGN_IO, &err, "numbers take 4398046511104.0 MiB and");
+    assert_int_equal(entries(dir), 0);
+    check_fails(sgn_spill_open(&s, "/nowhere/at/all", 8, "numbers", &err), SGN_IO, &err, "cannot make");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(writes_and_replaces),          cmocka_unit_test(pieces_larger_than_the_buffer),
         cmocka_unit_test(abandon_leaves_nothing),       cmocka_unit_test(full_disk_keeps_the_old_file),
         cmocka_unit_test(refuses_what_is_not_a_file),   cmocka_unit_test(lists_directories),
-        cmocka_unit_test(directories_appear_whole),
+        cmocka_unit_test(directories_appear_whole),      cmocka_unit_test(spilled_numbers_come_back_and_leave_nothing),
     };
     return check_run(tests);
 }
