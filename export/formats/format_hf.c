@@ -1,7 +1,7 @@
 /* hf: a directory that the model class in its config.json loads: F32, F16 or BF16 safetensors under Hugging Face's names, in shards
  * where large.
  * A binary layer is written as the matrix it computes, column j = y(e_j) of the unit vector e_j; with `latent`
- * as what trained, X.weight, X.wscale, X.wbias as the released FBI-LLM code calls them.
+ * as what trained, X.weight, X.wscale, X.wbias as the released FBI-LLM code calls them; scales that layers share, in each of them.
  *
  * SPDX-License-Identifier: MIT */
 #include <stdio.h>
@@ -47,7 +47,7 @@ static bool ends_with(const char *text, const char *end) {
 }
 
 /* As FBI-LLM's code declares it, which takes no other shape: scales of columns (1, in), of rows (out, 1). */
-static void add_latent(writing *w, const sgn_param *p) {
+static void add_latent(writing *w, const sgn_param *p, const char *name) {
     const sgn_tensor *t = &p->tensor;
     int64_t rows = t->shape.dim[0], cols = t->shape.rank > 1 ? t->shape.dim[1] : 0;
     if (cols == 0 && (ends_with(p->name, ".wscale") || ends_with(p->name, ".wbias"))) {
@@ -55,7 +55,21 @@ static void add_latent(writing *w, const sgn_param *p) {
         if (strcmp(scales, "row") == 0) cols = 1;
         else if (strcmp(scales, "column") == 0) cols = rows, rows = 1;
     }
-    sgn_parts_add(&w->out, SGN_DTYPE_F32, rows, cols, t->data, "%s", p->name);
+    sgn_parts_add(&w->out, SGN_DTYPE_F32, rows, cols, t->data, "%s", name);
+}
+
+static void add_shared(writing *w, const sgn_transformer *m) {
+    for (int64_t k = 0; k < m->config.layers * SGN_LINEARS; k++) {
+        const sgn_linear *l = &m->blocks[k / SGN_LINEARS].linear[k % SGN_LINEARS];
+        const char *path = m->blocks[k / SGN_LINEARS].path[k % SGN_LINEARS];
+        for (size_t i = 0; l->kind && i < sizeof l->p / sizeof *l->p; i++) {
+            const sgn_param *p = l->p[i] < 0 ? NULL : &m->params.at[l->p[i]];
+            char name[SGN_ARRAY_NAME];
+            if (!p || strncmp(p->name, path, strlen(path)) == 0) continue;
+            snprintf(name, sizeof name, "%s%s", path, strrchr(p->name, '.'));
+            add_latent(w, p, name);
+        }
+    }
 }
 
 static sgn_status list_arrays(writing *w, const sgn_transformer *m, bool latent, sgn_error *err) {
@@ -63,7 +77,8 @@ static sgn_status list_arrays(writing *w, const sgn_transformer *m, bool latent,
         SGN_TRY(sgn_dense_list(&w->ours, w->lm, err));
         for (int i = 0; i < w->ours.count; i++) rename_part(w, i);
     }
-    for (int i = 0; latent && i < m->params.count; i++) add_latent(w, &m->params.at[i]);
+    for (int i = 0; latent && i < m->params.count; i++) add_latent(w, &m->params.at[i], m->params.at[i].name);
+    if (latent) add_shared(w, m);
     return sgn_parts_end(&w->out, err);
 }
 

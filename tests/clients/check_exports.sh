@@ -55,8 +55,10 @@ if $PY -c 'import torch, numpy' 2>/dev/null; then
         quiet $S export $stories/stories260K.bin --tokenizer $stories/tok512.bin --format hf --out "$D/hf-stories"
         $PY tests/clients/hf_torch.py "$D/hf-stories" "$D/stories.rows" 1e-4
     fi
-    quiet $S export "$D/column" --format hf --latent --out "$D/latent"
-    $PY tests/clients/hf_torch.py "$D/latent" "$D/column.rows" 1e-4
+    for m in column tied; do                                   # scales of each layer's own, shared ones too
+        quiet $S export "$D/$m" --format hf --latent --out "$D/latent-$m"
+        $PY tests/clients/hf_torch.py "$D/latent-$m" "$D/$m.rows" 1e-4
+    done
 else
     echo "SKIPPED: $0: $PY has no torch or numpy; nobody else read the Hugging Face directories" >&2
 fi

@@ -38,6 +38,7 @@ static const small_case small_cases[] = {
     { .scales = "row", .arch = "gpt2", .bias = true, .tied = true },
     { .linear = "full", .binary = "", .arch = "gpt2", .bias = true },
     { .scales = "tensor", .no_shift = true, .binary = "down", .layers = 1 },       /* an odd number of floats before a plane */
+    { .scales = "column", .tie_scales = true, .kv_heads = 2, .binary = "attention,up,down" },
 };
 enum { SMALL_CASES = (int)(sizeof small_cases / sizeof *small_cases), SMALL_VOCAB = 97, SMALL_CONTEXT = 48 };
 

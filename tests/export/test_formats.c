@@ -385,6 +385,30 @@ static void latent_scales_have_the_shapes_of_fbi(void **state) {
     }
 }
 
+/* And in every layer, though q, k and v learn one. */
+static void shared_scales_are_in_every_layer(void **state) {
+    (void)state;
+    static const char *const names[] = { "q_proj", "k_proj", "v_proj" };
+    sgn_error err;
+    sgn_transformer m;
+    sgn_archive a;
+    small_model(&m, &small_cases[SMALL_CASES - 1], 2);
+    check_ok(sgn_export("hf", check_path("shared"), &m, &(sgn_export_options){ .latent = true }, true, &err), &err);
+    check_ok(sgn_archive_open(&a, check_path("shared/model.safetensors"), &err), &err);
+    for (int64_t n = 0; n < m.config.layers; n++) for (int k = 0; k < 3; k++) {
+        char name[SGN_ARRAY_NAME];
+        float scale[DIM];
+        snprintf(name, sizeof name, "model.layers.%lld.self_attn.%s.wscale", (long long)n, names[k]);
+        const int at = sgn_archive_find(&a, name);
+        assert_true(at >= 0 && a.at[at].rank == 2 && a.at[at].dim[0] == 1 && a.at[at].dim[1] == DIM);
+        check_ok(sgn_archive_read_f32(&a, at, scale, DIM, &err), &err);
+        const sgn_linear *q = &m.blocks[n].linear[SGN_Q];
+        assert_memory_equal(scale, m.params.at[q->p[1]].tensor.data, sizeof scale);
+    }
+    sgn_archive_close(&a);
+    sgn_transformer_free(&m);
+}
+
 /* The latents come back as they were; a packed model loads as latents of +-1 with the same scales. */
 static void loads_back_as_a_model(void **state) {
     (void)state;
@@ -657,7 +681,7 @@ int main(void) {
         cmocka_unit_test(packed_refuses_what_it_cannot_hold),
         cmocka_unit_test(gguf_keeps_shapes_and_halves), cmocka_unit_test(hf_rounds_to_its_type),
         cmocka_unit_test(gguf_says_the_tokenizer),
-        cmocka_unit_test(loads_back_as_a_model), cmocka_unit_test(latent_scales_have_the_shapes_of_fbi),
+        cmocka_unit_test(loads_back_as_a_model), cmocka_unit_test(latent_scales_have_the_shapes_of_fbi), cmocka_unit_test(shared_scales_are_in_every_layer),
         cmocka_unit_test(dequantized_weights_are_exact),
         cmocka_unit_test(export_is_whole_or_absent),
         cmocka_unit_test(refuses_wrong_packed_files),

@@ -119,14 +119,21 @@ static int64_t array_bytes(const char *path, int64_t *header) {
     return sum;
 }
 
-/* Binarized weights by the shapes, and the numbers of scales and shifts by the pattern. */
-static void expect(const sgn_transformer *m, int64_t *signs, int64_t *scales, int64_t *shifts) {
-    *signs = *scales = *shifts = 0;
+/* Binarized weights by the shapes, and the numbers of scales and shifts by the pattern, each layer's own; weights: all else. */
+static void expect(const sgn_transformer *m, int64_t *signs, int64_t *scales, int64_t *shifts, int64_t *weights) {
+    *signs = *scales = *shifts = *weights = 0;
     for (int i = 0; i < m->params.count; i++) {
         const sgn_param *p = &m->params.at[i];
         const int64_t n = sgn_numel(p->tensor.shape);
         if (p->class == SGN_PARAM_LATENT) *signs += n;
-        else if (p->class == SGN_PARAM_SCALE) *(strstr(p->name, "wbias") ? shifts : scales) += n;
+        if (p->class != SGN_PARAM_SCALE) *weights += n;
+    }
+    for (int64_t k = 0; k < m->config.layers * SGN_LINEARS; k++) {
+        const sgn_linear *l = &m->blocks[k / SGN_LINEARS].linear[k % SGN_LINEARS];
+        for (size_t i = 0; l->kind && i < sizeof l->p / sizeof *l->p; i++) {
+            const sgn_param *p = l->p[i] < 0 ? NULL : &m->params.at[l->p[i]];
+            if (p && p->class == SGN_PARAM_SCALE) *(strstr(p->name, "wbias") ? shifts : scales) += sgn_numel(p->tensor.shape);
+        }
     }
 }
 
@@ -142,19 +149,19 @@ static void every_byte_is_counted(void **state) {
         const sgn_export_options o = { .scales = words[i % 2], .type = words[i % 3] };
         check_ok(sgn_export("packed", check_path("counted"), &m, &o, true, &err), &err);
         check_ok(sgn_model_bits_open(&b, check_path("counted"), SGN_VERIFY_SMALL, &err), &err);
-        int64_t header, signs, scales, shifts;
+        int64_t header, signs, scales, shifts, weights;
         const int64_t bytes = array_bytes(check_path("counted/model.safetensors"), &header);
         assert_int_equal(sgn_bits_all(&b.all), 8 * bytes);
         assert_int_equal(b.file_bytes, bytes + header);
         assert_true(b.stored && b.beside_bytes > 0);
-        expect(&m, &signs, &scales, &shifts);
+        expect(&m, &signs, &scales, &shifts, &weights);
         assert_int_equal(b.all.bits[SGN_BITS_SIGNS], signs);
         assert_int_equal(b.all.binary_weights, signs);
         assert_int_equal(b.all.bits[SGN_BITS_SCALES], (i % 2 ? 16 : 32) * scales);
         assert_int_equal(b.all.bits[SGN_BITS_SHIFTS], (i % 2 ? 16 : 32) * shifts);
         check_close(b.all.claimed, (double)(signs + 16 * (scales + shifts)), 1e-6, 0);
         assert_int_equal(sgn_bits_claim(&b.all) != NULL, signs > 0);
-        assert_int_equal(sgn_bits_weights(&b.all), sgn_params_numel(&m.params) - scales - shifts);
+        assert_int_equal(sgn_bits_weights(&b.all), weights);
         int64_t sum = 0;
         for (int k = 0; k < b.count; k++) sum += sgn_bits_all(&b.row[k].bits);
         assert_int_equal(sum, 8 * bytes);
