@@ -87,9 +87,8 @@ static sgn_status describe_sets(const values *v, const char *path, sgn_json *j, 
 static sgn_status describe_config(const sgn_model_config *c, uint64_t bytes, sgn_json *j, sgn_error *err) {
     sgn_transformer m;                         /* shapes only: nothing is allocated for the weights */
     SGN_TRY(sgn_transformer_init(&m, c, false, err));
-    int64_t binary, full;
-    sgn_transformer_macs(&m, &binary, &full);
-    const int64_t all = sgn_params_numel(&m.params);
+    int64_t binary;
+    const int64_t all = sgn_transformer_parameters(&m, &binary);
     sgn_transformer_free(&m);
     const struct { const char *key; int64_t value; } numbers[] = {
         { "dim", c->dim }, { "layers", c->layers }, { "heads", c->heads }, { "kv_heads", c->kv_heads }, { "ffn", c->ffn },

@@ -62,7 +62,7 @@ static bool is_binary(const sgn_lowered *l) {
     return false;
 }
 
-/* FBI-LLM counts a bit a sign and 16 a scale; STBLLM the share that is kept, BitNet b1.58 the choice of three, and no scales. */
+/* FBI-LLM counts a bit a sign and 16 a scale; STBLLM the share that is kept, salient ones twice, BitNet b1.58 the choice of three, and no scales. */
 static double claim_signs(const sgn_lowered_stage *s) {
     const double n = (double)(s->rows * s->cols);
     if (s->kind == SGN_STAGE_TERNARY) return log2(3) * n;
@@ -82,18 +82,33 @@ static void put_coded(sgn_bits *b, const sgn_lowered_stage *s) {
     b->claimed += claim_signs(s);
 }
 
-/* Signs of what is kept; sets, ids and salient columns are masks. */
+static double log2_choose(int m, int n) { return (lgamma(m + 1) - lgamma(n + 1) - lgamma(m - n + 1)) / log(2); }
+
+/* Of columns with two signs; in training they are those of zone 4. */
+static int64_t salient_columns(const sgn_zoned_bits *z, const sgn_real *zone) {
+    int64_t count = 0;
+    for (int64_t j = 0; j < z->cols; j++) {
+        bool is = z->salient && z->salient[j / 8] >> j % 8 & 1;
+        for (int64_t i = 0; !z->salient && !is && i < z->rows; i++) is = zone[i * z->cols + j] >= 4;
+        count += is;
+    }
+    return count;
+}
+
+/* Signs of what is kept; sets, ids and salient columns are masks. STBLLM and BiLLM claim a sign for what is kept, two where it is salient. */
 static void put_zones(sgn_bits *b, const sgn_lowered_stage *s) {
     sgn_zoned_bits z = s->zones;
     if (!z.byte && sgn_zoned_bits_form(&z, s->zone, s->rows, s->cols, "", NULL) != SGN_OK) return;
     const int64_t all = 8 * (s->rows * sgn_zoned_bits_stride(&z) + (s->cols + 7) / 8);
     const int64_t kept = z.of ? s->rows * (s->cols / z.of) * z.kept : s->rows * s->cols;
     const int64_t used = s->rows * (z.of ? s->cols / z.of * sgn_zoned_bits_mask_bits(&z) : 0) + kept * (1 + z.id) + s->cols;
+    const double zones = z.of || !z.pruned ? z.id == 1 ? 2 : 3 : 3.5;          /* 3.5: a sign and one of three, or pruned */
     b->numbers[SGN_BITS_SIGNS] += s->rows * s->cols;
     b->bits[SGN_BITS_SIGNS] += kept;
     b->bits[SGN_BITS_MASKS] += used - kept;
     b->bits[SGN_BITS_PADDING] += all - used;
-    b->claimed += (double)kept;
+    b->claimed += (double)kept * (1 + (double)salient_columns(&z, s->zone) / (double)s->cols);
+    b->ideal += (z.of ? (double)(s->rows * (s->cols / z.of)) * log2_choose(z.of, z.kept) : 0) + (double)kept * log2(2 * zones) + (double)s->cols;
 }
 
 static void put_stage(sgn_bits *b, const sgn_lowered_stage *s, bool binary) {
@@ -214,7 +229,7 @@ int64_t sgn_bits_weights(const sgn_bits *b) {
 const char *sgn_bits_claim(const sgn_bits *b) {
     if (!b->binary_weights) return NULL;
     if (b->bits[SGN_BITS_MASKS] || b->bits[SGN_BITS_SIGNS] > b->binary_weights)
-        return "as STBLLM and BitNet b1.58 count: the share of signs that is kept, or log2 3; no masks, scales, embedding, head";
+        return "as STBLLM and BitNet b1.58 count: the share of signs that is kept, salient ones twice, or log2 3; no masks, scales, embedding, head";
     return "as FBI-LLM counts: binarized matrices only, 1 bit a sign and 16 a scale or shift; no padding, embedding, head";
 }
 

@@ -254,3 +254,17 @@ void sgn_transformer_macs(const sgn_transformer *m, int64_t *binary, int64_t *fu
         if (p->class == SGN_PARAM_MATRIX) *full += sgn_numel(p->tensor.shape);
     }
 }
+
+int64_t sgn_transformer_parameters(const sgn_transformer *m, int64_t *binary) {
+    int64_t others = 0;
+    *binary = 0;
+    for (int i = 0; i < m->params.count; i++) {
+        const sgn_param *p = &m->params.at[i];
+        if (p->class != SGN_PARAM_LATENT && p->class != SGN_PARAM_FIXED) others += sgn_numel(p->tensor.shape);
+    }
+    for (int64_t k = 0; k < m->config.layers * SGN_LINEARS; k++) {
+        const sgn_linear *l = &m->blocks[k / SGN_LINEARS].linear[k % SGN_LINEARS];
+        if (l->kind && strcmp(l->kind->name, "full") != 0) *binary += l->out * l->in;
+    }
+    return others + *binary;
+}

@@ -61,5 +61,7 @@ sgn_tensor *sgn_transformer_head(const sgn_transformer *m);        /* (vocab, di
 int         sgn_transformer_nodes(const sgn_transformer *m);       /* tape capacity of one pass with loss */
 /* Multiply-adds per token in matrix products: binary and full, without attention scores. */
 void        sgn_transformer_macs(const sgn_transformer *m, int64_t *binary, int64_t *full);
+/* Numbers of the model: a binary layer counts as the matrix (out, in) that it stands for, of which there are `binary`, and its scales. */
+int64_t     sgn_transformer_parameters(const sgn_transformer *m, int64_t *binary);
 
 #endif

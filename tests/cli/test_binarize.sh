@@ -72,6 +72,28 @@ below "$(python3 -c "import json; print(json.load(open('$D/stbllm/binarize.json'
 quiet $S binarize "$D/gpt2" --calibration "$D/data" --windows 8 --method arb-rc --out "$D/gpt2-arb"
 ok "every method, exactly 4 of 8"
 
+# --- what inspect, analyze and eval count of zones is what the report says --------------------------------------------
+quiet $S export "$D/stbllm" --out "$D/stbllm-packed"
+for m in billm stbllm stbllm-packed littlebit--bits2.5; do
+    $S inspect "$D/$m" --bits --json >"$D/inspect"
+    $S analyze bits "$D/$m" --json >"$D/bits"
+    $S eval "$D/$m" --data "$D/data" --windows 1 --json >"$D/eval"
+    python3 - "$D" "${m%-packed}" <<'PY' || fail "bits of $m"
+import json, math, sys
+D, method = sys.argv[1:]
+seen, bits, score, report = (json.load(open(f'{D}/{n}')) for n in ('inspect', 'bits', 'eval', method + '/binarize.json'))
+bits, of = bits[0], seen.get('newest', seen)
+assert of['parameters'] == score['parameters'] and of['binary_weights'] == bits['binarized_weights'], (of, score)
+if not method.startswith('littlebit'):
+    assert abs(seen['bits']['paper_bits_per_weight'] - report['claimed_bits']) < 1e-6, (seen['bits'], report['claimed_bits'])
+    assert abs(bits['nominal'] - report['claimed_bits']) < 1e-6 and bits['nominal'] < bits['ideal'] < bits['true'], bits
+if method == 'stbllm':         # 70 sets of 4 of 8, and of each that is kept a sign and one of three; a bit says whether a column is salient
+    columns = sum(r['in'] for r in report['layers']) / bits['binarized_weights']
+    assert abs(bits['ideal'] - (math.log2(70) / 8 + math.log2(6) / 2 + columns)) < 1e-6, bits
+PY
+done
+ok "counts of zones"
+
 # --- zones: signs and sizes are the numbers that the method found, however they are held -------------------------------
 near() { awk "BEGIN { exit !(($1 - $2)^2 < 1e-8) }" || fail "$3: $1 and $2"; }
 near1() { awk "BEGIN { exit !(($1 - $2)^2 < 1e-2) }" || fail "$3: $1 and $2"; }     # one step between them
