@@ -260,6 +260,7 @@ static void shipped_log(void **state) {
 
 static void sizes(void **state) {
     (void)state;
+    assert_true(SGN_ROW_COL_ROUNDS == 15 && SGN_ITQ_ROUNDS == 50);           /* 4.2 and 7.3 of the page: both converge before */
     check_close(sgn_stbllm_bits(4, 8), 3.5, 1e-12, 0);
     check_close(sgn_stbllm_bits(5, 8), 3.75, 1e-12, 0);
     check_close(sgn_stbllm_bits(6, 8), 4, 1e-12, 0);
@@ -352,18 +353,18 @@ static void layer_is_its_matrix(void **state) {
     draw(8, x, 4 * WIDE);
     for (int i = 0; i < WIDE; i++) h[i * WIDE + i] = 1;
     for (int k = 0; sgn_binarizer_at(k); k++)
-        for (int dense = 0; dense < 2; dense++) {
+        for (int second = 0; second < 2; second++) {                   /* zones as numbers, LittleBit's second pair */
             sgn_error err;
             sgn_params p = { 0 };
-            sgn_model_config c = { .scales = "column", .shift = true, .rms_eps = 1e-5, .bits = 3, .paths = 1 };
-            const sgn_binarize_options o = { .method = sgn_binarizer_at(k), .n = 4, .m = 8, .dense = dense, .bits = 3, .paths = 1 };
+            sgn_model_config c = { .scales = "column", .shift = true, .rms_eps = 1e-5, .bits = 4, .paths = 1 + second };
+            const sgn_binarize_options o = { .method = sgn_binarizer_at(k), .n = 4, .m = 8, .dense = second && strcmp(sgn_binarizer_at(k)->kind, "zoned") == 0,
+                                             .bits = 4, .paths = 1 + second };
             const sgn_binarize_layer from = { &o, "a", HIGH, WIDE, 4, w, h };
             sgn_binarize_report r = { 0 };
             sgn_linear l;
             sgn_tape t;
             const char *kind = sgn_binarize_kind(&o);
             if (!sgn_linear_kind_find(kind) || strcmp(kind, "onebit") == 0) continue;
-            if (dense && strcmp(o.method->kind, "zoned")) continue;
             check_ok(sgn_linear_declare(&l, &p, &c, kind, "a", WIDE, HIGH, false, &err), &err);
             check_ok(sgn_params_commit(&p, &err), &err);
             if (o.method->check) check_ok(o.method->check(&o, "a", HIGH, WIDE, &err), &err);

@@ -24,7 +24,7 @@ below() { awk "BEGIN { exit !($1 < $2) }" || fail "$3: $1 is not below $2"; }
 awk -v seed=5 -v words=3000 -f tests/cli/nonsense.awk >"$D/text.txt"
 awk -v seed=6 -v words=3000 -f tests/cli/nonsense.awk >"$D/other.txt"
 quiet $S tokenizer train "$D/text.txt" --vocab 280 --out "$D/tok.json"
-quiet $S tokenizer train "$D/other.txt" --vocab 279 --out "$D/tok2.json"
+quiet $S tokenizer train "$D/other.txt" --vocab 280 --out "$D/tok2.json"
 quiet $S tokenize "$D/text.txt" --tokenizer "$D/tok.json" --out "$D/data" --valid 0.1
 quiet $S tokenize "$D/other.txt" --tokenizer "$D/tok2.json" --out "$D/foreign"
 cat >"$D/tiny.yaml" <<'YAML'
@@ -209,7 +209,7 @@ ok "stopped and continued, discarded"
 
 # --- refused ----------------------------------------------------------------------------------------------------------------
 B="$S binarize $D/full --calibration $D/data --windows 8 --out $D/none"
-refuse 2 'vocab|tokenizer' $S binarize "$D/full" --calibration "$D/foreign" --method xnor --out "$D/none"
+refuse 2 'made with another tokenizer' $S binarize "$D/full" --calibration "$D/foreign" --method xnor --out "$D/none"
 refuse 2 'fbi.* already' $S binarize "$D/sign" --calibration "$D/data" --method xnor --out "$D/none"
 refuse 2 "nearest is 'stbllm'" $B --method stbllmm
 refuse 2 '--method is missing' $B
