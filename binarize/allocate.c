@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include "binarize/nm_mask.h"
-#include "binarize/weights.h"
 
 static const double outlier = 6;           /* means */
 
@@ -25,8 +24,9 @@ void sgn_allocate_kept(const double *o, int64_t layers, int64_t n, int64_t m, in
 typedef struct { double sum, above; int64_t count; } tally;
 
 /* Of S of one layer; `mean` 0: only its sum. */
-static sgn_status count_layer(const sgn_linear *l, const float *w, const float *h, double mean, tally *t, sgn_error *err) {
+static sgn_status count_layer(const sgn_linear *l, const float *h, double mean, tally *t, sgn_error *err) {
     sgn_importance s;
+    const float *w = sgn_linear_param(l, l->p[0])->data;
     SGN_TRY(sgn_importance_init(&s, w, h, l->out, l->in, err));
     for (int64_t i = 0; i < l->out; i++)
         for (int64_t j = 0; j < l->in; j++) {
@@ -39,41 +39,43 @@ static sgn_status count_layer(const sgn_linear *l, const float *w, const float *
     return SGN_OK;
 }
 
-static sgn_status count_block(const sgn_block *b, float *const h[SGN_INPUTS], float *w, double mean, tally *t, sgn_error *err) {
+static sgn_status count_block(const sgn_block *b, float *const h[SGN_INPUTS], double mean, tally *t, sgn_error *err) {
     *t = (tally){ 0 };
     for (int i = 0; i < SGN_LINEARS; i++) {
         const sgn_linear *l = &b->linear[i];
-        if (!l->kind) continue;
-        sgn_weights_read(sgn_linear_param(l, l->p[0]), w);
-        SGN_TRY(count_layer(l, w, h[sgn_block_input_of((sgn_block_linear)i)], mean, t, err));
+        if (l->kind) SGN_TRY(count_layer(l, h[sgn_block_input_of((sgn_block_linear)i)], mean, t, err));
     }
     return SGN_OK;
 }
 
-static sgn_status measure(const sgn_transformer *m, sgn_calibration *c, float *const h[SGN_INPUTS], float *w, double *o, sgn_error *err) {
+static sgn_status measure(sgn_block_source *source, sgn_calibration *c, float *const h[SGN_INPUTS], double *o, sgn_error *err) {
     static const sgn_block_linear reader[SGN_INPUTS] = { SGN_Q, SGN_O, SGN_UP, SGN_DOWN };
+    const sgn_transformer *m = &source->one;
+    const int64_t layers = source->whole->config.layers;
     tally t;
-    SGN_TRY(sgn_calibration_embed(c, m, err));
-    for (int64_t n = 0; n < m->config.layers; n++) {
+    SGN_TRY(sgn_block_source_embed(source, c, err));
+    for (int64_t n = 0; n < layers; n++) {
+        SGN_TRY(sgn_block_source_load(source, n, err));
         for (int i = 0; i < SGN_INPUTS; i++) {
-            const int64_t in = m->blocks[n].linear[reader[i]].in;
+            const int64_t in = m->blocks[0].linear[reader[i]].in;
             memset(h[i], 0, (size_t)(in * in) * sizeof *h[i]);
         }
-        SGN_TRY(sgn_calibration_measure(c, m, n, h, err));
-        SGN_TRY(count_block(&m->blocks[n], h, w, 0, &t, err));
-        SGN_TRY(count_block(&m->blocks[n], h, w, t.sum / (double)t.count, &t, err));
+        SGN_TRY(sgn_calibration_measure(c, m, 0, h, err));
+        SGN_TRY(count_block(&m->blocks[0], h, 0, &t, err));
+        SGN_TRY(count_block(&m->blocks[0], h, t.sum / (double)t.count, &t, err));
         o[n] = 100 * t.above / (double)t.count;
-        if (n + 1 < m->config.layers) SGN_TRY(sgn_calibration_advance(c, m, n, n, err));
+        if (n + 1 < layers) SGN_TRY(sgn_calibration_advance(c, m, 0, n, err));
     }
     return SGN_OK;
 }
 
-sgn_status sgn_allocate(const sgn_transformer *source, sgn_calibration *c, const sgn_binarize_options *o, float *const h[SGN_INPUTS], float *w,
-                        int64_t *kept, sgn_error *err) {
-    double *share = malloc((size_t)source->config.layers * sizeof *share);
-    if (!share) SGN_FAIL(err, SGN_NOMEM, "no memory for the outliers of %lld layers", (long long)source->config.layers);
-    const sgn_status s = measure(source, c, h, w, share, err);
-    if (s == SGN_OK) sgn_allocate_kept(share, source->config.layers, o->n, o->m, kept);
+sgn_status sgn_allocate(sgn_block_source *source, sgn_calibration *c, const sgn_binarize_options *o, float *const h[SGN_INPUTS], int64_t *kept,
+                        sgn_error *err) {
+    const int64_t layers = source->whole->config.layers;
+    double *share = malloc((size_t)layers * sizeof *share);
+    if (!share) SGN_FAIL(err, SGN_NOMEM, "no memory for the outliers of %lld layers", (long long)layers);
+    const sgn_status s = measure(source, c, h, share, err);
+    if (s == SGN_OK) sgn_allocate_kept(share, layers, o->n, o->m, kept);
     free(share);
     return s;
 }

@@ -8,12 +8,12 @@
 #define SGN_BINARIZE_ALLOCATE_H
 
 #include "binarize/binarizer.h"
-#include "binarize/calibration.h"
+#include "binarize/block_source.h"
 
 /* kept (layers) of outlier shares o (layers). At least one weight is kept. */
 void       sgn_allocate_kept(const double *o, int64_t layers, int64_t n, int64_t m, int64_t *kept);
-/* Runs the calibration windows through the source. h, w: room for a block's inputs and largest matrix. */
-sgn_status sgn_allocate(const sgn_transformer *source, sgn_calibration *c, const sgn_binarize_options *o, float *const h[SGN_INPUTS], float *w,
-                        int64_t *kept, sgn_error *err);
+/* Runs the calibration windows through the source. h: room for a block's inputs. */
+sgn_status sgn_allocate(sgn_block_source *source, sgn_calibration *c, const sgn_binarize_options *o, float *const h[SGN_INPUTS], int64_t *kept,
+                        sgn_error *err);
 
 #endif

@@ -6,21 +6,22 @@
 #include <stdlib.h>
 #include <string.h>
 #include "binarize/allocate.h"
-#include "binarize/calibration.h"
+#include "binarize/block_source.h"
 #include "binarize/hessian.h"
-#include "binarize/weights.h"
 #include "binarize/work.h"
 #include "core/gemm.h"
 #include "core/kernels/kernels.h"
+#include "model/model_load.h"
 
 typedef struct {
-    const sgn_transformer  *source;
+    const sgn_transformer  *source;            /* names and shapes */
+    sgn_block_source        from;              /* one block of it */
     const sgn_model_config *config;            /* of the result */
     const sgn_binarize_job *job;
     sgn_calibration         calibration;
     sgn_transformer         one;               /* one block of the result */
     float                  *h[SGN_INPUTS];     /* (in, in) of each input */
-    float                  *w, *q, *d, *scratch;   /* (out, in) of the largest layer */
+    float                  *q, *d, *scratch;   /* (out, in) of the largest layer */
     int64_t                *kept;              /* (layers): N of each */
     sgn_json               *rows;              /* of all finished layers */
     sgn_binarize_progress   at;
@@ -34,25 +35,9 @@ static bool tick(void *ctx, int64_t windows) {
     return tell(k);
 }
 
-/* --- weights of the source -------------------------------------------------------------------------------- */
+/* --- layers of the source -------------------------------------------------------------------------------- */
 
 static const sgn_linear *layer_of(const worker *k, int64_t n, int i) { return &k->source->blocks[n].linear[i]; }
-
-static sgn_status digest_block(const worker *k, int64_t n, char out[33], sgn_error *err) {
-    sgn_hasher *h;
-    SGN_TRY(sgn_hasher_open(&h, err));
-    sgn_hasher_begin(h);
-    for (int i = 0; i < SGN_LINEARS; i++) {
-        const sgn_linear *l = layer_of(k, n, i);
-        if (!l->kind) continue;
-        sgn_weights_read(sgn_linear_param(l, l->p[0]), k->w);
-        sgn_hasher_put(h, k->w, (size_t)(l->out * l->in) * sizeof *k->w);
-    }
-    const sgn_hash128 sum = sgn_hasher_end(h);
-    sgn_hasher_close(h);
-    snprintf(out, 33, "%016llx%016llx", (unsigned long long)sum.high, (unsigned long long)sum.low);
-    return SGN_OK;
-}
 
 static bool wanted(const worker *k, int64_t n, int i) {
     sgn_model_config c = *k->config;
@@ -97,14 +82,14 @@ static sgn_json *row_of(const sgn_binarize_layer *l, const sgn_binarize_report *
 }
 
 static sgn_status fit_layer(worker *k, int64_t n, int i, sgn_json *rows, sgn_error *err) {
-    const sgn_linear *from = layer_of(k, n, i);
+    const sgn_linear *from = &k->from.one.blocks[0].linear[i];
     sgn_linear *to = &k->one.blocks[0].linear[i];
-    const sgn_binarize_layer l = { &k->job->how, k->source->blocks[n].path[i], from->out, from->in, k->kept[n], k->w,
+    const float *w = sgn_linear_param(from, from->p[0])->data;
+    const sgn_binarize_layer l = { &k->job->how, k->source->blocks[n].path[i], from->out, from->in, k->kept[n], w,
                                    k->h[sgn_block_input_of((sgn_block_linear)i)] };
     sgn_binarize_report r = { 0 };
-    sgn_weights_read(sgn_linear_param(from, from->p[0]), k->w);
     if (!wanted(k, n, i)) {
-        memcpy(sgn_linear_param(to, to->p[0])->data, k->w, (size_t)(l.out * l.in) * sizeof *k->w);
+        memcpy(sgn_linear_param(to, to->p[0])->data, w, (size_t)(l.out * l.in) * sizeof *w);
         return SGN_OK;
     }
     SGN_TRY(k->job->how.method->fit(&l, to, k->q, &r, err));
@@ -117,43 +102,41 @@ static sgn_status fit_layer(worker *k, int64_t n, int i, sgn_json *rows, sgn_err
 /* --- one block --------------------------------------------------------------------------------------------- */
 
 /* Norms and biases, as they are. */
-static void copy_rest(worker *k, int64_t n) {
+static void copy_rest(worker *k) {
     for (int i = 0; i < k->one.params.count; i++) {
         const sgn_param *p = &k->one.params.at[i], *from;
-        sgn_layer_name name;
-        if ((p->class != SGN_PARAM_NORM && p->class != SGN_PARAM_BIAS) || !sgn_layer_name_of(p->name, n, &name)) continue;
-        if ((from = sgn_params_find(&k->source->params, name.s))) sgn_weights_read(&from->tensor, p->tensor.data);
+        if ((p->class != SGN_PARAM_NORM && p->class != SGN_PARAM_BIAS) || strncmp(p->name, "model.layers.", 13)) continue;
+        if ((from = sgn_params_find(&k->from.one.params, p->name))) memcpy(p->tensor.data, from->tensor.data, (size_t)sgn_numel(p->tensor.shape) * sizeof(sgn_real));
     }
 }
 
-static sgn_status make_block(worker *k, int64_t n, const char *source, sgn_json *rows, sgn_error *err) {
+static sgn_status make_block(worker *k, int64_t n, sgn_json *rows, sgn_error *err) {
     static const sgn_block_linear reader[SGN_INPUTS] = { SGN_Q, SGN_O, SGN_UP, SGN_DOWN };
     for (int i = 0; i < SGN_INPUTS; i++) {
         const int64_t in = layer_of(k, n, (int)reader[i])->in;
         memset(k->h[i], 0, (size_t)(in * in) * sizeof *k->h[i]);
     }
-    SGN_TRY(sgn_calibration_measure(&k->calibration, k->source, n, k->h, err));
-    copy_rest(k, n);
+    SGN_TRY(sgn_block_source_load(&k->from, n, err));
+    SGN_TRY(sgn_calibration_measure(&k->calibration, &k->from.one, 0, k->h, err));
+    copy_rest(k);
     for (int i = 0; i < SGN_LINEARS; i++) {
         if (!layer_of(k, n, i)->kind) continue;
         SGN_TRY(fit_layer(k, n, i, rows, err));
         if (!tell(k)) SGN_FAIL(err, SGN_INTERRUPTED, "stopped; finished blocks are kept, the same command goes on behind them");
     }
-    return sgn_work_save(k->job->work, n, &k->one, source, rows, err);
+    return sgn_work_save(k->job->work, n, &k->one, rows, err);
 }
 
 static sgn_status do_block(worker *k, int64_t n, sgn_error *err) {
-    char source[33];
     sgn_json *rows;
     k->at.block = n;
-    SGN_TRY(digest_block(k, n, source, err));
-    SGN_TRY(sgn_work_load(k->job->work, n, &k->one, source, &rows, err));
+    SGN_TRY(sgn_work_load(k->job->work, n, &k->one, &rows, err));
     sgn_status s = SGN_OK;
     k->at.found = rows != NULL;
     if (rows) k->at.windows += k->calibration.windows;
     else {
         rows = sgn_json_new_array();
-        s = make_block(k, n, source, rows, err);
+        s = make_block(k, n, rows, err);
     }
     for (size_t i = 0; s == SGN_OK && i < sgn_json_size(rows); i++) {
         char *text;
@@ -196,20 +179,21 @@ static sgn_status allocate(worker *k, sgn_error *err) {
     for (int64_t i = 0; i < SGN_LINEARS; i++)
         if (layer_of(k, 0, (int)i)->kind && layer_of(k, 0, (int)i)->out * layer_of(k, 0, (int)i)->in > largest)
             largest = layer_of(k, 0, (int)i)->out * layer_of(k, 0, (int)i)->in;
-    float **const matrix[] = { &k->w, &k->q, &k->d, &k->scratch };
+    float **const matrix[] = { &k->q, &k->d, &k->scratch };
     static const sgn_block_linear reader[SGN_INPUTS] = { SGN_Q, SGN_O, SGN_UP, SGN_DOWN };
     bool room = (k->kept = malloc((size_t)k->source->config.layers * sizeof *k->kept)) != NULL && (k->rows = sgn_json_new_array()) != NULL;
-    for (int i = 0; i < 4; i++) room &= (*matrix[i] = malloc((size_t)largest * sizeof(float))) != NULL;
+    for (int i = 0; i < 3; i++) room &= (*matrix[i] = malloc((size_t)largest * sizeof(float))) != NULL;
     for (int i = 0; i < SGN_INPUTS; i++) {
         const int64_t in = layer_of(k, 0, (int)reader[i])->in;
         room &= (k->h[i] = malloc((size_t)(in * in) * sizeof(float))) != NULL;
     }
     if (!room) SGN_FAIL(err, SGN_NOMEM, "no memory for the matrices and Hessians of one block; it takes more than the block's own size");
+    SGN_TRY(sgn_block_source_init(&k->from, k->source, err));
     SGN_TRY(sgn_transformer_init(&k->one, &c, false, err));
     return sgn_transformer_commit(&k->one, err);
 }
 
-static sgn_json *settings_of(const worker *k) {
+static sgn_json *settings_of(const worker *k, const char *weights) {
     const sgn_binarize_options *o = &k->job->how;
     const sgn_calibration *c = &k->calibration;
     sgn_json *j = sgn_json_new_object();
@@ -220,6 +204,7 @@ static sgn_json *settings_of(const worker *k) {
     for (size_t i = 0; i < sizeof whole / sizeof *whole; i++) sgn_json_set(j, whole[i].key, sgn_json_new_int(whole[i].v));
     sgn_json_set(j, "bits", sgn_json_new_real(o->bits));
     sgn_json_set(j, "calibration", sgn_json_new_string(sgn_digest_bytes(c->tokens, (size_t)(c->windows * c->seq) * sizeof *c->tokens).hex));
+    sgn_json_set(j, "weights", sgn_json_new_string(weights));
     sgn_json_set(j, "kernels", sgn_json_new_string(sgn_kernels_get()->name));
     sgn_json_set(j, "model", sgn_model_config_to_json(k->config));
     return j;
@@ -228,14 +213,16 @@ static sgn_json *settings_of(const worker *k) {
 static sgn_status run(worker *k, sgn_error *err) {
     const int64_t layers = k->source->config.layers;
     const sgn_binarize_options *o = &k->job->how;
-    SGN_TRY(sgn_work_open(k->job->work, settings_of(k), k->job->replace, err));
+    char weights[33];
+    SGN_TRY(sgn_block_source_digest(k->source, weights, err));
+    SGN_TRY(sgn_work_open(k->job->work, settings_of(k, weights), k->job->replace, err));
     SGN_TRY(sgn_calibration_spill(&k->calibration, k->job->work, err));
     SGN_TRY(allocate(k, err));
     k->at.blocks = layers;
     k->at.of = k->calibration.windows * (o->layerwise ? 4 : 2) * layers;
     for (int64_t n = 0; n < layers; n++) k->kept[n] = o->n;
-    if (o->layerwise) SGN_TRY(sgn_allocate(k->source, &k->calibration, o, k->h, k->w, k->kept, err));
-    SGN_TRY(sgn_calibration_embed(&k->calibration, k->source, err));
+    if (o->layerwise) SGN_TRY(sgn_allocate(&k->from, &k->calibration, o, k->h, k->kept, err));
+    SGN_TRY(sgn_block_source_embed(&k->from, &k->calibration, err));
     for (int64_t n = 0; n < layers; n++) SGN_TRY(do_block(k, n, err));
     return SGN_OK;
 }
@@ -253,8 +240,8 @@ sgn_status sgn_binarize_run(const sgn_transformer *source, const sgn_model_confi
     else sgn_json_free(k.rows);
     sgn_calibration_free(&k.calibration);
     sgn_transformer_free(&k.one);
+    sgn_block_source_free(&k.from);
     for (int i = 0; i < SGN_INPUTS; i++) free(k.h[i]);
-    free(k.w);
     free(k.q);
     free(k.d);
     free(k.scratch);
@@ -265,7 +252,7 @@ sgn_status sgn_binarize_run(const sgn_transformer *source, const sgn_model_confi
 sgn_status sgn_binarize_collect(const sgn_transformer *source, const char *work, sgn_transformer *m, sgn_error *err) {
     for (int i = 0; i < m->params.count; i++) {
         const sgn_param *p = &m->params.at[i], *from = sgn_params_find(&source->params, p->name);
-        if (strncmp(p->name, "model.layers.", 13) && from) sgn_weights_read(&from->tensor, p->tensor.data);
+        if (strncmp(p->name, "model.layers.", 13) && from) SGN_TRY(sgn_model_read(source, (int)(from - source->params.at), p->tensor.data, err));
     }
     for (int64_t n = 0; n < m->config.layers; n++) SGN_TRY(sgn_work_fill(work, n, m, err));
     sgn_params_refresh_signs(&m->params);

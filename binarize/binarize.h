@@ -1,8 +1,8 @@
 /* binarize.h - makes the blocks of a trained model binary, one at a time, each from what enters it behind the binary ones before it.
  *
- * Memory: one block in both forms, the Hessians of its four inputs, and the hidden states of the calibration windows; the source's
- * matrices may stay in their files (sgn_model_map). A finished block is a file of the work directory, DIR/block-00003.safetensors: a
- * second call with the same settings goes on behind the last one, with the same bits.
+ * Memory: one block in both forms and the Hessians of its four inputs, or the embedding where that is more. Hidden states lie in a file
+ * without a name in the work directory. A finished block is a file there, DIR/block-00003.safetensors: a second call with the same
+ * settings goes on behind the last one, with the same bits.
  *
  * SPDX-License-Identifier: MIT */
 #ifndef SGN_BINARIZE_BINARIZE_H
@@ -29,7 +29,7 @@ typedef struct {
     void       *ctx;
 } sgn_binarize_job;
 
-/* `source` of full-precision layers. config: the result's, whose layers outside of model.binary stay as they are. *report (owned): a row
+/* `source` of full-precision layers, its files attached (sgn_model_attach). config: the result's, whose layers outside of model.binary stay as they are. *report (owned): a row
  * per layer. Refuses a work directory of other settings or weights. */
 sgn_status sgn_binarize_run(const sgn_transformer *source, const sgn_model_config *config, sgn_shards *shards,
                             const sgn_binarize_job *job, sgn_json **report, sgn_error *err);

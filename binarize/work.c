@@ -84,12 +84,12 @@ static sgn_status write_block(const char *path, const sgn_transformer *one, int6
     return sgn_archive_write("safetensors", path, at, data, count, notes, err);
 }
 
-sgn_status sgn_work_save(const char *directory, int64_t n, const sgn_transformer *one, const char *source, const sgn_json *rows, sgn_error *err) {
+sgn_status sgn_work_save(const char *directory, int64_t n, const sgn_transformer *one, const sgn_json *rows, sgn_error *err) {
     sgn_path path;
     char *text;
     SGN_TRY(block_path(directory, n, &path, err));
     SGN_TRY(sgn_json_dump(rows, 0, &text, err));
-    const char *const notes[] = { "source", source, "report", text, NULL };
+    const char *const notes[] = { "report", text, NULL };
     sgn_array *at = malloc((size_t)one->params.count * sizeof *at);
     const void **data = malloc((size_t)one->params.count * sizeof *data);
     const sgn_status s = at && data ? write_block(path.s, one, n, notes, at, data, err)
@@ -116,22 +116,20 @@ static sgn_status read_params(const sgn_archive *a, const sgn_transformer *m, in
     return SGN_OK;
 }
 
-static sgn_status read_block(const sgn_archive *a, int64_t n, const sgn_transformer *one, const char *source, sgn_json **rows, sgn_error *err) {
-    const char *was = a->kind->note(a, "source"), *report = a->kind->note(a, "report");
-    if (!was || strcmp(was, source))
-        SGN_FAIL(err, SGN_CONFIG, "%s: it was made of other weights; remove its directory to begin anew", a->path);
+static sgn_status read_block(const sgn_archive *a, int64_t n, const sgn_transformer *one, sgn_json **rows, sgn_error *err) {
+    const char *report = a->kind->note(a, "report");
     SGN_TRY(read_params(a, one, n, true, err));
     return sgn_json_parse(rows, report ? report : "[]", report ? strlen(report) : 2, a->path, err);
 }
 
-sgn_status sgn_work_load(const char *directory, int64_t n, sgn_transformer *one, const char *source, sgn_json **rows, sgn_error *err) {
+sgn_status sgn_work_load(const char *directory, int64_t n, sgn_transformer *one, sgn_json **rows, sgn_error *err) {
     sgn_path path;
     sgn_archive a;
     *rows = NULL;
     SGN_TRY(block_path(directory, n, &path, err));
     if (!sgn_file_exists(path.s)) return SGN_OK;
     SGN_TRY(sgn_archive_open(&a, path.s, err));
-    const sgn_status s = read_block(&a, n, one, source, rows, err);
+    const sgn_status s = read_block(&a, n, one, rows, err);
     sgn_archive_close(&a);
     return s;
 }

@@ -12,10 +12,10 @@
 /* Makes the directory with these settings (taken), or finds the same there. Others: SGN_CONFIG names what differs; with
  * `replace` a warning does, and the directory is made anew. */
 sgn_status sgn_work_open(const char *directory, sgn_json *settings, bool replace, sgn_error *err);
-/* Block n: the parameters of a model of one layer, the digest of the weights it was made of, rows of its report (borrowed). */
-sgn_status sgn_work_save(const char *directory, int64_t n, const sgn_transformer *one, const char *source, const sgn_json *rows, sgn_error *err);
-/* *rows (owned) is NULL where there is none; SGN_CONFIG where it was made of other weights. */
-sgn_status sgn_work_load(const char *directory, int64_t n, sgn_transformer *one, const char *source, sgn_json **rows, sgn_error *err);
+/* Block n: the parameters of a model of one layer, rows of its report (borrowed). */
+sgn_status sgn_work_save(const char *directory, int64_t n, const sgn_transformer *one, const sgn_json *rows, sgn_error *err);
+/* *rows (owned) is NULL where there is none. */
+sgn_status sgn_work_load(const char *directory, int64_t n, sgn_transformer *one, sgn_json **rows, sgn_error *err);
 /* Parameters of block n of a whole model. */
 sgn_status sgn_work_fill(const char *directory, int64_t n, sgn_transformer *whole, sgn_error *err);
 

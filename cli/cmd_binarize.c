@@ -134,10 +134,7 @@ static sgn_status open_source(command *k, const char *where, sgn_error *err) {
     SGN_TRY(sgn_new_run_tokenizer(k->from.s, k->v->tokenizer, source.vocab, &k->tokenizer, err));
     SGN_TRY(sgn_transformer_init(&k->source, &source, false, err));
     SGN_TRY(open_shards(k, err));
-    SGN_TRY(sgn_model_map(&k->source, k->from.s, false, err));
-    SGN_TRY(sgn_transformer_commit(&k->source, err));
-    SGN_TRY(sgn_model_load_weights(&k->source, k->from.s, err));
-    return sgn_model_check_mapped(&k->source, err);
+    return sgn_model_attach(&k->source, k->from.s, err);
 }
 
 /* --- while it runs ----------------------------------------------------------------------------------------------- */

@@ -44,6 +44,12 @@ sgn_status sgn_model_map(sgn_transformer *m, const char *directory, bool apart, 
 sgn_status sgn_model_check_values(const sgn_param *p, const char *directory, sgn_error *err);
 sgn_status sgn_model_check_mapped(const sgn_transformer *m, sgn_error *err);
 
+/* For a model of full-precision layers that never is in memory as a whole, after init and without commit: its files are opened and stay
+ * so as long as m; then any parameter is read, into room for its shape, with the checks and messages of sgn_model_load_weights. Of a
+ * MANIFEST's files those below SGN_VERIFY_BELOW bytes are digested. */
+sgn_status sgn_model_attach(sgn_transformer *m, const char *directory, sgn_error *err);
+sgn_status sgn_model_read(const sgn_transformer *m, int index, sgn_real *out, sgn_error *err);
+
 /* Both: init, commit and fill. */
 sgn_status sgn_model_load(sgn_transformer *m, const char *where, bool train, sgn_error *err);
 

@@ -28,7 +28,7 @@ typedef struct {
     int              embedding, final_norm, head; /* head == embedding when tied */
     int              positions;                   /* (context, dim), -1: rotary */
     sgn_real        *cosine, *sine;               /* (context, head_dim/2); NULL without rotary positions */
-    sgn_array_set   *files;                       /* what stored parameters lie in; NULL: none are */
+    sgn_array_set   *files;                       /* what stored parameters, or all (sgn_model_attach), lie in; NULL: none */
 } sgn_transformer;
 
 const char *sgn_linear_module(sgn_block_linear which);     /* "q", "gate": the word of model.binary */

@@ -205,6 +205,19 @@ binarize --method xnor --out "$D/plain"
 cmp "$D/plain/binarize.json" "$D/stop/other/binarize.json" || fail "what was discarded left something"
 ( ulimit -f 90; trap '' XFSZ; $S binarize "$D/full" --calibration "$D/data" --windows 24 --method xnor --out "$D/stop/full" ) >"$D/log" 2>&1 && fail "24 x 32 x 32 hidden states in 90 KiB"
 grep -qE 'full.partial: the hidden states of 24 windows of 32 tokens .* take 0.1 MiB and .* are free' "$D/log" || fail "no word of the disk: $(cat "$D/log")"
+cp -r "$D/hf-whole" "$D/changed"
+python3 - "$D/changed" <<'PY'
+import sys, glob, json, struct, os
+path, = glob.glob(sys.argv[1] + '/*.safetensors')
+data = bytearray(open(path, 'rb').read())
+n, = struct.unpack('<Q', data[:8])
+begin, _ = json.loads(data[8:8 + n])['model.layers.2.input_layernorm.weight']['data_offsets']
+data[8 + n + begin:12 + n + begin] = struct.pack('<f', 1.5)
+open(path, 'wb').write(data)
+os.remove(sys.argv[1] + '/MANIFEST')
+PY
+( ulimit -f 130; trap '' XFSZ; $S binarize "$D/hf-whole" --calibration "$D/data" --windows 24 --method xnor --out "$D/stop/weights" ) >"$D/log" 2>&1 && fail "130 KiB are enough for a run"
+refuse 2 "another 'weights'.*--replace" $S binarize "$D/changed" --calibration "$D/data" --windows 24 --method xnor --out "$D/stop/weights"
 ok "stopped and continued, discarded"
 
 # --- refused ----------------------------------------------------------------------------------------------------------------
