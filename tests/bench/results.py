@@ -105,10 +105,10 @@ def train(place, settings):
 def binarize(place, words):
     """place/run of the full-precision model by `signum binarize`."""
     def make():
-        log, run, began = os.path.join(place, 'log'), os.path.join(place, 'run'), time.time()
+        log, run, others, began = os.path.join(place, 'log'), os.path.join(place, 'run'), busy(), time.time()
         call(log, 'binarize', teacher('mixed', 1), *words, '--calibration', text('mixed') + '/data', '--windows', '128', '--threads', '2', '--out', run, '--replace')
         took = time.time() - began
-        return {'bpb': json.loads(call(log, 'eval', run, '--data', text('mixed') + '/data', '--json'))['bits_per_byte'], 'seconds': took}
+        return {'bpb': json.loads(call(log, 'eval', run, '--data', text('mixed') + '/data', '--json'))['bits_per_byte'], 'seconds': took, 'others': others}
     return once(place, words, make)
 
 

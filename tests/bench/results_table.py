@@ -6,9 +6,10 @@ import statistics
 import sys
 
 import results_plot
-from results_rows import AFTER, DEMO, FAMILIES, FULL, RATES, SEEDS, TRAINED
+from results_rows import AFTER, DEMO, FULL, RATES, SEEDS, TRAINED
 
 WORK, DOCUMENT = sys.argv[1:]
+BUSY = 0.15          # of the processors taken by others: times say nothing exact
 failures, unpacked, hurried, moved = [], [], [], []
 
 
@@ -46,28 +47,28 @@ def quality(text, name, title, distilled):
         failures.append(f'{title}{", with a teacher" if distilled else ""}: {failed}')
         return ['failed', '']
     found = list(scores(text, name, distilled).values())
-    return [spread([f[0] for f in found], 4), spread([f[1] for f in found], 3)] if found else ['-', '-']
+    return [spread([f[0] for f in found], 4), '1' if name == FULL.name else spread([f[1] for f in found], 3)] if found else ['-', '-']
 
 
 def seconds(where):
-    """Of the whole run: what a step takes with nothing beside it, else what the steps took when they were made."""
+    """Of the whole run: what a step takes with nothing beside it, else what it took when it was made."""
     done, time = load(where, 'done.json'), load(where, 'time.json')
     if 'bpb' not in done:
         return '-'
-    if 'step_s' in time and 'tokens' in done:
-        steps = done['tokens'] / (8 * 256)
-        mark = '~' if time['others'] > 0.15 else ''
-        if mark:
-            hurried.append(where)
-        return f'{mark}{time["step_s"] * steps:.0f}'
-    hurried.append(where)
-    return f'~{done["seconds"]:.0f}'
+    measured = 'step_s' in time and 'tokens' in done
+    others = (time if measured else done).get('others', 1)
+    if others > BUSY:
+        hurried.append(where)
+    value = time['step_s'] * done['tokens'] / (8 * 256) if measured else done['seconds']
+    return f'{"~" if others > BUSY else ""}{value:.0f}'
 
 
 def decoding(where):
     time = load(where, 'time.json')
+    if 'failed' in time:
+        failures.append(f'times of {os.path.basename(where)}: {time["failed"]}')
     speeds = [f'{time[p]:.0f}' for p in ('exact', 'int8') if p in time]
-    return ('~' if time.get('others', 0) > 0.15 else '') + ', '.join(speeds) if speeds else '-'
+    return ('~' if time.get('others', 0) > BUSY else '') + ', '.join(speeds) if speeds else '-'
 
 
 def size(where, title):
@@ -122,7 +123,7 @@ def demo_table():
 
 def rate_table():
     lines = ['| family | ' + ' | '.join(f'{lr:g}' for lr in RATES) + ' |', '|---|' + '---|' * len(RATES)]
-    for family in FAMILIES:
+    for family in dict.fromkeys(r.family for r in [FULL, *TRAINED]):
         got = [load('mixed', 'rates', f'{family}-{lr:g}', 'done.json').get('bpb') for lr in RATES]
         best = min((g for g in got if g), default=None)
         lines.append(f'| {family} | ' + ' | '.join('-' if g is None else f'**{g:.4f}**' if g == best else f'{g:.4f}' for g in got) + ' |')
