@@ -58,7 +58,8 @@ static void judge(const worker *k, const sgn_binarize_layer *l, sgn_binarize_rep
     r->energy = sgn_hessian_loss(l->w, l->h, l->out, l->in, k->scratch);
     subtract(k->d, l->w, k->q, n);
     r->after = sgn_hessian_loss(k->d, l->h, l->out, l->in, k->scratch);
-    r->squares = squares(k->d, n) / squares(l->w, n);
+    const double all = squares(l->w, n);
+    r->squares = all > 0 ? squares(k->d, n) / all : 0;
     for (int64_t i = 0; i < l->out; i++) {
         double mean = 0;
         for (int64_t j = 0; j < l->in; j++) mean += fabs((double)l->w[i * l->in + j]) / (double)l->in;

@@ -160,6 +160,7 @@ static bool progress(void *ctx, const sgn_binarize_progress *p) {
 /* --- what comes out ------------------------------------------------------------------------------------------------ */
 
 static double real_of(const sgn_json *row, const char *key) { return sgn_json_real(sgn_json_get(row, key), 0); }
+static double share(double part, double all) { return all > 0 ? part / all : 0; }
 
 typedef struct { double weights, energy, before, after, kept, claimed, stored; } total;
 
@@ -191,8 +192,8 @@ static sgn_json *report_of(const command *k) {
     sgn_json_set(j, "windows", sgn_json_new_int(k->job.windows));
     sgn_json_set(j, "seq", sgn_json_new_int(k->job.seq));
     sgn_json_set(j, "weights", sgn_json_new_real(t.weights));
-    sgn_json_set(j, "relative_error", sgn_json_new_real(t.after / t.energy));
-    sgn_json_set(j, "row_signs_relative_error", sgn_json_new_real(t.before / t.energy));
+    sgn_json_set(j, "relative_error", sgn_json_new_real(share(t.after, t.energy)));
+    sgn_json_set(j, "row_signs_relative_error", sgn_json_new_real(share(t.before, t.energy)));
     sgn_json_set(j, "kept", sgn_json_new_real(t.kept / t.weights));
     sgn_json_set(j, "claimed_bits", sgn_json_new_real(t.claimed / t.weights));
     sgn_json_set(j, "stored_bits", sgn_json_new_real(t.stored / t.weights));
@@ -205,13 +206,13 @@ static void print_rows(const command *k) {
     for (size_t i = 0; i < sgn_json_size(k->rows); i++) {
         const sgn_json *r = sgn_json_at(k->rows, i);
         const double energy = real_of(r, "energy"), damping = real_of(r, "damping");
-        printf("%-36s %12.5f %12.5f %6.3f %8.3f %8.3f", sgn_json_string(sgn_json_get(r, "layer"), ""), real_of(r, "error") / energy,
-               real_of(r, "row_signs_error") / energy, real_of(r, "kept"), real_of(r, "claimed_bits"), real_of(r, "stored_bits"));
+        printf("%-36s %12.5f %12.5f %6.3f %8.3f %8.3f", sgn_json_string(sgn_json_get(r, "layer"), ""), share(real_of(r, "error"), energy),
+               share(real_of(r, "row_signs_error"), energy), real_of(r, "kept"), real_of(r, "claimed_bits"), real_of(r, "stored_bits"));
         if (damping > 0.011) printf("  damped by %g", damping);
         if (real_of(r, "dead_inputs") > 0) printf("  %g inputs are always 0", real_of(r, "dead_inputs"));
         printf("\n");
     }
-    printf("%-36s %12.5f %12.5f %6.3f %8.3f %8.3f\n", "all", t.after / t.energy, t.before / t.energy, t.kept / t.weights,
+    printf("%-36s %12.5f %12.5f %6.3f %8.3f %8.3f\n", "all", share(t.after, t.energy), share(t.before, t.energy), t.kept / t.weights,
            t.claimed / t.weights, t.stored / t.weights);
     printf("error: of the layers' outputs on the calibration text, as a share of them; bits per weight as papers count them, and as the method's form takes%s\n",
            k->job.how.released ? ".\nThis variant is dense: its numbers are kept as such and no file of those sizes holds it" : "");
@@ -242,7 +243,8 @@ static sgn_status work(command *k, const char *where, sgn_error *err) {
     SGN_TRY(sgn_kernels_use(NULL, err));
     SGN_TRY(sgn_gemm_init(err));
     SGN_TRY(open_source(k, where, err));
-    k->job.windows = k->v->windows;
+    const int64_t there = (int64_t)(sgn_shards_info(k->shards)->tokens / (uint64_t)k->job.seq);
+    k->job.windows = there && there < k->v->windows ? there : k->v->windows;
     k->job.work = k->work.s;
     k->job.replace = k->v->replace;
     k->job.progress = progress;

@@ -130,6 +130,8 @@ PY
 done
 quiet $S export "$D/stbllm" --format hf --replace --out "$D/hf"
 four_of_eight || fail "training lets pruned weights grow"
+quiet $S export "$D/init-stbllm" --format hf --replace --out "$D/hf"
+four_of_eight || fail "packing and unpacking lets pruned weights grow"
 ok "zones: run, packed, for other programs, distilled"
 
 # --- what comes out goes on ----------------------------------------------------------------------------------------
@@ -238,15 +240,27 @@ python3 - "$D" <<'PY'
 import sys, shutil, json, struct, subprocess, os, glob
 d = sys.argv[1]
 subprocess.check_call([os.environ.get('SIGNUM', './signum'), 'export', d + '/full', '--format', 'hf', '--out', d + '/hot'], stdout=subprocess.DEVNULL)
-path, = glob.glob(d + '/hot/*.safetensors')
-data = bytearray(open(path, 'rb').read())
-n, = struct.unpack('<Q', data[:8])
-head = json.loads(data[8:8 + n])
-begin, end = head['model.layers.1.mlp.up_proj.weight']['data_offsets']
-data[8 + n + begin:8 + n + end] = struct.pack('<f', 3e38) * ((end - begin) // 4)
-open(path, 'wb').write(data)
-os.remove(d + '/hot/MANIFEST')
+shutil.copytree(d + '/hot', d + '/cold')
+for name, layer, number in (('hot', 'mlp.up_proj', 3e38), ('cold', 'self_attn.v_proj', 0)):
+    path, = glob.glob(d + '/' + name + '/*.safetensors')
+    data = bytearray(open(path, 'rb').read())
+    n, = struct.unpack('<Q', data[:8])
+    head = json.loads(data[8:8 + n])
+    begin, end = head['model.layers.1.' + layer + '.weight']['data_offsets']
+    data[8 + n + begin:8 + n + end] = struct.pack('<f', number) * ((end - begin) // 4)
+    open(path, 'wb').write(data)
+    os.remove(d + '/' + name + '/MANIFEST')
 PY
 refuse 7 'layers.1.mlp.down_proj: what it reads is not finite' $S binarize "$D/hot" --calibration "$D/data" --windows 4 --method xnor --out "$D/none"
 [ ! -e "$D/none" ] || fail "a refused run left something"
 ok "refused"
+
+# --- a layer of zeros, and one behind it whose inputs are always 0; all windows that there are -----------------------------------
+for method in stbllm xnor; do
+    quiet $S binarize "$D/cold" --calibration "$D/data" --windows 100000 --method $method --out "$D/cold-$method"
+    grep -q nan "$D/log" && fail "$method, nothing in a layer: $(cat "$D/log")"
+    check "$D/cold-$method/binarize.json" "all(l['squared_error'] is not None and l['damping'] in (0, 0.01) for l in v['layers']) and 8 < v['windows'] < 100000"
+done
+$S binarize "$D/cold" --calibration "$D/data" --windows 8 --method billm --replace --out "$D/cold-billm" | grep -q 'o_proj .* 32 inputs are always 0' || fail "dead inputs are not told"
+check "$D/cold-billm/binarize.json" "v['windows'] == 8 and [l['dead_inputs'] for l in v['layers'] if l['layer'].endswith('o_proj')] == [0, 32, 0]"
+ok "nothing in a layer"
