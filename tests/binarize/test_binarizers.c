@@ -11,8 +11,11 @@
 #include "binarize/low_rank.h"
 #include "binarize/nm_mask.h"
 #include "binarize/zones.h"
+#include "core/bits.h"
 #include "core/gemm.h"
 #include "core/parallel.h"
+#include "core/rng.h"
+#include "core/zoned_bits.h"
 #include "model/row_col.h"
 #include "tests/golden/binarize.h"
 
@@ -258,6 +261,34 @@ static void shipped_log(void **state) {
     check_close((double)sum / 256, 0.523, 5e-4, 0);
 }
 
+/* 5.1 of that page: patterns of signs, bits of the packed code of a group (number of the set, signs), what is left of the variance of normal
+ * weights when the N largest are kept with their mean size (the page's own draws: at 2:8 it is nearer 0.403). */
+static void table_of_codes(void **state) {
+    (void)state;
+    enum { WEIGHTS = 1 << 20 };
+    static const struct { int n, m; double patterns; int bits; double left; } row[] = {
+        { 1, 4, 8, 3, 0.463 }, { 2, 4, 24, 5, 0.294 }, { 1, 8, 16, 4, 0.601 }, { 2, 8, 112, 7, 0.408 }, { 3, 8, 448, 9, 0 }, { 4, 8, 1120, 11, 0.247 },
+        { 5, 8, 1792, 11, 0 }, { 6, 8, 1792, 11, 0.263 }, { 1, 16, 32, 5, 0.731 }, { 2, 16, 480, 9, 0.564 }, { 3, 16, 4480, 13, 0.448 },
+        { 4, 16, 29120, 15, 0.368 }, { 8, 16, 3294720, 22, 0 }, { 1, 1, 2, 1, 0.363 } };
+    double *s = malloc(WEIGHTS * sizeof *s);
+    uint8_t *mask = malloc(WEIGHTS);
+    assert_true(s && mask);
+    for (int k = 0; k < WEIGHTS; k++) s[k] = fabs(sgn_rng_normal(1, 2, (uint64_t)k));
+    for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
+        const int n = row[i].n, m = row[i].m;
+        check_close(m * sgn_pattern_bits(n, m), log2(row[i].patterns), 1e-9, 0);
+        const sgn_zoned_bits form = { .kept = n, .of = m };
+        assert_int_equal(sgn_zoned_bits_mask_bits(&form) + n, row[i].bits);
+        check_close((row[i].bits - n) / (double)m, sgn_stbllm_bits(n, m) - 3.0 * n / m - 144 / 128.0, 1e-12, 0);
+        double mean = 0;
+        sgn_nm_select(s, 1, WEIGHTS, n, m, mask);
+        for (int k = 0; k < WEIGHTS; k++) mean += mask[k] ? s[k] / (WEIGHTS * (double)n / m) : 0;
+        if (row[i].left > 0) check_close(1 - mean * mean * n / m, row[i].left, 0.006, 0);
+    }
+    free(s);
+    free(mask);
+}
+
 static void sizes(void **state) {
     (void)state;
     assert_true(SGN_ROW_COL_ROUNDS == 15 && SGN_ITQ_ROUNDS == 50);           /* 4.2 and 7.3 of the page: both converge before */
@@ -409,7 +440,7 @@ int main(void) {
         cmocka_unit_test(arb_rc), cmocka_unit_test(zones_are_numpys), cmocka_unit_test(rows_are_their_methods),
         cmocka_unit_test(methods_are_numpys), cmocka_unit_test(signs_of_nothing), cmocka_unit_test(the_mask_survives),
         cmocka_unit_test(better_than_pruning_then_billm), cmocka_unit_test(any_number_of_threads), cmocka_unit_test(ties_and_allocation),
-        cmocka_unit_test(shipped_log), cmocka_unit_test(sizes), cmocka_unit_test(singular), cmocka_unit_test(low_rank), cmocka_unit_test(layer_is_its_matrix),
+        cmocka_unit_test(shipped_log), cmocka_unit_test(table_of_codes), cmocka_unit_test(sizes), cmocka_unit_test(singular), cmocka_unit_test(low_rank), cmocka_unit_test(layer_is_its_matrix),
         cmocka_unit_test(refusals),
     };
     return cmocka_run_group_tests(tests, begin, check_end);

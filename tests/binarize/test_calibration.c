@@ -4,7 +4,9 @@
  * SPDX-License-Identifier: MIT */
 #include "tests/data/shard_files.h"
 #include "binarize/binarize.h"
+#include "core/archive.h"
 #include "core/gemm.h"
+#include "model/model_load.h"
 
 enum { DIM = 16, FFN = 40, LAYERS = 6, VOCAB = 60, TOKENS = 200, WINDOWS = 24, SEQ = 4 };
 static const double eps = 1e-5;
@@ -83,15 +85,37 @@ static void embed(const sgn_transformer *t, uint64_t place, double *x) {
 
 /* --- runs ----------------------------------------------------------------------------------------------------------- */
 
+static void attach(sgn_transformer *source, const sgn_transformer *m) {
+    enum { ARRAYS = 9 * LAYERS + 3 };
+    static sgn_array at[ARRAYS];
+    const void *data[ARRAYS];
+    sgn_error err;
+    char path[512];
+    assert_int_equal(m->params.count, ARRAYS);
+    for (int i = 0; i < ARRAYS; i++) {
+        const sgn_param *p = &m->params.at[i];
+        at[i] = sgn_array_make(p->name, SGN_DTYPE_F32, p->tensor.shape.rank, p->tensor.shape.dim);
+        data[i] = p->tensor.data;
+    }
+    check_ok(sgn_make_directories(check_path("model"), &err), &err);
+    snprintf(path, sizeof path, "%s/model.safetensors", check_path("model"));
+    check_ok(sgn_archive_write("safetensors", path, at, data, ARRAYS, NULL, &err), &err);
+    check_ok(sgn_transformer_init(source, &m->config, false, &err), &err);
+    check_ok(sgn_model_attach(source, check_path("model"), &err), &err);
+}
+
 static sgn_json *binarize(const sgn_transformer *m, sgn_binarize_options o, int64_t seq, const char *work) {
     sgn_error err;
     sgn_json *rows;
+    sgn_transformer source;
+    attach(&source, m);
     sgn_shards *s = open_shards(put_shards("text", TOKENS, (sgn_shard_options){ .vocab = VOCAB }));
     sgn_model_config c = m->config;
     snprintf(c.linear, sizeof c.linear, "%s", sgn_binarize_kind(&o));
     const sgn_binarize_job job = { .how = o, .windows = WINDOWS, .seq = seq, .work = check_path(work) };
-    check_ok(sgn_binarize_run(m, &c, s, &job, &rows, &err), &err);
+    check_ok(sgn_binarize_run(&source, &c, s, &job, &rows, &err), &err);
     sgn_shards_close(s);
+    sgn_transformer_free(&source);
     assert_int_equal(sgn_json_size(rows), LAYERS * SGN_LINEARS);
     return rows;
 }

@@ -127,6 +127,7 @@ static void patterns(void **state) {
     static const struct { int n, m; double bits; } row[] = {
         { 1, 4, 0.750 }, { 2, 4, 1.146 }, { 1, 8, 0.500 }, { 2, 8, 0.851 }, { 3, 8, 1.101 }, { 4, 8, 1.266 }, { 5, 8, 1.351 }, { 6, 8, 1.351 },
         { 1, 16, 0.3125 }, { 2, 16, 0.557 }, { 3, 16, 0.758 }, { 4, 16, 0.927 }, { 8, 16, 1.353 }, { 8, 8, 1 }, { 4, 32, 0.598 },
+        { 5, 32, 0.707 }, { 6, 32, 0.806 }, { 7, 32, 0.896 }, { 8, 32, 0.979 },
     };
     for (size_t i = 0; i < sizeof row / sizeof *row; i++) check_close(sgn_pattern_bits(row[i].n, row[i].m), row[i].bits, 6e-4, 0);
     check_close(sgn_code_bits(SGN_CODE_1_8), 0.5, 1e-12, 0);
