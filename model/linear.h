@@ -37,6 +37,7 @@ struct sgn_linear_kind {
 
 const sgn_linear_kind *sgn_linear_kind_find(const char *name);
 const sgn_linear_kind *sgn_linear_kind_at(int i);                               /* NULL past the end */
+sgn_status             sgn_linear_kind_check(const char *name, const char *setting, sgn_error *err);      /* says which there are */
 
 sgn_status  sgn_linear_declare(sgn_linear *l, sgn_params *p, const sgn_model_config *c, const char *kind,
                                const char *path, int64_t in, int64_t out, bool bias, sgn_error *err);

@@ -85,13 +85,7 @@ static sgn_status check_ranges(const sgn_model_config *c, sgn_error *err) {
 }
 
 static sgn_status check_kind(const sgn_model_config *c, sgn_error *err) {
-    const char *known[32];
-    int n = 0;
-    for (; n < 32 && sgn_linear_kind_at(n); n++) known[n] = sgn_linear_kind_at(n)->name;
-    if (!sgn_linear_kind_find(c->linear)) {
-        const char *near = sgn_nearest(c->linear, known, n);
-        SGN_FAIL(err, SGN_CONFIG, "model.linear: there is no kind '%s'; the nearest is '%s'", c->linear, near ? near : known[0]);
-    }
+    SGN_TRY(sgn_linear_kind_check(c->linear, "model.linear", err));
     const char *choices[] = { "column", "row", "group128", "tensor" };
     for (int i = 0; i < 4; i++)
         if (strcmp(c->scales, choices[i]) == 0) {

@@ -59,17 +59,25 @@ static bool read_exception(char *word, exception *e) {
     return e->first <= e->last && (!*e->module || known_module(e->module));
 }
 
+/* The last exception that fits, which holds; -1: none. */
+static int holder(const sgn_model_config *c, int64_t layer, const char *module, const char **kind) {
+    char word[SGN_TEXT];
+    exception e;
+    int at_word = 0, held = -1;
+    for (const char *at = c->mixed; next_word(&at, word); at_word++) {
+        if (!read_exception(word, &e) || layer < e.first || layer > e.last || (*e.module && !covers(e.module, module))) continue;
+        const sgn_linear_kind *k = sgn_linear_kind_find(e.kind);
+        if (k) *kind = k->name, held = at_word;
+    }
+    return held;
+}
+
 const char *sgn_model_config_linear(const sgn_model_config *c, int64_t layer, const char *module) {
     const char *kind = "full";
     char word[SGN_TEXT];
-    exception e;
     for (const char *at = c->binary; next_word(&at, word);)
         if (covers(word, module)) kind = c->linear;
-    for (const char *at = c->mixed; next_word(&at, word);) {
-        if (!read_exception(word, &e) || layer < e.first || layer > e.last || (*e.module && !covers(e.module, module))) continue;
-        const sgn_linear_kind *k = sgn_linear_kind_find(e.kind);
-        if (k) kind = k->name;
-    }
+    holder(c, layer, module, &kind);
     return kind;
 }
 
@@ -99,10 +107,18 @@ static sgn_status check_exception(const sgn_model_config *c, const char *word, s
     if (!read_exception(copy, &e))
         SGN_FAIL(err, SGN_CONFIG, "model.mixed: '%s' is not [LAYERS.][MODULE]=KIND, as 0=full, 4-7.mlp=nm or o=bitnet158; modules are attention, "
                  "mlp, q, k, v, o, gate, up and down", word);
-    if (e.first >= c->layers)
+    if (e.first >= c->layers || (e.last >= c->layers && e.last < INT64_MAX))
         SGN_FAIL(err, SGN_CONFIG, "model.mixed: '%s': there are layers 0 to %lld", word, (long long)c->layers - 1);
-    if (!sgn_linear_kind_find(e.kind)) SGN_FAIL(err, SGN_CONFIG, "model.mixed: '%s': there is no kind '%s'", word, e.kind);
-    return SGN_OK;
+    return sgn_linear_kind_check(e.kind, "model.mixed", err);
+}
+
+/* An exception that others behind it leave nothing is a slip. */
+static sgn_status check_used(const sgn_model_config *c, int index, const char *word, sgn_error *err) {
+    const char *kind;
+    for (int64_t k = 0; k < c->layers * (WORDS - 2); k++)
+        if (holder(c, k / (WORDS - 2), words[2 + k % (WORDS - 2)], &kind) == index) return SGN_OK;
+    SGN_FAIL(err, SGN_CONFIG, "model.mixed: '%s' holds nowhere: what stands behind it names all of its layers and modules, and the last that fits "
+             "holds; put it behind, or leave it out", word);
 }
 
 sgn_status sgn_model_config_check_kinds(const sgn_model_config *c, sgn_error *err) {
@@ -114,5 +130,7 @@ sgn_status sgn_model_config_check_kinds(const sgn_model_config *c, sgn_error *er
                      "q, k, v, o, gate, up and down", word, near ? ", did you mean '" : "", near ? near : "", near ? "'?" : "");
     }
     for (const char *at = c->mixed; next_word(&at, word);) SGN_TRY(check_exception(c, word, err));
+    int index = 0;
+    for (const char *at = c->mixed; next_word(&at, word);) SGN_TRY(check_used(c, index++, word, err));
     return SGN_OK;
 }

@@ -171,6 +171,9 @@ static sgn_status check_model(sgn_run_config *c, sgn_error *err) {
     if (vocab == 0) m->vocab = 1;
     SGN_TRY(sgn_model_config_resolve(m, err));
     m->vocab = vocab;
+    if (m->binary_from_step >= c->train.steps && m->binary_from_step > 0)
+        SGN_FAIL(err, SGN_CONFIG, "model.binary_from_step = %lld is not before train.steps = %lld: nothing would become binary; lower it, or take model.linear=full",
+                 (long long)m->binary_from_step, (long long)c->train.steps);
     return SGN_OK;
 }
 

@@ -31,7 +31,7 @@ static void impossible_shapes(void **state) {
         { "model.heads=5", "model.heads 5 does not divide model.dim 288" },
         { "model.kv_heads=4", "model.kv_heads 4 does not divide model.heads 6" },
         { "model.head_dim=7", "must be even" },
-        { "model.linear=fbj", "the nearest is 'fbi'" },
+        { "model.linear=fbj", "did you mean 'fbi'?; there are full, fbi, " },
         { "model.binary=[attention, mpl]", "did you mean 'mlp'?" },
         { "model.binary=q_proj", "no module 'q_proj'" },
         { "model.vocab=0", "set model.vocab" },
@@ -269,7 +269,9 @@ static void mixed_kinds(void **state) {
     for (size_t i = 0; i < sizeof row / sizeof *row; i++)
         assert_string_equal(sgn_model_config_linear(&c, row[i].layer, row[i].module), row[i].kind);
     static const struct { const char *mixed, *says; } bad[] = {
-        { "up", "up" }, { "9=full", "0 to 7" }, { "3-2=full", "3-2=full" }, { "1.sideways=full", "sideways" }, { "1.up=tenary", "tenary" },
+        { "up", "up" }, { "9=full", "0 to 7" }, { "3-2=full", "3-2=full" }, { "1.sideways=full", "sideways" }, { "1.up=tenary", "no kind 'tenary'; there are full, " },
+        { "1.up=bitnet15", "did you mean 'bitnet158'?" }, { "2-8.up=full", "0 to 7" }, { "1.q=full,1=nm", "'1.q=full' holds nowhere" },
+        { "0-3.mlp=full, 0-1.up=nm, 2-5.up=nm, up=full, 0-3.gate=nm", "'0-1.up=nm' holds nowhere" },
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         snprintf(c.mixed, sizeof c.mixed, "%s", bad[i].mixed);
