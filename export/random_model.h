@@ -6,8 +6,8 @@
 
 #include "model/lowered_model.h"
 
-/* Linears of kind fbi with c's scales, and full ones; embedding, head and these as `dense` (F32, F16, BF16, Q8_0).
- * SGN_UNSUPPORTED for other kinds and types. Free with sgn_lowered_model_free. */
+/* Linears of c's kinds, each as a fresh model's would be packed, one draw for every block; embedding, head and full ones as
+ * `dense` (F32, F16, BF16, Q8_0; others are SGN_UNSUPPORTED). Free with sgn_lowered_model_free. */
 sgn_status sgn_random_model(sgn_lowered_model *lm, const sgn_model_config *c, sgn_dtype dense, sgn_error *err);
 
 #endif

@@ -19,6 +19,9 @@ done
 for scales in column row tensor group128; do
     $S bench decode tiny $small train.seq=16 model.scales=$scales --n 70 --k 200 --m 3 --span 1 --tokens 3 --prompt 9 --threads 1 --json >"$D/decode-$scales"
 done
+for kind in bitnet158 littlebit zoned; do
+    $S bench decode tiny $small train.seq=16 model.linear=$kind model.bits=2 --n 64 --k 64 --span 1 --tokens 3 --prompt 9 --threads 1 | grep -q 'int8 .*tokens/s'
+done
 $S bench decode --n 64 --k 64 --span 1 --tokens 0 | grep -q 'ternary *int8'
 for i in 1 2 3 4 5 6 7 8; do seq 1 20000; done >"$D/text.txt"
 $S tokenize "$D/text.txt" --tokenizer byte --shard-tokens 300000 --out "$D/data" >/dev/null
@@ -93,6 +96,5 @@ refuse "needs --tokenizer T and --file" $S bench tokenizer
 refuse "--steps is 0" $S bench step --steps 0
 refuse "model.vocab" $S bench step --preset tiny model.vocab=0 --steps 1
 expected=9                             # unsupported
-refuse "kind fbi, nm or full, not 'bitnet'" $S bench decode tiny model.linear=bitnet --n 64 --k 64 --span 1
 refuse "not I64" $S bench decode tiny --dense I64 --n 64 --k 64 --span 1
 ok "what it refuses"
