@@ -228,6 +228,55 @@ static void flips_by_hand(void **state) {
     fixture_close(&f);
 }
 
+/* -1, 0 or 1: the sign of what is among the `n` largest of its `m`, of equals the first. */
+static int entry(const sgn_real *w, int64_t cols, int64_t j, int n, int m) {
+    int larger = 0;
+    for (int64_t l = j / m * m; l < cols && l / m == j / m; l++) larger += fabsf(w[l]) > fabsf(w[j]) || (fabsf(w[l]) == fabsf(w[j]) && l < j);
+    return larger >= n ? 0 : w[j] >= 0 ? 1 : -1;
+}
+
+/* What is kept is chosen anew at every step, by latents that all move, pruned ones too; a weight that is kept no longer is a flip. */
+static void masks_by_hand(void **state) {
+    (void)state;
+    static const sgn_code codes[] = { SGN_CODE_1_4, SGN_CODE_1_8, SGN_CODE_1_16, SGN_CODE_2_8 };
+    enum { ROWS = 700, COLS = 253 };
+    static int was[ROWS * COLS];
+    for (size_t c = 0; c < sizeof codes / sizeof *codes; c++) {
+        const sgn_code_info *code = sgn_code_get(codes[c]);
+        const sgn_optim_config config = defaults();
+        sgn_error err;
+        sgn_params p = { .train = true };
+        sgn_optimizer o;
+        int i, chosen = 0;
+        check_ok(sgn_params_add(&p, SGN_PARAM_LATENT, sgn_shape2(ROWS, COLS), &i, &err, "w"), &err);
+        p.at[i].code = codes[c];
+        check_ok(sgn_params_commit(&p, &err), &err);
+        check_ok(sgn_optimizer_init(&o, &config, &p, &err), &err);
+        const sgn_tensor *x = &p.at[i].tensor;
+        for (int64_t k = 0; k < ROWS * COLS; k++) {                     /* many equal magnitudes */
+            x->data[k] = (sgn_real)(0.01 * rint(3 * sgn_rng_normal(1, 2, (uint64_t)k)));
+            x->grad[k] = (sgn_real)sgn_rng_normal(3, 4, (uint64_t)k);
+        }
+        sgn_params_refresh_signs(&p);
+        for (int t = 0; t < 4; t++) {
+            if (t) sgn_optimizer_step(&o, &(sgn_optim_step){ .lr = 0.004, .grad_scale = 1, .step = t });
+            int64_t flips = 0;
+            for (int64_t k = 0; k < ROWS * COLS; k++) {
+                const int now = entry(x->data + k / COLS * COLS, COLS, k % COLS, code->kept, code->of);
+                assert_int_equal(sgn_signs_at(x->signs, k / COLS, k % COLS), now);
+                assert_int_equal(sgn_plane_bit(&x->signs->cols_mask, k % COLS, k / COLS), now != 0);
+                flips += t && now != was[k];
+                chosen += t && now && !was[k];
+                was[k] = now;
+            }
+            if (t) assert_int_equal(o.flips, flips);
+        }
+        assert_true(chosen > 1000);
+        sgn_optimizer_free(&o);
+        sgn_params_free(&p);
+    }
+}
+
 static void same_bits_for_any_threads(void **state) {
     (void)state;
     sgn_optim_config c = defaults();
@@ -294,7 +343,7 @@ static void unknown_kind(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(golden), cmocka_unit_test(every_weight_moves), cmocka_unit_test(no_rate_no_step),
-        cmocka_unit_test(descends), cmocka_unit_test(decay_flags), cmocka_unit_test(flips_by_hand),
+        cmocka_unit_test(descends), cmocka_unit_test(decay_flags), cmocka_unit_test(flips_by_hand), cmocka_unit_test(masks_by_hand),
         cmocka_unit_test(same_bits_for_any_threads), cmocka_unit_test(norm_of_everything), cmocka_unit_test(clip_scale),
         cmocka_unit_test(unknown_kind),
     };
