@@ -11,7 +11,6 @@
 #include "binarize/work.h"
 #include "core/gemm.h"
 #include "core/kernels/kernels.h"
-#include "model/model_load.h"
 
 typedef struct {
     const sgn_transformer  *source;            /* names and shapes */
@@ -172,10 +171,6 @@ static sgn_status check(const worker *k, sgn_error *err) {
 }
 
 static sgn_status allocate(worker *k, sgn_error *err) {
-    sgn_model_config c = *k->config;
-    c.layers = 1;
-    c.vocab = 1;
-    c.tied_head = true;
     int64_t largest = 0;
     for (int64_t i = 0; i < SGN_LINEARS; i++)
         if (layer_of(k, 0, (int)i)->kind && layer_of(k, 0, (int)i)->out * layer_of(k, 0, (int)i)->in > largest)
@@ -190,8 +185,7 @@ static sgn_status allocate(worker *k, sgn_error *err) {
     }
     if (!room) SGN_FAIL(err, SGN_NOMEM, "no memory for the matrices and Hessians of one block; it takes more than the block's own size");
     SGN_TRY(sgn_block_source_init(&k->from, k->source, err));
-    SGN_TRY(sgn_transformer_init(&k->one, &c, false, err));
-    return sgn_transformer_commit(&k->one, err);
+    return sgn_work_model(k->config, 1, &k->one, err);
 }
 
 static sgn_json *settings_of(const worker *k, const char *weights) {
@@ -248,14 +242,4 @@ sgn_status sgn_binarize_run(const sgn_transformer *source, const sgn_model_confi
     free(k.scratch);
     free(k.kept);
     return s;
-}
-
-sgn_status sgn_binarize_collect(const sgn_transformer *source, const char *work, sgn_transformer *m, sgn_error *err) {
-    for (int i = 0; i < m->params.count; i++) {
-        const sgn_param *p = &m->params.at[i], *from = sgn_params_find(&source->params, p->name);
-        if (strncmp(p->name, "model.layers.", 13) && from) SGN_TRY(sgn_model_read(source, (int)(from - source->params.at), p->tensor.data, err));
-    }
-    for (int64_t n = 0; n < m->config.layers; n++) SGN_TRY(sgn_work_fill(work, n, m, err));
-    sgn_params_refresh_signs(&m->params);
-    return SGN_OK;
 }

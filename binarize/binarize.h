@@ -30,10 +30,8 @@ typedef struct {
 } sgn_binarize_job;
 
 /* `source` of full-precision layers, its files attached (sgn_model_attach). config: the result's, whose layers outside of model.binary stay as they are. *report (owned): a row
- * per layer. Refuses a work directory of other settings or weights. */
+ * per layer. The weights are then in the work directory (binarize/assembly.h). */
 sgn_status sgn_binarize_run(const sgn_transformer *source, const sgn_model_config *config, sgn_shards *shards,
                             const sgn_binarize_job *job, sgn_json **report, sgn_error *err);
-/* Fills a committed model of that config: blocks from the work directory, the rest from the source. */
-sgn_status sgn_binarize_collect(const sgn_transformer *source, const char *work, sgn_transformer *m, sgn_error *err);
 
 #endif

@@ -13,16 +13,11 @@ static sgn_status read_named(const sgn_transformer *whole, const char *name, sgn
     return sgn_model_read(whole, (int)(p - whole->params.at), out, err);
 }
 
-/* A model of one block of full-precision layers, around a vocabulary of that size. */
 static sgn_status make_one(const sgn_transformer *whole, int64_t vocab, sgn_transformer *one, sgn_error *err) {
     sgn_model_config c = whole->config;
-    c.layers = 1;
-    c.vocab = vocab;
-    c.tied_head = true;
     snprintf(c.linear, SGN_TEXT, "full");
     c.mixed[0] = '\0';
-    SGN_TRY(sgn_transformer_init(one, &c, false, err));
-    return sgn_transformer_commit(one, err);
+    return sgn_work_model(&c, vocab, one, err);
 }
 
 sgn_status sgn_block_source_init(sgn_block_source *s, const sgn_transformer *whole, sgn_error *err) {

@@ -67,6 +67,15 @@ sgn_status sgn_work_open(const char *directory, sgn_json *settings, bool replace
 
 /* --- blocks ---------------------------------------------------------------------------------------------- */
 
+sgn_status sgn_work_model(const sgn_model_config *config, int64_t vocab, sgn_transformer *one, sgn_error *err) {
+    sgn_model_config c = *config;
+    c.layers = 1;
+    c.vocab = vocab;
+    c.tied_head = true;
+    SGN_TRY(sgn_transformer_init(one, &c, false, err));
+    return sgn_transformer_commit(one, err);
+}
+
 static sgn_status block_path(const char *directory, int64_t n, sgn_path *out, sgn_error *err) {
     return sgn_path_set(out, err, "%s/block-%05lld.safetensors", directory, (long long)n);
 }
@@ -100,17 +109,14 @@ sgn_status sgn_work_save(const char *directory, int64_t n, const sgn_transformer
     return s;
 }
 
-static sgn_status read_params(const sgn_archive *a, const sgn_transformer *m, int64_t n, bool one, sgn_error *err) {
-    char head[40];
-    snprintf(head, sizeof head, "model.layers.%lld.", (long long)n);
-    for (int i = 0; i < m->params.count; i++) {
-        const sgn_param *p = &m->params.at[i];
+static sgn_status read_params(const sgn_archive *a, const sgn_transformer *one, int64_t n, sgn_error *err) {
+    for (int i = 0; i < one->params.count; i++) {
+        const sgn_param *p = &one->params.at[i];
         sgn_layer_name name;
-        if (p->class == SGN_PARAM_DERIVED) continue;
-        if (one ? !sgn_layer_name_of(p->name, n, &name) : strncmp(p->name, head, strlen(head))) continue;
-        const int k = sgn_archive_find(a, one ? name.s : p->name);
+        if (p->class == SGN_PARAM_DERIVED || !sgn_layer_name_of(p->name, n, &name)) continue;
+        const int k = sgn_archive_find(a, name.s);
         if (k < 0 || sgn_array_numel(&a->at[k]) != (uint64_t)sgn_numel(p->tensor.shape))
-            SGN_FAIL(err, SGN_FORMAT, "%s: '%s' is missing or of another size; remove the file, it will be made again", a->path, one ? name.s : p->name);
+            SGN_FAIL(err, SGN_FORMAT, "%s: '%s' is missing or of another size; remove the file, it will be made again", a->path, name.s);
         SGN_TRY(sgn_archive_read_f32(a, k, p->tensor.data, sgn_numel(p->tensor.shape), err));
     }
     return SGN_OK;
@@ -118,7 +124,7 @@ static sgn_status read_params(const sgn_archive *a, const sgn_transformer *m, in
 
 static sgn_status read_block(const sgn_archive *a, int64_t n, const sgn_transformer *one, sgn_json **rows, sgn_error *err) {
     const char *report = a->kind->note(a, "report");
-    SGN_TRY(read_params(a, one, n, true, err));
+    SGN_TRY(read_params(a, one, n, err));
     return sgn_json_parse(rows, report ? report : "[]", report ? strlen(report) : 2, a->path, err);
 }
 
@@ -130,16 +136,6 @@ sgn_status sgn_work_load(const char *directory, int64_t n, sgn_transformer *one,
     if (!sgn_file_exists(path.s)) return SGN_OK;
     SGN_TRY(sgn_archive_open(&a, path.s, err));
     const sgn_status s = read_block(&a, n, one, rows, err);
-    sgn_archive_close(&a);
-    return s;
-}
-
-sgn_status sgn_work_fill(const char *directory, int64_t n, sgn_transformer *whole, sgn_error *err) {
-    sgn_path path;
-    sgn_archive a;
-    SGN_TRY(block_path(directory, n, &path, err));
-    SGN_TRY(sgn_archive_open(&a, path.s, err));
-    const sgn_status s = read_params(&a, whole, n, false, err);
     sgn_archive_close(&a);
     return s;
 }

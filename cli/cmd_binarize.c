@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include "binarize/assembly.h"
 #include "binarize/binarize.h"
 #include "cli/new_run.h"
 #include "cli/output.h"
@@ -51,7 +52,8 @@ typedef struct {
     sgn_path         from, work;
     sgn_tokenizer   *tokenizer;
     sgn_run_config   config;
-    sgn_transformer  source, model;
+    sgn_transformer  source, model;            /* neither is ever in memory as a whole */
+    sgn_assembly     parts;
     sgn_shards      *shards;
     sgn_binarize_job job;
     sgn_json        *rows;
@@ -221,14 +223,14 @@ static void print_rows(const command *k) {
 static sgn_status finish(command *k, sgn_error *err) {
     SGN_TRY(sgn_transformer_init(&k->model, &k->config.model, false, err));
     k->config.model = k->model.config;
-    SGN_TRY(sgn_transformer_commit(&k->model, err));
-    SGN_TRY(sgn_binarize_collect(&k->source, k->work.s, &k->model, err));
+    SGN_TRY(sgn_assembly_init(&k->parts, &k->source, &k->model, k->work.s, err));
     if (!k->v->json) print_rows(k);
     sgn_json *report = report_of(k);
     sgn_json_set(report, "layers", k->rows);
     k->rows = NULL;
     sgn_status s = sgn_new_run_write(&(sgn_new_run){ .out = k->v->out, .replace = k->v->replace, .config = &k->config, .tokenizer = k->tokenizer,
-                                                     .model = &k->model, .report = report, .report_name = "binarize.json" }, err);
+                                                     .model = &k->model, .from = &(sgn_weight_source){ sgn_assembly_get, &k->parts },
+                                                     .report = report, .report_name = "binarize.json" }, err);
     if (s == SGN_OK) s = sgn_remove_tree(k->work.s, err);
     if (s != SGN_OK || !k->v->json) sgn_json_free(report);
     SGN_TRY(s);
@@ -275,6 +277,7 @@ static sgn_status run(int argc, char **argv, sgn_error *err) {
     sgn_tokenizer_close(k->tokenizer);
     sgn_transformer_free(&k->source);
     sgn_transformer_free(&k->model);
+    sgn_assembly_free(&k->parts);
     free(k);
     return s;
 }

@@ -5,7 +5,6 @@
 #include <string.h>
 #include "core/log.h"
 #include "data/vocabulary.h"
-#include "train/checkpoint.h"
 
 /* One that lies there may be of a kind that is not known. */
 sgn_status sgn_new_run_tokenizer(const char *model, const char *given, int64_t vocab, sgn_tokenizer **t, sgn_error *err) {
@@ -47,7 +46,9 @@ static sgn_status write_files(const sgn_new_run *r, const char *run, sgn_error *
     if (has) SGN_TRY(sgn_tokenizer_save(r->tokenizer, tokenizer.s, err));
     SGN_TRY(sgn_make_directories(checkpoints.s, err));
     const char *files[] = { settings.s, "run.yaml", has ? tokenizer.s : NULL, "tokenizer.json", NULL };
-    return sgn_checkpoint_save(run, &(sgn_position){ .step = 0 }, r->model, NULL, files, 0, err);
+    const sgn_position start = { .step = 0 };
+    return r->from ? sgn_checkpoint_save_from(run, &start, r->model, r->from, files, err)
+                   : sgn_checkpoint_save(run, &start, r->model, NULL, files, 0, err);
 }
 
 sgn_status sgn_new_run_write(const sgn_new_run *r, sgn_error *err) {

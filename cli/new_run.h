@@ -7,6 +7,7 @@
 #include "core/json.h"
 #include "data/tokenizer.h"
 #include "model/transformer.h"
+#include "train/checkpoint.h"
 #include "train/run_config.h"
 
 typedef struct {
@@ -15,6 +16,7 @@ typedef struct {
     const sgn_run_config   *config;
     const sgn_tokenizer    *tokenizer;         /* NULL: none */
     const sgn_transformer  *model;
+    const sgn_weight_source *from;             /* where its weights come from; NULL: they are in memory */
     const sgn_json         *report;            /* NULL: none */
     const char             *report_name;       /* of its file */
 } sgn_new_run;

@@ -193,7 +193,7 @@ static sgn_status check_distinct(const char *path, const sgn_array *at, int coun
 
 static sgn_status find_writer(const char *kind, const char *path, const sgn_archive_kind **out, sgn_error *err) {
     const sgn_archive_kind *k = *out = sgn_archive_kind_find(kind), *row;
-    if (k && k->write) return SGN_OK;
+    if (k && (k->write || k->write_from)) return SGN_OK;
     if (k) SGN_FAIL(err, SGN_UNSUPPORTED, "%s: the format %s is only read, not written", path, kind);
     const char *known[KINDS], *near;
     int n = 0;
@@ -220,12 +220,28 @@ static sgn_status check_arrays(const sgn_archive_kind *k, const char *path, cons
     return check_distinct(path, at, count, err);
 }
 
+typedef struct { const void *const *data; } in_memory;
+
+static sgn_status from_memory(void *ctx, int index, const void **data, sgn_error *err) {
+    return (void)err, *data = ((const in_memory *)ctx)->data[index], SGN_OK;
+}
+
 sgn_status sgn_archive_write(const char *kind, const char *path, const sgn_array *at, const void *const *data,
                              int count, const char *const *notes, sgn_error *err) {
     const sgn_archive_kind *k;
     SGN_TRY(find_writer(kind, path, &k, err));
     SGN_TRY(check_arrays(k, path, at, count, err));
-    return k->write(path, at, data, count, notes, err);
+    if (k->write) return k->write(path, at, data, count, notes, err);
+    return k->write_from(path, at, &(sgn_array_source){ from_memory, &(in_memory){ data } }, count, notes, err);
+}
+
+sgn_status sgn_archive_write_from(const char *kind, const char *path, const sgn_array *at, const sgn_array_source *from,
+                                  int count, const char *const *notes, sgn_error *err) {
+    const sgn_archive_kind *k;
+    SGN_TRY(find_writer(kind, path, &k, err));
+    if (!k->write_from) SGN_FAIL(err, SGN_UNSUPPORTED, "%s: the format %s is written from memory only", path, kind);
+    SGN_TRY(check_arrays(k, path, at, count, err));
+    return k->write_from(path, at, from, count, notes, err);
 }
 
 sgn_status sgn_archive_write_meta(const char *kind, const char *path, const sgn_array *at, const void *const *data,

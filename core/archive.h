@@ -33,6 +33,12 @@ typedef struct {
     const void   *data;        /* numbers at any address, BOOL as bytes; texts: const char *const * */
 } sgn_meta;
 
+/* Arrays to be written that are not in memory all at once: *data of array `index`, contiguous and good until the next call. Asked for in order. */
+typedef struct {
+    sgn_status (*get)(void *ctx, int index, const void **data, sgn_error *err);
+    void *ctx;
+} sgn_array_source;
+
 typedef struct sgn_archive      sgn_archive;
 typedef struct sgn_archive_kind sgn_archive_kind;
 
@@ -45,7 +51,7 @@ struct sgn_archive {
 };
 
 /* A row. open leaves what it has in *a even when it fails: close (which takes a zeroed
- * state) follows. write may be NULL. An archive is used by one thread at a time. */
+ * state) follows. write and write_from may be NULL. An archive is used by one thread at a time. */
 struct sgn_archive_kind {
     const char *name, *summary, *suffix;
     bool (*recognise)(const uint8_t *head, size_t size);          /* first bytes of a file */
@@ -64,6 +70,9 @@ struct sgn_archive_kind {
      * slashes) and that bytes are what type and dims make. */
     sgn_status (*write)(const char *path, const sgn_array *at, const void *const *data, int count,
                         const char *const *notes, sgn_error *err);
+    /* The same of arrays that come one after the other; then write is not needed. */
+    sgn_status (*write_from)(const char *path, const sgn_array *at, const sgn_array_source *from, int count,
+                             const char *const *notes, sgn_error *err);
     /* The same with values of all types; NULL where meta is. */
     sgn_status (*write_meta)(const char *path, const sgn_array *at, const void *const *data, int count,
                              const sgn_meta *meta, int metas, sgn_error *err);
@@ -79,6 +88,9 @@ sgn_status sgn_archive_read_f32(const sgn_archive *a, int index, float *out, int
 /* Whole or not at all; `kind` is a word of archives.def. */
 sgn_status sgn_archive_write(const char *kind, const char *path, const sgn_array *at, const void *const *data,
                              int count, const char *const *notes, sgn_error *err);
+/* The same of arrays that come one after the other, for a kind that can. */
+sgn_status sgn_archive_write_from(const char *kind, const char *path, const sgn_array *at, const sgn_array_source *from,
+                                  int count, const char *const *notes, sgn_error *err);
 /* The same with values of all types, for a kind that has them. */
 sgn_status sgn_archive_write_meta(const char *kind, const char *path, const sgn_array *at, const void *const *data,
                                   int count, const sgn_meta *meta, int metas, sgn_error *err);

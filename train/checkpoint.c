@@ -114,8 +114,8 @@ sgn_status sgn_checkpoint_newest(const char *run, sgn_path *out, sgn_error *err)
 /* --- saving -------------------------------------------------------------------------------------- */
 
 static sgn_status fill(const char *stage, const sgn_position *at, const sgn_transformer *m, const sgn_optimizer *o,
-                       const char *const *files, sgn_error *err) {
-    SGN_TRY(sgn_state_write(stage, at, m, o, err));
+                       const sgn_weight_source *from, const char *const *files, sgn_error *err) {
+    SGN_TRY(sgn_state_write(stage, at, m, o, from, err));
     sgn_path to;
     for (; files && files[0]; files += 2) {
         SGN_TRY(sgn_path_set(&to, err, "%s/%s", stage, files[1]));
@@ -175,24 +175,33 @@ static sgn_status check_space(const char *run, const sgn_transformer *m, const s
     return SGN_OK;
 }
 
-sgn_status sgn_checkpoint_save(const char *run, const sgn_position *at, const sgn_transformer *m,
-                               const sgn_optimizer *o, const char *const *files, int64_t keep, sgn_error *err) {
+static sgn_status save(const char *run, const sgn_position *at, const sgn_transformer *m, const sgn_optimizer *o,
+                       const sgn_weight_source *from, const char *const *files, sgn_error *err) {
     sgn_path final;
     SGN_TRY(step_path(&final, run, at->step, err));
-    if (!sgn_file_exists(final.s) || !proven(run, final.s)) {
-        SGN_TRY(check_space(run, m, o, err));
-        sgn_staging staging;
-        SGN_TRY(sgn_staging_begin(&staging, final.s, false, err));
-        const sgn_status s = fill(staging.stage.s, at, m, o, files, err);
-        if (s != SGN_OK) {
-            sgn_error_replace(err, staging.stage.s, staging.final.s);
-            sgn_staging_abandon(&staging);
-            return s;
-        }
-        SGN_TRY(sgn_staging_commit(&staging, err));
-        forget_cached(final.s);
-        SGN_TRY(sgn_manifest_verify(final.s, err));
+    if (sgn_file_exists(final.s) && proven(run, final.s)) return SGN_OK;
+    SGN_TRY(check_space(run, m, o, err));
+    sgn_staging staging;
+    SGN_TRY(sgn_staging_begin(&staging, final.s, false, err));
+    const sgn_status s = fill(staging.stage.s, at, m, o, from, files, err);
+    if (s != SGN_OK) {
+        sgn_error_replace(err, staging.stage.s, staging.final.s);
+        sgn_staging_abandon(&staging);
+        return s;
     }
+    SGN_TRY(sgn_staging_commit(&staging, err));
+    forget_cached(final.s);
+    return sgn_manifest_verify(final.s, err);
+}
+
+sgn_status sgn_checkpoint_save(const char *run, const sgn_position *at, const sgn_transformer *m,
+                               const sgn_optimizer *o, const char *const *files, int64_t keep, sgn_error *err) {
+    SGN_TRY(save(run, at, m, o, NULL, files, err));
     keep_newest(run, keep);
     return SGN_OK;
+}
+
+sgn_status sgn_checkpoint_save_from(const char *run, const sgn_position *at, const sgn_transformer *m,
+                                    const sgn_weight_source *from, const char *const *files, sgn_error *err) {
+    return save(run, at, m, NULL, from, files, err);
 }

@@ -25,6 +25,14 @@ typedef struct {                               /* numbers of a run besides the s
  * step that verifies is left as it is; one that does not goes to quarantine/. */
 sgn_status sgn_checkpoint_save(const char *run, const sgn_position *at, const sgn_transformer *m,
                                const sgn_optimizer *o, const char *const *files, int64_t keep, sgn_error *err);
+/* Weights that are not in memory all at once: those of parameter i, good until the next call; asked for in order. */
+typedef struct {
+    sgn_status (*get)(void *ctx, int i, const float **data, sgn_error *err);
+    void *ctx;
+} sgn_weight_source;
+/* The same without an optimizer, of a model that is declared only. Its shards are as large as its largest parameter, 16 to 256 MiB. */
+sgn_status sgn_checkpoint_save_from(const char *run, const sgn_position *at, const sgn_transformer *m,
+                                    const sgn_weight_source *from, const char *const *files, sgn_error *err);
 uint64_t   sgn_checkpoint_bytes(const sgn_params *p, int states);      /* on disk, nearly */
 /* Newest checkpoint whose MANIFEST verifies; broken ones are moved to quarantine/ and logged.
  * SGN_IO with a remedy if there is none. */

@@ -15,8 +15,8 @@ enum { SGN_CHECKPOINT_VERSION = 1, SGN_STATE_GROUPS = 1 + SGN_MAX_STATES };
 const char *sgn_state_group(const sgn_optimizer *o, int group);
 /* The numbers of parameter i in a group. */
 float      *sgn_state_at(const sgn_transformer *m, const sgn_optimizer *o, int group, int i);
-/* shard-0000.h5 ... into an existing directory. */
+/* shard-0000.h5 ... into an existing directory. from: NULL, or where the weights come from. */
 sgn_status  sgn_state_write(const char *directory, const sgn_position *at, const sgn_transformer *m,
-                            const sgn_optimizer *o, sgn_error *err);
+                            const sgn_optimizer *o, const sgn_weight_source *from, sgn_error *err);
 
 #endif

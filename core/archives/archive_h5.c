@@ -203,9 +203,7 @@ static herr_t visit_attribute(hid_t root, const char *key, const H5A_info_t *inf
     return s->status != SGN_OK;
 }
 
-static bool recognise(const uint8_t *head, size_t size) {
-    return size >= 8 && memcmp(head, "\x89HDF\r\n\x1a\n", 8) == 0;
-}
+static bool recognise(const uint8_t *head, size_t size) { return size >= 8 && memcmp(head, "\x89HDF\r\n\x1a\n", 8) == 0; }
 
 static sgn_status open_file(sgn_archive *a, const char *path, sgn_error *err) {
     state *s = a->state;
@@ -245,9 +243,8 @@ static void close_archive(sgn_archive *a) {
     free(s);
 }
 
-static const void *map_array(const sgn_archive *a, int index) {
-    return (void)a, (void)index, NULL;              /* chunks and checksums lie between */
-}
+/* Chunks and checksums lie between. */
+static const void *map_array(const sgn_archive *a, int index) { return (void)a, (void)index, NULL; }
 
 static sgn_status read_array(const sgn_archive *a, int index, void *out, sgn_error *err) {
     const sgn_array *x = &a->at[index];
@@ -275,9 +272,7 @@ static const char *note(const sgn_archive *a, const char *key) {
 /* Where libhdf5 leaves the file at close, when alone it is complete. Guarded by `lock`. */
 static void *image;
 
-static void *image_realloc(void *p, size_t size, H5FD_file_image_op_t op, void *ctx) {
-    return (void)op, (void)ctx, realloc(p, size);
-}
+static void *image_realloc(void *p, size_t size, H5FD_file_image_op_t op, void *ctx) { return (void)op, (void)ctx, realloc(p, size); }
 static herr_t image_free(void *p, H5FD_file_image_op_t op, void *ctx) {
     (void)ctx;
     if (op == H5FD_FILE_IMAGE_OP_FILE_CLOSE) image = p;
@@ -363,25 +358,30 @@ static bool put_note(hid_t file, const char *key, const char *text) {
     return put;
 }
 
-static sgn_status build_image(const char *path, const sgn_array *at, const void *const *data, int count,
+static sgn_status build_image(const char *path, const sgn_array *at, const sgn_array_source *from, int count,
                               const char *const *notes, sgn_error *err) {
     const hid_t file = create_file();
+    const void *data;
     sgn_status s = file < 0 ? fail_h5(SGN_NOMEM, path, "", "start an HDF5 file in memory", err) : SGN_OK;
     for (; s == SGN_OK && notes && *notes; notes += 2)
         if (!put_note(file, notes[0], notes[1])) s = fail_h5(SGN_NOMEM, path, notes[0], "store this note", err);
-    for (int i = 0; s == SGN_OK && i < count; i++)
-        if (!put_array(file, &at[i], data[i])) s = fail_h5(SGN_NOMEM, path, at[i].name, "store this array", err);
+    for (int i = 0; s == SGN_OK && i < count; i++) {
+        leave();                                    /* it may come from another HDF5 file */
+        s = from->get(from->ctx, i, &data, err);
+        enter();
+        if (s == SGN_OK && !put_array(file, &at[i], data)) s = fail_h5(SGN_NOMEM, path, at[i].name, "store this array", err);
+    }
     if (file >= 0 && H5Fclose(file) < 0 && s == SGN_OK) s = fail_h5(SGN_NOMEM, path, "", "complete the HDF5 file in memory", err);
     return s;
 }
 
-static sgn_status write_archive(const char *path, const sgn_array *at, const void *const *data, int count,
+static sgn_status write_archive(const char *path, const sgn_array *at, const sgn_array_source *from, int count,
                                 const char *const *notes, sgn_error *err) {
     for (int i = 0; notes && notes[i]; i += 2)
         if (i >= 2 * MAX_NOTES || strlen(notes[i]) >= MAX_KEY || strlen(notes[i + 1]) > MAX_NOTE)
             REFUSE("%s: note %.80s: longer than the %d bytes that HDF5 keeps in a header", path, notes[i], MAX_NOTE);
     enter();
-    sgn_status s = build_image(path, at, data, count, notes, err);
+    sgn_status s = build_image(path, at, from, count, notes, err);
     char *whole = image;
     image = NULL;
     leave();
@@ -396,5 +396,5 @@ static sgn_status write_archive(const char *path, const sgn_array *at, const voi
 
 const sgn_archive_kind sgn_archive_h5 = {
     .name = "h5", .summary = "HDF5, chunked with checksums", .suffix = ".h5", .recognise = recognise, .open = open_archive,
-    .map = map_array, .read = read_array, .note = note, .close = close_archive, .write = write_archive,
+    .map = map_array, .read = read_array, .note = note, .close = close_archive, .write_from = write_archive,
 };

@@ -222,6 +222,31 @@ PY
 refuse 2 "another 'weights'.*--replace" $S binarize "$D/changed" --calibration "$D/data" --windows 24 --method xnor --out "$D/stop/weights"
 ok "stopped and continued, discarded"
 
+# --- memory: neither the model nor the calibration is in it as a whole ------------------------------------------------------
+awk -v seed=7 -v words=60000 -f tests/cli/nonsense.awk >"$D/long.txt"
+quiet $S tokenize "$D/long.txt" --tokenizer "$D/tok.json" --out "$D/long"
+for layers in 4 40; do
+    quiet $S train "$D/tiny.yaml" model.dim=192 model.ffn=512 model.layers=$layers train.steps=1 train.batch=1 data.train="$D/data" --out "$D/deep$layers"
+done
+python3 - "$S" "$D" <<'PY' || fail "memory grows with layers or windows"
+import os, sys
+s, d = sys.argv[1:]
+def peak(model, windows, data):                       # MiB
+    out = '%s/peak-%s-%d' % (d, model, windows)
+    log = [(os.POSIX_SPAWN_OPEN, 1, d + '/log', os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644), (os.POSIX_SPAWN_DUP2, 1, 2)]
+    pid = os.posix_spawnp(s, [s, 'binarize', d + '/' + model, '--calibration', data, '--method', 'xnor', '--seq', '32', '--windows', str(windows), '--out', out],
+                          os.environ, file_actions=log)
+    _, status, used = os.wait4(pid, 0)
+    assert status == 0, open(d + '/log').read()
+    return used.ru_maxrss / 1024
+few = peak('deep4', 4, d + '/data')
+deep, wide = peak('deep40', 4, d + '/data'), peak('deep4', 3000, d + '/long')
+print('  peak MiB: 4 layers %.0f, 40 layers %.0f; 3000 windows %.0f' % (few, deep, wide))
+assert deep < few + 45, 'the 36 layers more have 61 MiB of weights'
+assert wide < few + 45, 'the windows more have 70 MiB of hidden states'
+PY
+ok "memory"
+
 # --- refused ----------------------------------------------------------------------------------------------------------------
 B="$S binarize $D/full --calibration $D/data --windows 8 --out $D/none"
 refuse 2 'made with another tokenizer' $S binarize "$D/full" --calibration "$D/foreign" --method xnor --out "$D/none"
