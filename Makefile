@@ -45,7 +45,7 @@ FLOORS := core core/kernels core/ops core/archives model model/linears
 endif
 LIB_SRC := $(wildcard $(addsuffix /*.c,$(FLOORS)))
 ifeq ($(FLAVOUR),double)
-LIB_SRC := $(filter-out model/model_load.c,$(LIB_SRC))
+LIB_SRC := $(filter-out model/model_load.c model/param_read.c,$(LIB_SRC))
 endif
 CLI_SRC := $(wildcard cli/*.c)
 LIB_OBJ := $(LIB_SRC:%.c=$(B)/%.o)
