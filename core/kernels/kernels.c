@@ -41,6 +41,14 @@ static const sgn_kernels *gemv_of(const sgn_kernels *k) {
     return k->gemv_signs ? k : &sgn_kernels_ref;
 }
 
+/* And of their codes: there it needs VBMI as well. */
+static const sgn_kernels *gemv_coded_of(const sgn_kernels *k) {
+#if defined(__x86_64__) && !defined(SGN_DOUBLE)
+    if (k == &sgn_kernels_avx512 && !(__builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512vbmi"))) return &sgn_kernels_avx2;
+#endif
+    return gemv_of(k);
+}
+
 /* From slow to fast. */
 static const struct { const sgn_kernels *kernels; bool (*runs)(void); } rows[] = {
     { &sgn_kernels_ref, runs_always },
@@ -78,9 +86,10 @@ static void fill(void) {
         k->gemv_prepare = gemv->gemv_prepare;
         k->gemv_signs = gemv->gemv_signs;
         k->gemv_groups = gemv->gemv_groups;
-        k->gemv_coded_bytes = gemv->gemv_coded_bytes;
-        k->gemv_prepare_coded = gemv->gemv_prepare_coded;
-        k->gemv_coded = gemv->gemv_coded;
+        const sgn_kernels *coded = gemv_coded_of(rows[i].kernels);
+        k->gemv_coded_bytes = coded->gemv_coded_bytes;
+        k->gemv_prepare_coded = coded->gemv_prepare_coded;
+        k->gemv_coded = coded->gemv_coded;
 #define FILL(entry) if (!k->entry) k->entry = ref->entry
         FILL(pack_signs); FILL(pack_kept); FILL(pack_above); FILL(dot); FILL(axpy); FILL(sum_squares); FILL(max); FILL(exp_sum); FILL(swiglu);
         FILL(swiglu_back); FILL(rmsnorm); FILL(rmsnorm_back); FILL(rope); FILL(adamw); FILL(zoned_row);

@@ -61,12 +61,19 @@ static inline vreal g_pick(const float *s, int64_t n, vint at) {
     const __m256i in = _mm256_cmpgt_epi32(_mm256_set1_epi32((int)n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
     return (vreal)_mm256_permutevar8x32_ps(_mm256_maskload_ps(s, in), (__m256i)at);
 }
-static inline bytes_32 b_lanes(const void *p, int step) {
-    return (bytes_32)_mm256_inserti128_si256(_mm256_castsi128_si256(_mm_loadu_si128(p)),
-                                             _mm_loadu_si128((const void *)((const char *)p + step)), 1);
-}
-static inline bytes_32 b_look(bytes_32 table, bytes_32 at) { return (bytes_32)_mm256_shuffle_epi8((__m256i)table, (__m256i)at); }
 #include "core/kernels/kernels_gemv.inc"
+
+static inline gbytes b_lanes(const void *p, const void *q) {
+    return (gbytes)_mm256_inserti128_si256(_mm256_castsi128_si256(_mm_loadu_si128(p)), _mm_loadu_si128(q), 1);
+}
+static inline gbytes b_look(gbytes table, gbytes at) { return (gbytes)_mm256_shuffle_epi8((__m256i)table, (__m256i)at); }
+static inline gbytes b_zip(gbytes a, gbytes b, bool high) {
+    return (gbytes)(high ? _mm256_unpackhi_epi8((__m256i)a, (__m256i)b) : _mm256_unpacklo_epi8((__m256i)a, (__m256i)b));
+}
+static inline gbytes b_join(gbytes a, gbytes b, bool high) {
+    return (gbytes)(high ? _mm256_unpackhi_epi64((__m256i)a, (__m256i)b) : _mm256_unpacklo_epi64((__m256i)a, (__m256i)b));
+}
+#include "core/kernels/kernels_coded.inc"
 
 typedef __m256 z_table;
 static inline z_table z_widen(__m256 t) { return t; }
@@ -87,5 +94,5 @@ static inline void z_store(float *to, int64_t n, uint64_t word, int salient, con
 }
 #include "core/kernels/kernels_zoned.inc"
 
-const sgn_kernels sgn_kernels_avx2 = { .name = "avx2", ROW_KERNELS, BINARY_KERNELS, .gemv_rows = { 2, 8 }, GEMV_KERNELS, .zoned_row = zoned_row };
+const sgn_kernels sgn_kernels_avx2 = { .name = "avx2", ROW_KERNELS, BINARY_KERNELS, .gemv_rows = { 2, 8 }, GEMV_KERNELS, CODED_KERNELS, .zoned_row = zoned_row };
 #endif

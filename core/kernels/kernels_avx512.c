@@ -491,15 +491,6 @@ static inline float v_total(vreal v) { return _mm512_reduce_add_ps((__m512)v); }
 static inline vreal g_pick(const float *s, int64_t n, vint at) {
     return (vreal)_mm512_permutexvar_ps((__m512i)at, _mm512_maskz_loadu_ps(lanes_below(n), s));
 }
-static inline bytes_64 b_lanes(const void *p, int step) {
-    const char *at = p;
-    const __m256i low = _mm256_inserti128_si256(_mm256_castsi128_si256(_mm_loadu_si128((const void *)at)), _mm_loadu_si128((const void *)(at + step)), 1);
-    const __m256i high = _mm256_inserti128_si256(_mm256_castsi128_si256(_mm_loadu_si128((const void *)(at + 2 * step))),
-                                                 _mm_loadu_si128((const void *)(at + 3 * step)), 1);
-    return (bytes_64)_mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
-}
-static inline bytes_64 b_look(bytes_64 table, bytes_64 at) { return (bytes_64)_mm512_shuffle_epi8((__m512i)table, (__m512i)at); }
-#define CODED_KERNELS .gemv_coded_bytes = permuted_bytes, .gemv_prepare_coded = permuted_prepare, .gemv_coded = permuted_coded
 #include "core/kernels/kernels_gemv.inc"
 #include "core/kernels/kernels_permuted.inc"
 
@@ -517,7 +508,7 @@ static inline void z_store(float *to, int64_t n, uint64_t word, int salient, con
 #include "core/kernels/kernels_zoned.inc"
 
 const sgn_kernels sgn_kernels_avx512 = {
-    .name = "avx512", ROW_KERNELS, .gemv_rows = { 5, 8 }, GEMV_KERNELS, .zoned_row = zoned_row,
+    .name = "avx512", ROW_KERNELS, .gemv_rows = { 5, 8 }, GEMV_KERNELS, CODED_KERNELS, .zoned_row = zoned_row,
     .binary_index_bytes = binary_index_bytes, .binary_index = binary_index,
     .binary_tile_rows = 4 * TOKENS, .binary_tile_cols = 512,
     .binary_scratch = binary_scratch, .binary_gemm = binary_gemm,

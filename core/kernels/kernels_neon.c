@@ -52,14 +52,22 @@ static inline vreal g_pick(const float *s, int64_t n, vint at) {
     for (int i = 0; i < WIDTH; i++) v[i] = s[at[i] < n ? at[i] : 0];
     return v;
 }
-static inline bytes_16 b_lanes(const void *p, int step) {
-    (void)step;
-    return (bytes_16)vld1q_u8(p);
-}
-static inline bytes_16 b_look(bytes_16 table, bytes_16 at) {
-    return (bytes_16)vqtbl1q_u8((uint8x16_t)table, vandq_u8((uint8x16_t)at, vdupq_n_u8(0x8F)));
-}
 #include "core/kernels/kernels_gemv.inc"
 
-const sgn_kernels sgn_kernels_neon = { .name = "neon", ROW_KERNELS, BINARY_KERNELS, .gemv_rows = { 2, 8 }, GEMV_KERNELS };
+static inline gbytes b_lanes(const void *p, const void *q) {
+    (void)q;
+    return (gbytes)vld1q_u8(p);
+}
+static inline gbytes b_look(gbytes table, gbytes at) {
+    return (gbytes)vqtbl1q_u8((uint8x16_t)table, vandq_u8((uint8x16_t)at, vdupq_n_u8(0x8F)));
+}
+static inline gbytes b_zip(gbytes a, gbytes b, bool high) {
+    return (gbytes)(high ? vzip2q_u8((uint8x16_t)a, (uint8x16_t)b) : vzip1q_u8((uint8x16_t)a, (uint8x16_t)b));
+}
+static inline gbytes b_join(gbytes a, gbytes b, bool high) {
+    return (gbytes)(high ? vzip2q_u64((uint64x2_t)a, (uint64x2_t)b) : vzip1q_u64((uint64x2_t)a, (uint64x2_t)b));
+}
+#include "core/kernels/kernels_coded.inc"
+
+const sgn_kernels sgn_kernels_neon = { .name = "neon", ROW_KERNELS, BINARY_KERNELS, .gemv_rows = { 2, 8 }, GEMV_KERNELS, CODED_KERNELS };
 #endif

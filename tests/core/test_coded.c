@@ -28,7 +28,10 @@ static matrix matrix_make(sgn_code code, int64_t rows, int64_t cols, uint64_t se
     x.w = malloc((size_t)(rows * cols) * sizeof *x.w);
     x.byte = malloc((size_t)(rows * sgn_coded_stride(code, cols)));
     assert_true(x.w && x.byte);
-    for (int64_t i = 0; i < rows * cols; i++) x.w[i] = (float)sgn_rng_normal(seed, 1, (uint64_t)i);
+    for (int64_t i = 0; i < rows * cols; i++) {
+        x.w[i] = (float)sgn_rng_normal(seed, 1, (uint64_t)i);
+        if (i < 2 * cols) x.w[i] = copysignf(x.w[i], i / cols == (i % cols % 3 != 0) ? -1 : 1);      /* against the extreme x, and with it */
+    }
     for (int64_t i = 0; i < rows; i++) {
         sgn_kernels_get()->pack_signs(x.w + i * cols, cols, x.sign.word + i * x.sign.stride);
         sgn_kernels_get()->pack_kept(x.w + i * cols, cols, info->kept, info->of, x.mask.word + i * x.mask.stride);
@@ -160,7 +163,7 @@ static void sums_by_every_set(void **state) {
         check_ok(sgn_kernels_use(k->name, &err), &err);
         for (int c = 0; c < CODES; c++)
             for (size_t i = 0; i < sizeof cols / sizeof *cols; i++) {
-                matrix a = matrix_make(codes[c], 1 + (int64_t)i * 7 % 23, cols[i], i);
+                matrix a = matrix_make(codes[c], 1 + (int64_t)i * 17 % 69, cols[i], i);
                 for (int64_t m = 1 + (int64_t)i % 2; m <= SGN_GEMV_ROWS; m += 3) check_sums(&a, m, m % 2, i % 3 == 0);
                 check_sums(&a, 1, i % 2, true);
                 matrix_free(&a);
