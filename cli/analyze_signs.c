@@ -216,13 +216,14 @@ static void print_view(const view *v) {
 
 /* --- as a picture ---------------------------------------------------------------------------------------------- */
 
-enum { MOST = 512, CHARTS = 5 };
+enum { MOST = 512, CHARTS = 6, LINES = 7 };
 typedef struct {
     sgn_chart  chart[CHARTS];
     int        count;
-    sgn_curve  flips, change, curve[2][MODULES], scales[2], agree;
+    sgn_curve  flips, change, curve[MODULES], scales[2], lasting[2][LINES], agree;
     sgn_point  flip[MOST], interval[MOST], latent[MODULES][SGN_HISTOGRAM], alpha[2][SGN_HISTOGRAM], agreed[MOST];
-    char       name[MOST][24];
+    sgn_point  last[2][LINES][MOST];
+    char       name[MOST][24], layer[LINES][24];
     const char *names[MOST];
 } picture;
 
@@ -256,6 +257,42 @@ static void draw_flips(picture *p, const sgn_sign_history *h) {
                                         .count = 1, .from_zero = true };
 }
 
+static long number_of(const sgn_layer_signs *l) { return strtol(l->name + (strncmp(l->name, "model.layers.", 13) == 0 ? 13 : 0), NULL, 10); }
+
+/* Of matrices that `of` chooses, by module or by layer, what lasts per step between checkpoints. */
+static bool lasting(const sgn_sign_history *h, bool by_layer, long of, sgn_point *to) {
+    bool any = false;
+    for (int i = 1; i < h->checkpoints && i <= MOST; i++) {
+        sgn_sign_change sum = { 0 };
+        for (int k = 0; k < h->layers; k++) {
+            const bool is = by_layer ? number_of(&h->layer[k]) == of : strcmp(h->layer[k].module, sgn_linear_module((sgn_block_linear)of)) == 0;
+            if (is) sgn_sign_change_add(&sum, &h->change[i * h->layers + k]);
+        }
+        any |= sum.entries > 0;
+        to[i - 1] = (sgn_point){ (double)h->step[i], 100 * sgn_sign_changed(&sum) / (double)(h->step[i] - h->step[i - 1]) };
+    }
+    return any;
+}
+
+/* Modules, and layers: all, or some, evenly. */
+static void draw_lasting(picture *p, const sgn_sign_history *h) {
+    const long layers = number_of(&h->layer[h->layers - 1]) + 1, lines = layers < LINES ? layers : LINES;
+    if (h->checkpoints < 3) return;
+    for (int by_layer = 0; by_layer < 2; by_layer++) {
+        int n = 0;
+        for (long k = 0; k < (by_layer ? lines : MODULES); k++) {
+            const long of = by_layer ? lines > 1 ? k * (layers - 1) / (lines - 1) : 0 : k;
+            snprintf(p->layer[k], sizeof p->layer[k], "layer %ld", of);
+            if (!lasting(h, by_layer, of, p->last[by_layer][n])) continue;
+            p->lasting[by_layer][n] = (sgn_curve){ .label = by_layer ? p->layer[k] : sgn_linear_module((sgn_block_linear)k), .line = p->last[by_layer][n],
+                                                   .line_count = h->checkpoints - 1 < MOST ? h->checkpoints - 1 : MOST };
+            n++;
+        }
+        p->chart[p->count++] = (sgn_chart){ .title = by_layer ? "Signs that change from checkpoint to checkpoint, by layer" : "Signs that change from checkpoint to checkpoint, by module",
+                                            .x_label = "optimizer steps", .y_label = "% of signs per step", .curves = p->lasting[by_layer], .count = n, .from_zero = true };
+    }
+}
+
 static void draw_latents(picture *p, const sgn_sign_history *h) {
     int n = 0;
     for (int k = 0; k < MODULES; k++) {
@@ -264,10 +301,10 @@ static void draw_latents(picture *p, const sgn_sign_history *h) {
         for (int i = 0; i < h->layers; i++)
             if (h->layer[i].latent && strcmp(h->layer[i].module, module) == 0) sgn_histogram_add(&sum, &h->layer[i].size);
         const int points = put_histogram(&sum, p->latent[n]);
-        if (points) p->curve[0][n] = (sgn_curve){ .label = module, .line = p->latent[n], .line_count = points }, n++;
+        if (points) p->curve[n] = (sgn_curve){ .label = module, .line = p->latent[n], .line_count = points }, n++;
     }
     if (n) p->chart[p->count++] = (sgn_chart){ .title = "Latent weights: how far from the boundary of signs", .x_label = "|w| over its layer's mean (last bin: all beyond)",
-                                               .y_label = "% of weights per bin", .curves = p->curve[0], .count = n, .from_zero = true };
+                                               .y_label = "% of weights per bin", .curves = p->curve, .count = n, .from_zero = true };
 }
 
 static void draw_scales(picture *p, const sgn_sign_history *h) {
@@ -302,6 +339,7 @@ static sgn_status draw(const view *v, sgn_error *err) {
     picture *p = calloc(1, sizeof *p);
     if (!p) SGN_FAIL(err, SGN_NOMEM, "no memory to draw a picture");
     draw_flips(p, &v->h);
+    draw_lasting(p, &v->h);
     draw_latents(p, &v->h);
     draw_scales(p, &v->h);
     draw_agreement(p, v);

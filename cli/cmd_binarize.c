@@ -47,6 +47,9 @@ static const sgn_option options[] = {
     { 0 },
 };
 
+enum { M = 8 };
+static const double BITS = 0.55;
+
 typedef struct {
     const values    *v;
     sgn_path         from, work;
@@ -91,6 +94,9 @@ static sgn_status read_options(const values *v, sgn_binarize_options *o, sgn_err
     if (v->n < 0 || (v->n && !zoned)) SGN_FAIL(err, SGN_CONFIG, "--n is %lld; it belongs to --method stbllm and billm and is at least 1", (long long)v->n);
     if (!zoned && (v->variant || v->search || v->dense)) SGN_FAIL(err, SGN_CONFIG, "--variant, --search and --dense belong to --method billm and stbllm, not %s", o->method->name);
     if (!masked && (v->mask || v->layerwise)) SGN_FAIL(err, SGN_CONFIG, "--mask and --layerwise belong to --method stbllm, not %s", o->method->name);
+    if (!zoned && v->m != M) SGN_FAIL(err, SGN_CONFIG, "--m is %lld; it belongs to --method stbllm and billm, not %s", (long long)v->m, o->method->name);
+    if (strcmp(o->method->name, "littlebit") && (v->bits < BITS || v->bits > BITS || v->paths != 1))
+        SGN_FAIL(err, SGN_CONFIG, "--bits and --paths belong to --method littlebit, not %s", o->method->name);
     if (v->paths < 1 || v->paths > 2) SGN_FAIL(err, SGN_CONFIG, "--paths is %lld; 1 or 2 is expected", (long long)v->paths);
     if (v->windows < 1) SGN_FAIL(err, SGN_CONFIG, "--windows is %lld; at least 1 is expected", (long long)v->windows);
     return SGN_OK;
@@ -260,7 +266,7 @@ static sgn_status work(command *k, const char *where, sgn_error *err) {
 }
 
 static sgn_status run(int argc, char **argv, sgn_error *err) {
-    values v = { .windows = 128, .m = 8, .bits = 0.55, .paths = 1 };
+    values v = { .windows = 128, .m = M, .bits = BITS, .paths = 1 };
     SGN_TRY(sgn_options_parse(options, &v, &argc, argv, err));
     SGN_TRY(sgn_words_expect(argc, argv, 1, 1, err));
     if (!v.out) SGN_FAIL(err, SGN_CONFIG, "--out is missing; name the run's directory: --out runs/NAME");

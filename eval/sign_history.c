@@ -108,17 +108,31 @@ static sgn_status read_states(sgn_sign_history *h, const char *root, char **name
     return s;
 }
 
+/* How many of a run's first checkpoints are from before model.binary_from_step, of full precision; none where all are. */
+static sgn_status count_warm(const char *root, char **names, int count, int *warm, sgn_error *err) {
+    sgn_model_config c;
+    sgn_path path;
+    for (*warm = 0; *warm < count; ++*warm) {
+        SGN_TRY(sgn_path_set(&path, err, "%s/%s", root, names[*warm]));
+        SGN_TRY(sgn_model_load_config(path.s, NULL, &c, err));
+        if (sgn_model_config_any_binary(&c)) return SGN_OK;
+    }
+    *warm = 0;
+    return SGN_OK;
+}
+
 sgn_status sgn_sign_history_read(sgn_sign_history *h, const char *where, double near, const sgn_sign_copy *other, sgn_error *err) {
     sgn_path all;
     char **names = NULL;
-    int count = 0;
+    int count = 0, warm = 0;
     *h = (sgn_sign_history){ 0 };
     SGN_TRY(sgn_path_set(&all, err, "%s/checkpoints", where));
     if (sgn_is_directory(all.s)) SGN_TRY(sgn_directory_list(all.s, "step-", "", &names, &count, err));
-    h->checkpoints = count ? count : 1;
+    sgn_status s = count_warm(all.s, names, count, &warm, err);
+    h->checkpoints = count ? count - warm : 1;
     h->step = calloc((size_t)h->checkpoints, sizeof *h->step);
-    sgn_status s = h->step ? SGN_OK : SGN_ERROR(err, SGN_NOMEM, "no memory for %d checkpoints", count);
-    if (s == SGN_OK) s = read_states(h, count ? all.s : where, count ? names : NULL, near, other, err);
+    if (s == SGN_OK && !h->step) s = SGN_ERROR(err, SGN_NOMEM, "no memory for %d checkpoints", count);
+    if (s == SGN_OK) s = read_states(h, count ? all.s : where, count ? names + warm : NULL, near, other, err);
     if (s == SGN_OK) s = read_flips(h, where, err);
     if (names) sgn_names_free(names, count);
     if (s != SGN_OK) sgn_sign_history_free(h);

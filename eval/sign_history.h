@@ -19,7 +19,7 @@ typedef struct {
     int              steps;
 } sgn_sign_history;
 
-/* where: a run, of which every checkpoint that is there is read, or a model argument with latents. other: a copy of the
+/* where: a run, of which every checkpoint that is there and has signs is read, or a model argument with latents. other: a copy of the
  * signs of a model of the same config (sgn_signs_of_*); NULL: none. near: as in sign_stats.h. */
 sgn_status sgn_sign_history_read(sgn_sign_history *h, const char *where, double near, const sgn_sign_copy *other, sgn_error *err);
 void       sgn_sign_history_free(sgn_sign_history *h);

@@ -122,8 +122,12 @@ for l in v['layers']:
 assert own['against'] == {'changed': 0, 'kept_by_both': 0.125, 'same_sign': 1}, own['against']
 assert packed['against']['same_sign'] == 1 and all('latents' not in l for l in packed['layers']) and not packed['intervals'], packed
 text = [e.text for e in E.parse(D + '/signs.svg').getroot().iter() if e.tag.endswith('text')]
+assert sum(t.startswith('Signs that change from checkpoint to checkpoint') for t in text) == 2 and 'layer 1' in text and 'down' in text, text
 assert {'optimizer steps', '% of signs per step', '% of weights per bin', 'alpha', 'beta', '% of signs'} <= set(text), text
 PY
+quiet $S train "$D/tiny.yaml" model.linear=fbi model.binary_from_step=3 data.train="$D/data" --out "$D/warm"
+$S analyze signs "$D/warm" >"$D/table" 2>"$D/err" && [ ! -s "$D/err" ] && grep -q '14 layers with signs, 2 states' "$D/table" && grep -q '4 - *6 ' "$D/table" \
+    || fail "checkpoints before the switch are not left out: $(cat "$D/table" "$D/err")"
 refuse 9 'no layer has signs' $S analyze signs "$D/full-run"
 refuse 2 'name a run' $S analyze signs "$D/packed" --against init
 refuse 4 'nowhere' $S analyze signs "$D/fbi" --against "$D/nowhere"

@@ -256,6 +256,8 @@ refuse 2 '--method is missing' $B
 refuse 2 'no whole groups of 16' $B --method stbllm --m 16
 refuse 2 'at least' $B --method littlebit --bits 0.2
 refuse 2 'belong to --method stbllm' $B --method xnor --layerwise
+refuse 2 'belong to --method littlebit' $B --method sign --bits 2
+refuse 2 'belongs to --method stbllm' $B --method arb-rc --m 4
 refuse 2 'belong to --method billm' $B --method xnor --variant released
 refuse 2 "not 'relaesed'" $B --method billm --variant relaesed
 refuse 2 '--calibration is missing' $S binarize "$D/full" --method xnor --out "$D/none"
