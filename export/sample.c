@@ -19,6 +19,11 @@ sgn_status sgn_sampling_check(const sgn_sampling *s, sgn_error *err) {
         SGN_FAIL(err, SGN_CONFIG, "the repetition penalty is %g; 1 (none) or more is usual, above 0 is expected", s->penalty);
     if (s->penalty_last < 0)
         SGN_FAIL(err, SGN_CONFIG, "the repetition penalty counts the last %lld tokens; 0 (all) or more is expected", (long long)s->penalty_last);
+    if (!(fabs(s->presence) < 1e6 && fabs(s->frequency) < 1e6))
+        SGN_FAIL(err, SGN_CONFIG, "the penalties of presence and frequency are %g and %g; -2 to 2 are usual", s->presence, s->frequency);
+    for (int i = 0; i < s->biases; i++)
+        if (!(fabsf(s->bias[i].add) < 1e6f))
+            SGN_FAIL(err, SGN_CONFIG, "the bias of token %d is %g; -100 to 100 are usual", s->bias[i].id, (double)s->bias[i].add);
     return SGN_OK;
 }
 
@@ -31,17 +36,41 @@ sgn_status sgn_candidates_open(sgn_candidates **c, int64_t vocab, sgn_error *err
 
 void sgn_candidates_close(sgn_candidates *c) { free(c); }
 
-void sgn_penalize(const sgn_sampling *s, const int32_t *before, size_t count, float *logits, sgn_candidates *c) {
-    if (s->penalty <= 0 || s->penalty == 1) return;
-    const size_t from = s->penalty_last > 0 && (size_t)s->penalty_last < count ? count - (size_t)s->penalty_last : 0;
-    for (size_t i = from; i < count; i++)
-        if (before[i] < c->vocab) c->at[before[i]].p = 0;
-    for (size_t i = from; i < count; i++) {
-        const int32_t id = before[i];
-        if (id >= c->vocab || c->at[id].p != 0) continue;
-        c->at[id].p = 1;                                   /* once, however often it came */
-        logits[id] = (float)(logits[id] > 0 ? (double)logits[id] / s->penalty : (double)logits[id] * s->penalty);
+/* c->at[id].p of the ids that are there: how often. */
+static void count_ids(const int32_t *id, size_t n, sgn_candidates *c) {
+    for (size_t i = 0; i < n; i++)
+        if (id[i] < c->vocab) c->at[id[i]].p = 0;
+    for (size_t i = 0; i < n; i++)
+        if (id[i] < c->vocab) c->at[id[i]].p++;
+}
+
+/* How often the id came; 0 from the second time on that it is asked for. */
+static double times(int32_t id, sgn_candidates *c) {
+    const double n = id < c->vocab ? c->at[id].p : 0;
+    if (n > 0) c->at[id].p = 0;
+    return n;
+}
+
+static void divide_repeated(const sgn_sampling *s, const int32_t *id, size_t n, float *z, sgn_candidates *c) {
+    count_ids(id, n, c);
+    for (size_t i = 0; i < n; i++)
+        if (times(id[i], c) > 0) z[id[i]] = (float)(z[id[i]] > 0 ? (double)z[id[i]] / s->penalty : (double)z[id[i]] * s->penalty);
+}
+
+static void lower_generated(const sgn_sampling *s, const int32_t *id, size_t n, float *z, sgn_candidates *c) {
+    count_ids(id, n, c);
+    for (size_t i = 0; i < n; i++) {
+        const double often = times(id[i], c);
+        if (often > 0) z[id[i]] -= (float)(s->presence + s->frequency * often);
     }
+}
+
+void sgn_penalize(const sgn_sampling *s, const int32_t *before, size_t count, size_t given, float *logits, sgn_candidates *c) {
+    const size_t from = s->penalty_last > 0 && (size_t)s->penalty_last < count ? count - (size_t)s->penalty_last : 0;
+    if (s->penalty > 0 && s->penalty != 1) divide_repeated(s, before + from, count - from, logits, c);
+    if (s->presence != 0 || s->frequency != 0) lower_generated(s, before + given, count - given, logits, c);
+    for (int i = 0; i < s->biases; i++)
+        if (s->bias[i].id >= 0 && s->bias[i].id < c->vocab) logits[s->bias[i].id] += s->bias[i].add;
 }
 
 /* From probable to improbable, equals by id. */

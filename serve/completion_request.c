@@ -62,6 +62,29 @@ static sgn_status read_min_p(reading *r, const sgn_json *v, sgn_error *err) {
 static sgn_status read_penalty(reading *r, const sgn_json *v, sgn_error *err) {
     return read_real(v, 0.01, 100, &r->q->what.sampling.penalty, err);
 }
+static sgn_status read_presence(reading *r, const sgn_json *v, sgn_error *err) {
+    return read_real(v, -2, 2, &r->q->what.sampling.presence, err);
+}
+static sgn_status read_frequency(reading *r, const sgn_json *v, sgn_error *err) {
+    return read_real(v, -2, 2, &r->q->what.sampling.frequency, err);
+}
+/* {"50256": -100}: ids in decimal. */
+static sgn_status read_bias(reading *r, const sgn_json *v, sgn_error *err) {
+    sgn_sampling *s = &r->q->what.sampling;
+    if (sgn_json_typeof(v) != SGN_JSON_OBJECT || sgn_json_size(v) > SGN_BIASES_MAX)
+        SGN_FAIL(err, SGN_CONFIG, "an object of at most %d token ids with numbers is expected", SGN_BIASES_MAX);
+    for (void *it = sgn_json_iter(v); it; it = sgn_json_next(v, it)) {
+        const char *key = sgn_json_iter_key(it);
+        char *end;
+        const long id = strtol(key, &end, 10);
+        double add = 0;
+        if (*key < '0' || *key > '9' || *end || id >= r->rules->vocab)
+            SGN_FAIL(err, SGN_CONFIG, "'%.40s' is no id of the model's vocabulary of %lld", key, (long long)r->rules->vocab);
+        SGN_TRY(read_real(sgn_json_iter_value(it), -100, 100, &add, err));
+        r->q->bias[s->biases++] = (sgn_bias){ (int32_t)id, (float)add };
+    }
+    return SGN_OK;
+}
 static sgn_status read_top_k(reading *r, const sgn_json *v, sgn_error *err) {
     int64_t k = 0;
     SGN_TRY(read_int(v, -1, INT32_MAX, &k, err));          /* -1: all, as some clients say it */
@@ -145,17 +168,10 @@ static sgn_status read_best_of(reading *r, const sgn_json *v, sgn_error *err) {
         SGN_FAIL(err, SGN_CONFIG, "all answers are given back here; only the value of n, %lld, is taken", (long long)n);
     return SGN_OK;
 }
-static sgn_status read_zero(reading *r, const sgn_json *v, sgn_error *err) {
-    double zero = 0;
-    (void)r;
-    if (read_real(v, 0, 0, &zero, NULL) != SGN_OK) SGN_FAIL(err, SGN_CONFIG, "this is not done here; leave it out, and see repetition_penalty");
-    return SGN_OK;
-}
 static sgn_status read_nothing(reading *r, const sgn_json *v, sgn_error *err) {
     const char *text = sgn_json_string(v, NULL);
-    const bool list = sgn_json_typeof(v) == SGN_JSON_OBJECT && sgn_json_size(v) == 0;
     (void)r;
-    if (!list && !(text && !*text)) SGN_FAIL(err, SGN_CONFIG, "this is not done here; leave it out");
+    if (!text || *text) SGN_FAIL(err, SGN_CONFIG, "this is not done here; leave it out");
     return SGN_OK;
 }
 
@@ -168,8 +184,8 @@ static const field fields[] = {
     { "min_p", read_min_p, BOTH }, { "repetition_penalty", read_penalty, BOTH }, { "seed", read_seed, BOTH }, { "stop", read_stop, BOTH },
     { "stop_token_ids", read_stop_ids, BOTH }, { "ignore_eos", read_endless, BOTH }, { "logprobs", read_logprobs, PROMPTS },
     { "logprobs", read_told, MESSAGES }, { "top_logprobs", read_likeliest, MESSAGES }, { "echo", read_echo, PROMPTS }, { "stream", read_stream, BOTH },
-    { "stream_options", read_stream_options, BOTH }, { "presence_penalty", read_zero, BOTH }, { "frequency_penalty", read_zero, BOTH },
-    { "logit_bias", read_nothing, BOTH }, { "suffix", read_nothing, PROMPTS }, { "add_special_tokens", read_bos, PROMPTS },
+    { "stream_options", read_stream_options, BOTH }, { "presence_penalty", read_presence, BOTH }, { "frequency_penalty", read_frequency, BOTH },
+    { "logit_bias", read_bias, BOTH }, { "suffix", read_nothing, PROMPTS }, { "add_special_tokens", read_bos, PROMPTS },
     { "prompt", read_prompt, PROMPTS | NEEDED }, { "tools", read_list, MESSAGES }, { "messages", read_messages, MESSAGES | NEEDED },
     { "user", NULL, BOTH }, { "metadata", NULL, BOTH }, { "store", NULL, BOTH }, { "cache_prompt", NULL, BOTH },
 };
@@ -291,7 +307,7 @@ sgn_status sgn_completion_request_parse(sgn_completion_request *q, const char *b
     sgn_error why = { 0 };
     q->n = 1;
     q->chat = rules->chat != NULL;
-    q->what = (sgn_generation){ .sampling = { .temperature = 1, .top_p = 1, .penalty = 1 }, .most = q->chat ? INT32_MAX : 16, .stop = q->stop,
+    q->what = (sgn_generation){ .sampling = { .temperature = 1, .top_p = 1, .penalty = 1, .bias = q->bias }, .most = q->chat ? INT32_MAX : 16, .stop = q->stop,
                                 .stop_id = q->stop_id, .repeatable = true, .begins = q->chat };
     const sgn_status s = sgn_json_parse(&q->json, body, size, "the request", &why);
     if (s != SGN_OK) SGN_FAIL(err, s == SGN_NOMEM ? s : SGN_CONFIG, "%s", why.text);

@@ -8,7 +8,7 @@
 #include "data/chat_template.h"
 #include "serve/generation.h"
 
-enum { SGN_PROMPTS_MAX = 4096, SGN_CHOICES_MAX = 128 };
+enum { SGN_PROMPTS_MAX = 4096, SGN_CHOICES_MAX = 128, SGN_BIASES_MAX = 1024 };
 
 typedef struct {               /* a prompt */
     const char *text;          /* as it came; NULL: ids came */
@@ -19,9 +19,10 @@ typedef struct {               /* start zeroed */
     sgn_json      *json;       /* owns the strings */
     sgn_prompt    *prompt;
     size_t         prompts;
-    sgn_generation what;       /* stop and stop_id point into this struct's own lists */
+    sgn_generation what;       /* stop, stop_id and sampling.bias point into this struct's own lists */
     const char    *stop[SGN_STOPS_MAX];
     int32_t        stop_id[SGN_STOPS_MAX + SGN_CHAT_STOP_IDS];
+    sgn_bias       bias[SGN_BIASES_MAX];
     int64_t        n;          /* answers to each prompt */
     bool           seeded;     /* what.sampling.seed was told */
     bool           echo, stream, stream_usage;

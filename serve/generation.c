@@ -334,7 +334,7 @@ static sgn_status choose(sgn_generator *g, sgn_generated *out, sgn_error *err) {
     SGN_TRY(read_on(g, err));
     sgn_runtime_logits(g->runtime, g->hidden, g->logits);
     if (g->what.logprobs) memcpy(g->work, g->logits, (size_t)g->model->config.vocab * sizeof *g->work);
-    sgn_penalize(&g->what.sampling, g->ids.id, g->ids.count, g->logits, g->candidates);
+    sgn_penalize(&g->what.sampling, g->ids.id, g->ids.count, g->given, g->logits, g->candidates);
     out->id = sgn_sample(&g->what.sampling, g->logits, made, g->candidates);
     if (g->what.logprobs) {
         memcpy(g->logits, g->work, (size_t)g->model->config.vocab * sizeof *g->work);

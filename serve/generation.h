@@ -15,7 +15,7 @@
 
 enum { SGN_LIKELIEST_MAX = 100, SGN_STOPS_MAX = 64, SGN_STOP_BYTES_MAX = 1024 };
 
-typedef struct {               /* one request; strings and ids must stay until it has finished */
+typedef struct {               /* one request; strings, ids and biases must stay until it has finished */
     sgn_sampling       sampling;
     int64_t            most;           /* tokens to add, at most */
     const char *const *stop;           /* strings that end it; nothing of them is given out */
@@ -42,7 +42,7 @@ typedef enum {
 /* "end", "stop", "length", "context"; NOT: "interrupted" */
 const char *sgn_finish_word(sgn_finish f);
 
-/* ln p by the model, before temperature, penalty and cuts. */
+/* ln p by the model, before temperature, penalties, biases and cuts. */
 typedef struct { int32_t id; float logprob; } sgn_likely;
 
 typedef struct {               /* what a step gave; pointers are good until the next call */

@@ -53,10 +53,21 @@ def fields(generated):
     for more in (dict(top_p=0), dict(top_k=1), dict(min_p=1), dict(top_k=-1, temperature=0)):
         assert texts(ask(**{**greedy, "temperature": 2, **more})) == [story], more
     assert texts(ask(**greedy, repetition_penalty=5)) != [story]
+    likely = dict(prompt=[403, 407, 261, 378], temperature=0, max_tokens=60, logprobs=100)
+    for presence, frequency in ((1.5, 0), (0, 0.7), (-0.5, 0.9), (2, 2)):     # of what was generated, on the model's own probabilities
+        got = ask(**likely, presence_penalty=presence, frequency_penalty=frequency)["choices"][0]["logprobs"]
+        assert got["tokens"] != ask(**likely)["choices"][0]["logprobs"]["tokens"]
+        for i, token in enumerate(got["tokens"]):
+            seen = got["tokens"][:i]
+            z = {t: p - frequency * seen.count(t) - presence * (t in seen) for t, p in got["top_logprobs"][i].items()}
+            assert z[token] > max(z.values()) - 1e-4, (presence, frequency, i, token)
+    assert texts(ask(**greedy, logit_bias={"286": 100})) == [" was" * 30]
+    banned = texts(ask(**greedy, logit_bias={"286": -100, "0": 1.5}))[0]
+    assert banned.startswith(", there") and " was" not in banned, banned
     stopped = ask(**greedy, stop="girl named")
     assert texts(stopped) == [", there was a little "] and stopped["choices"][0]["finish_reason"] == "stop"
     assert texts(ask(**greedy, stop=["nowhere", "e g", "Lily"])) == [", there was a littl"]
-    assert texts(ask(**greedy, stop=None, user="x", suffix=None, logit_bias={}, best_of=1, presence_penalty=0)) == [story]
+    assert texts(ask(**greedy, stop=None, user="x", suffix=None, logit_bias={}, best_of=1, presence_penalty=0, frequency_penalty=0.0)) == [story]
     assert texts(ask(**greedy, stop_token_ids=[286])) == [", there"]          # 286: " was"
 
     # prompts of all four sorts, n answers to each, in order
@@ -177,7 +188,8 @@ def wrong():
             max_tokens=[-1, "5", 1.5, True, 2 ** 40], temperature=[-0.1, 2.1, "1", 1e300], top_p=[-1, 1.1, "x"], min_p=[2], top_k=[-2, 0.5],
             repetition_penalty=[0, -1], n=[0, 129, 1.0], best_of=[2, 0], seed=["x", 1.5], stop=["", [""], 5, ["a"] * 65, [["a"]], "x" * 2000],
             logprobs=[-1, 101, True], echo=[1, "true"], stream=["yes"], stream_options=[1, {"include_usage": 1}], suffix=["text"],
-            presence_penalty=[1], frequency_penalty=[-0.5], logit_bias=[{"5": -100}], model=[1], stop_token_ids=[3, [-1], ["a"]],
+            presence_penalty=[2.1, "1"], frequency_penalty=[-3], model=[1], stop_token_ids=[3, [-1], ["a"]],
+            logit_bias=[[], {"512": 1}, {"-1": 1}, {"x": 1}, {"": 1}, {"5": -100.5}, {"5": "1"}, {str(i): 1 for i in range(1025)}],
             ignore_eos=[0], add_special_tokens=["no"]).items():
         for value in values:
             refused(json.dumps({"prompt": "Once", field: value}).encode(), field, param=field)

@@ -78,13 +78,40 @@ static void penalty(void **state) {
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         float z[VOCAB] = { 2, -4, 6, 0, 3 };
-        sgn_penalize(&(sgn_sampling){ 1, 0, 1, .seed = 1, .penalty = cases[i].by, .penalty_last = cases[i].last }, before, 5, z, c);
+        sgn_penalize(&(sgn_sampling){ 1, 0, 1, .seed = 1, .penalty = cases[i].by, .penalty_last = cases[i].last }, before, 5, 5, z, c);
         check_array_close(z, cases[i].z, VOCAB, 1e-6, 0);
     }
     sgn_candidates_close(c);
     check_fails(sgn_sampling_check(&(sgn_sampling){ 1, 0, 1, .penalty = -1 }, &err), SGN_CONFIG, &err, "penalty");
     check_fails(sgn_sampling_check(&(sgn_sampling){ 1, 0, 1, .penalty_last = -1 }, &err), SGN_CONFIG, &err, "last -1 tokens");
     check_fails(sgn_sampling_check(&(sgn_sampling){ 1, 0, 1, .min_p = -0.1 }, &err), SGN_CONFIG, &err, "min-p");
+}
+
+/* mu_j - c_j frequency - (c_j > 0) presence + bias_j, c_j of what was generated (OpenAI, "Frequency and presence penalties"); the
+ * repetition penalty comes first and counts the prompt as well. */
+static void presence_frequency_and_bias(void **state) {
+    (void)state;
+    sgn_error err;
+    sgn_candidates *c;
+    check_ok(sgn_candidates_open(&c, VOCAB, &err), &err);
+    const int32_t before[] = { 2, 4, 3, 0, 0, 96, 0, 1 };
+    const sgn_bias bias[] = { { 3, -100 }, { 4, 2.5f }, { 77, 1 }, { 4, 0.5f }, { -1, 1 } };
+    const struct { double presence, frequency, penalty; int biases; float z[VOCAB]; } cases[] = {
+        { 0.5, 0, 1, 0, { 1.5f, -4.5f, 6, -0.5f, 3 } },  { 0, 0.25, 1, 0, { 1.25f, -4.25f, 6, -0.25f, 3 } },
+        { -1, 0.5, 1, 0, { 1.5f, -3.5f, 6, 0.5f, 3 } },  { 0, 0, 1, 5, { 2, -4, 6, -100, 6 } },
+        { 0.5, 0.25, 2, 4, { -0.25f, -8.75f, 3, -100.75f, 4.5f } },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        float z[VOCAB] = { 2, -4, 6, 0, 3 };
+        const sgn_sampling s = { .temperature = 1, .top_p = 1, .penalty = cases[i].penalty, .presence = cases[i].presence,
+                                 .frequency = cases[i].frequency, .bias = bias, .biases = cases[i].biases };
+        check_ok(sgn_sampling_check(&s, &err), &err);
+        sgn_penalize(&s, before, 8, 2, z, c);
+        check_array_close(z, cases[i].z, VOCAB, 1e-6, 0);
+    }
+    sgn_candidates_close(c);
+    check_fails(sgn_sampling_check(&(sgn_sampling){ 1, 0, 1, .presence = (double)NAN }, &err), SGN_CONFIG, &err, "presence");
+    check_fails(sgn_sampling_check(&(sgn_sampling){ 1, 0, 1, .bias = &(sgn_bias){ 7, INFINITY }, .biases = 1 }, &err), SGN_CONFIG, &err, "token 7");
 }
 
 static void greedy_and_reproducible(void **state) {
@@ -117,6 +144,7 @@ int main(void) {
         cmocka_unit_test(top_p),
         cmocka_unit_test(min_p),
         cmocka_unit_test(penalty),
+        cmocka_unit_test(presence_frequency_and_bias),
         cmocka_unit_test(greedy_and_reproducible),
     };
     return check_run(tests);

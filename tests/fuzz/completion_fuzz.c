@@ -12,7 +12,7 @@ void fuzz_seeds(fuzz_take *take) {
         "{\"prompt\": \"Say\", \"model\": \"m\", \"max_tokens\": 7, \"temperature\": 0.5, \"top_p\": 0.9, \"top_k\": 40, \"min_p\": 0.05, \"seed\": -3, \"n\": 2}",
         "{\"prompt\": [\"a\", \"\"], \"stop\": [\"\\n\", \"\\u00e9nd\"], \"logprobs\": 5, \"echo\": true, \"stream\": true, \"stream_options\": {\"include_usage\": true}}",
         "{\"prompt\": [1, 2, 256], \"stop\": \"x\", \"stop_token_ids\": [1, 7], \"ignore_eos\": true, \"repetition_penalty\": 1.1, \"best_of\": 1}",
-        "{\"prompt\": [[1, 2], [3]], \"presence_penalty\": 0, \"frequency_penalty\": 0.0, \"logit_bias\": {}, \"suffix\": null, \"user\": \"u\", \"max_tokens\": 0}",
+        "{\"prompt\": [[1, 2], [3]], \"presence_penalty\": -1, \"frequency_penalty\": 0.5, \"logit_bias\": {\"256\": -100, \"7\": 2.5}, \"suffix\": null, \"user\": \"u\", \"max_tokens\": 0}",
         "{\"add_special_tokens\": true}",
     };
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) take(texts[i], strlen(texts[i]));
@@ -27,6 +27,7 @@ static void use(const sgn_completion_request *q) {
         fuzz_check(ids->count >= 1 && ids->count <= CONTEXT);
         for (size_t i = 0; i < ids->count; i++) fuzz_check(ids->id[i] >= 0 && ids->id[i] < VOCAB);
     }
+    for (int i = 0; i < q->what.sampling.biases; i++) fuzz_check(q->bias[i].id >= 0 && q->bias[i].id < VOCAB);
     for (int i = 0; i < q->what.stops; i++) fuzz_check(q->what.stop[i][0] != 0);
     fuzz_check(q->what.logprobs || q->what.likeliest == 0);
 }
