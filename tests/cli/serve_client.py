@@ -246,9 +246,13 @@ def leave():
         assert time.time() - begin < 20
 
 
-def linger():
+def linger(asked):
     begin = time.time()
-    r, text = request("POST", "/v1/completions", json.dumps(dict(prompt=["Once"] * 64, n=128, max_tokens=500, ignore_eos=True)))
+    c = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    c.request("POST", "/v1/completions", json.dumps(dict(prompt=["Once"] * 64, n=128, max_tokens=500, ignore_eos=True)))
+    open(asked, "w").close()
+    r = c.getresponse()
+    text = r.read()
     assert r.status == 503 and b"stopping" in text, (r.status, text[:200])
     assert time.time() - begin < 30
 

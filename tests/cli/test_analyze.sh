@@ -1,21 +1,7 @@
 #!/bin/bash
 # test_analyze.sh - signum analyze: its numbers belong together, predicted and measured, counted and drawn. No speed is judged.
 # SPDX-License-Identifier: MIT
-set -eu
-cd "$(dirname "$0")/../.."
-S=${SIGNUM:-./signum}
-D=$(mktemp -d "${TMPDIR:-/tmp}/signum-analyze-XXXXXX")
-trap 'rm -rf "$D"' EXIT
-fail() { echo "FAIL: $*" >&2; exit 1; }
-ok() { echo "  ok   $*"; }
-quiet() { "$@" >"$D/log" 2>&1 || { cat "$D/log" >&2; fail "$* ended with $?"; }; }
-refuse() {   # code, pattern, command ...
-    local want=$1 pattern=$2 code=0
-    shift 2
-    "$@" >"$D/out" 2>"$D/err" </dev/null || code=$?
-    [ "$code" -eq "$want" ] || fail "'$*' ended with $code, expected $want: $(cat "$D/err")"
-    grep -qE -- "$pattern" "$D/err" || fail "'$*' does not say /$pattern/: $(cat "$D/err")"
-}
+. "$(dirname "$0")/common.sh"
 
 # --- amdahl: a row of the published shapes, and a small model measured -----------------------------------------
 $S analyze amdahl fbi-130m --context 2048,128 --speedup 3 --svg "$D/shares.svg" --json >"$D/amdahl"

@@ -2,11 +2,7 @@
 # test_bad_input.sh - what is wrong is said in one line that names it, with an exit code by kind, and
 # nothing is left under the final name. Codes: 2 setting, 3 memory, 4 system, 5 file, 6 shape, 7 not finite.
 # SPDX-License-Identifier: MIT
-set -eu
-cd "$(dirname "$0")/../.."
-S=${SIGNUM:-./signum}
-D=$(mktemp -d "${TMPDIR:-/tmp}/signum-bad-XXXXXX")
-trap 'rm -rf "$D"' EXIT
+. "$(dirname "$0")/common.sh"
 failed=0
 fail() { echo "  FAIL $*" >&2; failed=$((failed + 1)); }
 quiet() { "$@" >"$D/log" 2>&1 || { cat "$D/log" >&2; echo "FAIL: $* ended with $?" >&2; exit 1; }; }

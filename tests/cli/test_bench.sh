@@ -1,13 +1,7 @@
 #!/bin/bash
 # test_bench.sh - signum bench: its JSON has the fields that others rely on, and they belong together. No speed is judged.
 # SPDX-License-Identifier: MIT
-set -eu
-cd "$(dirname "$0")/../.."
-S=${SIGNUM:-./signum}
-D=$(mktemp -d "${TMPDIR:-/tmp}/signum-bench-XXXXXX")
-trap 'rm -rf "$D"' EXIT
-fail() { echo "FAIL: $*" >&2; exit 1; }
-ok() { echo "  ok   $*"; }
+. "$(dirname "$0")/common.sh"
 
 $S bench gemm --m 5 --n 70 --k 131 --threads 2 --json >"$D/gemm"
 $S bench gemm --m 1 --n 1 --k 1 --threads 1 >/dev/null

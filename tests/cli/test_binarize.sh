@@ -2,23 +2,7 @@
 # test_binarize.sh - a trained model binarized by every method: what it makes runs, trains on and is packed; stopped and continued it has the
 # same bits; what is refused leaves nothing behind.
 # SPDX-License-Identifier: MIT
-set -eu
-cd "$(dirname "$0")/../.."
-S=${SIGNUM:-./signum}
-D=$(mktemp -d "${TMPDIR:-/tmp}/signum-binarize-XXXXXX")
-trap 'rm -rf "$D"' EXIT
-fail() { echo "FAIL: $*" >&2; exit 1; }
-ok() { echo "  ok   $*"; }
-quiet() { "$@" >"$D/log" 2>&1 || { cat "$D/log" >&2; fail "$* ended with $?"; }; }
-check() { python3 -c "import json, sys; v = json.load(open(sys.argv[1])); assert $2, v" "$1" || fail "$2"; }
-refuse() {   # code, pattern, command ...
-    local want=$1 pattern=$2 code=0
-    shift 2
-    "$@" >"$D/out" 2>"$D/err" </dev/null || code=$?
-    [ "$code" -eq "$want" ] || fail "'$*' ended with $code, expected $want: $(cat "$D/err")"
-    grep -qE -- "$pattern" "$D/err" || fail "'$*' does not say /$pattern/: $(cat "$D/err")"
-}
-nats() { $S eval "$1" --data "$D/data" --json >"$D/eval"; python3 -c "import json; print('%.6f' % json.load(open('$D/eval'))['nats_per_token'])"; }
+. "$(dirname "$0")/common.sh"
 below() { awk "BEGIN { exit !($1 < $2) }" || fail "$3: $1 is not below $2"; }
 
 awk -v seed=5 -v words=3000 -f tests/cli/nonsense.awk >"$D/text.txt"

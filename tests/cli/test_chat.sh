@@ -1,18 +1,9 @@
 #!/bin/bash
 # test_chat.sh - a talk with a real trained LLaMA: the model's own template, what is remembered and forgotten, Ctrl-C.
 # SPDX-License-Identifier: MIT
-set -eu
-cd "$(dirname "$0")/../.."
-S=${SIGNUM:-./signum}
+. "$(dirname "$0")/common.sh"
 M=../shared/data/models/stories260K
-if [ ! -r "$M/stories260K.bin" ]; then
-    echo "SKIPPED: $M is not there; this test needs it" >&2
-    exit 0
-fi
-D=$(mktemp -d "${TMPDIR:-/tmp}/signum-chat-XXXXXX")
-trap 'rm -rf "$D"' EXIT
-fail() { echo "FAIL: $*" >&2; exit 1; }
-ok() { echo "  ok   $*"; }
+needs "$M/stories260K.bin"
 json() { python3 -c "import json, sys; v = [json.loads(l) for l in sys.stdin]; print($1)"; }
 refused() { # words, message
     if $S chat "$@" </dev/null >"$D/out" 2>"$D/err"; then fail "chat $* is taken"; fi

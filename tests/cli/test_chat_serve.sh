@@ -1,19 +1,10 @@
 #!/bin/bash
 # test_chat_serve.sh - /v1/chat/completions of signum serve: the answers of signum chat, whole and streamed; what is refused.
 # SPDX-License-Identifier: MIT
-set -eu
-cd "$(dirname "$0")/../.."
-S=${SIGNUM:-./signum}
+. "$(dirname "$0")/common.sh"
 M=../shared/data/models/stories260K
-if [ ! -r "$M/stories260K.bin" ]; then
-    echo "SKIPPED: $M is not there; this test needs it" >&2
-    exit 0
-fi
-D=$(mktemp -d "${TMPDIR:-/tmp}/signum-chatserve-XXXXXX")
+needs "$M/stories260K.bin"
 server=
-trap '[ -z "$server" ] || kill "$server" 2>/dev/null || true; rm -rf "$D"' EXIT
-fail() { echo "FAIL: $*" >&2; exit 1; }
-ok() { echo "  ok   $*"; }
 start() { # options
     $S serve "$M" --tokenizer "$M/tok512.bin" --port 0 "$@" >"$D/said" 2>"$D/log" &
     server=$!

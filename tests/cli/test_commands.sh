@@ -1,13 +1,7 @@
 #!/bin/bash
 # test_commands.sh - the program's frame: help for every command, options, unknown words, exit codes, settings and their page.
 # SPDX-License-Identifier: MIT
-set -eu
-cd "$(dirname "$0")/../.."
-S=${SIGNUM:-./signum}
-D=$(mktemp -d "${TMPDIR:-/tmp}/signum-commands-XXXXXX")
-trap 'rm -rf "$D"' EXIT
-fail() { echo "FAIL: $*" >&2; exit 1; }
-ok() { echo "  ok   $*"; }
+. "$(dirname "$0")/common.sh"
 refuse() {   # code, pattern, command ...
     local want=$1 pattern=$2 code=0
     shift 2
@@ -50,7 +44,7 @@ $S config "$D/a.yaml" >"$D/b.yaml"
 cmp -s "$D/a.yaml" "$D/b.yaml" || fail "resolved settings do not load back to the same"
 $S config "$D/a.yaml" --comments >"$D/c.yaml"
 $S config "$D/c.yaml" | cmp -s - "$D/a.yaml" || fail "comments change settings"
-(cd "$D" && "$OLDPWD/$S" config tiny >/dev/null) || fail "a preset by name is not found from another directory"
+(cd "$D" && $S config tiny >/dev/null) || fail "a preset by name is not found from another directory"
 $S config --document | cmp -s - docs/config.md || fail "docs/config.md is not what 'signum config --document' prints: run 'make docs'"
 ok "settings, and docs/config.md is up to date"
 

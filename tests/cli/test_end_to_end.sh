@@ -2,16 +2,7 @@
 # test_end_to_end.sh - the main job through the program alone: tokenizer, shards, teacher, distilled student,
 # interruption and resume, threads, export, evaluation, generation.
 # SPDX-License-Identifier: MIT
-set -eu
-cd "$(dirname "$0")/../.."
-S=${SIGNUM:-./signum}
-PY=/usr/bin/python3               # the one that has h5py
-D=$(mktemp -d "${TMPDIR:-/tmp}/signum-e2e-XXXXXX")
-trap 'rm -rf "$D"' EXIT
-fail() { echo "FAIL: $*" >&2; exit 1; }
-ok() { echo "  ok   $*"; }
-json() { $PY -c "import json, sys; v = json.load(sys.stdin); print($1)"; }
-quiet() { "$@" >"$D/log" 2>&1 || { cat "$D/log" >&2; fail "$* ended with $?"; }; }
+. "$(dirname "$0")/common.sh"
 
 awk -v seed=1 -v words=9000 -f tests/cli/nonsense.awk >"$D/text.txt"
 quiet $S tokenizer train "$D/text.txt" --vocab 300 --out "$D/tokenizer.json"
@@ -116,7 +107,6 @@ PY
 ok "1 and 2 threads: the same bits; accumulated halves: the same losses"
 
 # --- out of the house --------------------------------------------------------------------------------
-nats() { $S eval "$1" --data "$D/data" --json | json 'v["nats_per_token"]'; }
 near() { $PY -c "import sys; a, b = map(float, sys.argv[1:]); sys.exit(not abs(a - b) <= 1e-4 * b)" "$1" "$2" || fail "$3: $1 and $2"; }
 quiet $S export "$D/student" --format packed --out "$D/packed"
 quiet $S export "$D/student" --format hf --out "$D/hf"

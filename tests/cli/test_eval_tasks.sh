@@ -2,15 +2,7 @@
 # test_eval_tasks.sh - `signum eval --tasks`: tables, JSON, items, few-shot, the same numbers for any thread count and any kind of model, what
 # is refused; where the shared data is, the first questions beside NumPy and SentencePiece (tests/golden/tasks_numpy.py).
 # SPDX-License-Identifier: MIT
-set -eu
-cd "$(dirname "$0")/../.."
-S=${SIGNUM:-./signum}
-PY=/usr/bin/python3
-D=$(mktemp -d "${TMPDIR:-/tmp}/signum-tasks-XXXXXX")
-trap 'rm -rf "$D"' EXIT
-fail() { echo "FAIL: $*" >&2; exit 1; }
-ok() { echo "  ok   $*"; }
-quiet() { "$@" >"$D/log" 2>&1 || { cat "$D/log" >&2; fail "$* ended with $?"; }; }
+. "$(dirname "$0")/common.sh"
 refuse() {   # code, text, command
     local code=0 want=$1 text=$2
     shift 2

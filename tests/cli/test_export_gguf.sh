@@ -1,15 +1,8 @@
 #!/bin/bash
 # test_export_gguf.sh - GGUF files of signs from the command line: what leaves without loss, what is refused, what rounding costs.
 # SPDX-License-Identifier: MIT
-set -eu
-cd "$(dirname "$0")/../.."
-S=$(realpath "${SIGNUM:-./signum}")
-D=$(mktemp -d "${TMPDIR:-/tmp}/signum-gguf-XXXXXX")
-trap 'rm -rf "$D"' EXIT
-fail() { echo "FAIL: $*" >&2; exit 1; }
-quiet() { "$@" >"$D/log" 2>&1 || { cat "$D/log" >&2; fail "$* ended with $?"; }; }
+. "$(dirname "$0")/common.sh"
 says() { grep -q -- "$1" "$D/log" || fail "no '$1' in: $(cat "$D/log")"; }
-check() { /usr/bin/python3 -c "import json, sys; v = json.load(open(sys.argv[1])); sys.exit(0 if ($2) else 1)" "$1" || fail "$2: $(cat "$1")"; }
 
 awk -v seed=2 -v words=6000 -f tests/cli/nonsense.awk >"$D/text.txt"
 quiet $S tokenize "$D/text.txt" --tokenizer byte --out "$D/data" --valid 0.1

@@ -1,18 +1,9 @@
 #!/bin/bash
 # test_generate.sh - signum generate on a real model: stop strings, probabilities, prompts from files and in batches, refusals.
 # SPDX-License-Identifier: MIT
-set -eu
-cd "$(dirname "$0")/../.."
-S=${SIGNUM:-./signum}
+. "$(dirname "$0")/common.sh"
 M=../shared/data/models/stories260K
-if [ ! -r "$M/stories260K.bin" ]; then
-    echo "SKIPPED: $M is not there; this test needs it" >&2
-    exit 0
-fi
-D=$(mktemp -d "${TMPDIR:-/tmp}/signum-generate-XXXXXX")
-trap 'rm -rf "$D"' EXIT
-fail() { echo "FAIL: $*" >&2; exit 1; }
-ok() { echo "  ok   $*"; }
+needs "$M/stories260K.bin"
 check() { python3 -c "import json, math, sys; v = [json.loads(l) for l in open(sys.argv[1])]; assert $2, v" "$1" || fail "$2"; }
 refuse() {   # pattern, option ...
     local pattern=$1 code=0

@@ -1,22 +1,7 @@
 #!/bin/bash
 # test_models.sh - the commands around a model: tokenizer, tokenize, inspect, export, eval, generate, one by one.
 # SPDX-License-Identifier: MIT
-set -eu
-cd "$(dirname "$0")/../.."
-S=${SIGNUM:-./signum}
-D=$(mktemp -d "${TMPDIR:-/tmp}/signum-models-XXXXXX")
-trap 'rm -rf "$D"' EXIT
-fail() { echo "FAIL: $*" >&2; exit 1; }
-ok() { echo "  ok   $*"; }
-quiet() { "$@" >"$D/log" 2>&1 || { cat "$D/log" >&2; fail "$* ended with $?"; }; }
-check() { python3 -c "import json, sys; v = json.load(open(sys.argv[1])); assert $2, v" "$1" || fail "$2"; }
-refuse() {   # code, pattern, command ...
-    local want=$1 pattern=$2 code=0
-    shift 2
-    "$@" >"$D/out" 2>"$D/err" </dev/null || code=$?
-    [ "$code" -eq "$want" ] || fail "'$*' ended with $code, expected $want: $(cat "$D/err")"
-    grep -qE -- "$pattern" "$D/err" || fail "'$*' does not say /$pattern/: $(cat "$D/err")"
-}
+. "$(dirname "$0")/common.sh"
 
 # --- tokenizer: bytes in, the same bytes out ----------------------------------------------------------
 awk -v seed=3 -v words=4000 -f tests/cli/nonsense.awk >"$D/text.txt"

@@ -1,12 +1,8 @@
 #!/bin/bash
 # test_results.sh - the comparison of docs/results.md in three steps of training: rows, table, picture; what is done is not done again, what fails stands as failed.
 # SPDX-License-Identifier: MIT
-set -eu
-cd "$(dirname "$0")/../.."
-D=$(mktemp -d "${TMPDIR:-/tmp}/signum-results-XXXXXX")
-trap 'rm -rf "$D"' EXIT
+. "$(dirname "$0")/common.sh"
 fail() { echo "FAIL: $*" >&2; tail -n 20 "$D/log" >&2; exit 1; }
-ok() { echo "  ok   $*"; }
 
 # The text that is there already is used.
 mkdir "$D/made"

@@ -2,20 +2,12 @@
 # test_serve.sh - signum serve: every field of a request, streams, echo against eval and logprobs, malformed and oversized requests,
 # clients that leave, several at once, and a clean end. The client is tests/cli/serve_client.py.
 # SPDX-License-Identifier: MIT
-set -eu
-cd "$(dirname "$0")/../.."
-S=${SIGNUM:-./signum}
+. "$(dirname "$0")/common.sh"
 M=../shared/data/models/stories260K
 T=../shared/data/text/tinystories-sample.txt
-if [ ! -r "$M/stories260K.bin" ] || [ ! -r "$T" ]; then
-    echo "SKIPPED: $M is not there; this test needs it" >&2
-    exit 0
-fi
-D=$(mktemp -d "${TMPDIR:-/tmp}/signum-serve-XXXXXX")
+needs "$M/stories260K.bin" "$T"
 server=
-trap '[ -z "$server" ] || kill -9 "$server" 2>/dev/null || true; rm -rf "$D"' EXIT
 fail() { echo "FAIL: $*" >&2; [ ! -s "$D/out" ] || cat "$D/out" "$D/err" >&2; exit 1; }
-ok() { echo "  ok   $*"; }
 start() {   # option ...: sets $port
     $S serve "$M/stories260K.bin" --tokenizer "$M/tok512.bin" --port 0 "$@" >"$D/out" 2>"$D/err" &
     server=$!
@@ -68,7 +60,8 @@ ok "requests at once wait for each other"
 client leave
 ok "a client that leaves stops its answer"
 kill -0 "$server" || fail "the server is gone"
-client linger & lingering=$!           # a long answer runs while the server is told to end
+client linger "$D/asked" & lingering=$!        # a long answer runs while the server is told to end
+for _ in $(seq 200); do [ ! -e "$D/asked" ] || break; sleep 0.1; done
 sleep 1
 ends TERM
 wait "$lingering" || fail "the client of a server that ends"

@@ -2,21 +2,10 @@
 # test_stories.sh - a real trained LLaMA in llama2.c's format as it comes: continues a story, teaches a binary student of its shape
 # (from the .bin and as GGUF), begins a run.
 # SPDX-License-Identifier: MIT
-set -eu
-cd "$(dirname "$0")/../.."
-S=${SIGNUM:-./signum}
+. "$(dirname "$0")/common.sh"
 M=../shared/data/models/stories260K
 T=../shared/data/text/tinystories-sample.txt
-if [ ! -r "$M/stories260K.bin" ] || [ ! -r "$T" ]; then
-    echo "SKIPPED: $M is not there; this test needs it" >&2
-    exit 0
-fi
-D=$(mktemp -d "${TMPDIR:-/tmp}/signum-stories-XXXXXX")
-trap 'rm -rf "$D"' EXIT
-fail() { echo "FAIL: $*" >&2; exit 1; }
-ok() { echo "  ok   $*"; }
-quiet() { "$@" >"$D/log" 2>&1 || { cat "$D/log" >&2; fail "$* ended with $?"; }; }
-json() { python3 -c "import json, sys; v = json.load(sys.stdin); print($1)"; }
+needs "$M/stories260K.bin" "$T"
 
 $S generate "$M" --tokenizer "$M/tok512.bin" --prompt "Once upon a time" --tokens 40 --temperature 0 >"$D/story"
 grep -q '^Once upon a time, there was a little girl named Lily\.' "$D/story" || fail "the story goes: $(cat "$D/story")"

@@ -2,14 +2,7 @@
 # test_teacher_cache.sh - a cache made by two processes at once, by one that is killed and run again, by two threads: the same bytes;
 # a student learns from it; inspect describes and verifies it.
 # SPDX-License-Identifier: MIT
-set -eu
-cd "$(dirname "$0")/../.."
-S=${SIGNUM:-./signum}
-D=$(mktemp -d "${TMPDIR:-/tmp}/signum-cache-XXXXXX")
-trap 'rm -rf "$D"' EXIT
-fail() { echo "FAIL: $*" >&2; exit 1; }
-ok() { echo "  ok   $*"; }
-quiet() { "$@" >"$D/log" 2>&1 || { cat "$D/log" >&2; fail "$* ended with $?"; }; }
+. "$(dirname "$0")/common.sh"
 same() { diff -r "$D/whole" "$D/$1" >"$D/log" || { cat "$D/log" >&2; fail "$1 is another cache"; }; }
 
 awk -v seed=1 -v words=12000 -f tests/cli/nonsense.awk >"$D/text.txt"

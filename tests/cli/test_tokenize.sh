@@ -1,20 +1,7 @@
 #!/bin/bash
 # test_tokenize.sh - signum tokenize: inputs of all sorts, several processes, kill -9 and going on, reports, many shards.
 # SPDX-License-Identifier: MIT
-set -eu
-cd "$(dirname "$0")/../.."
-S=${SIGNUM:-./signum}
-D=$(mktemp -d "${TMPDIR:-/tmp}/signum-tokenize-XXXXXX")
-trap 'rm -rf "$D"' EXIT
-fail() { echo "FAIL: $*" >&2; exit 1; }
-ok() { echo "  ok   $*"; }
-refuse() {   # exit code, pattern, command ...
-    local want=$1 pattern=$2 code=0
-    shift 2
-    "$@" >"$D/out" 2>"$D/err" || code=$?
-    [ "$code" -eq "$want" ] || fail "'$*' ended with $code, not $want: $(cat "$D/err")"
-    grep -qE -- "$pattern" "$D/err" || fail "'$*' does not say /$pattern/: $(cat "$D/err")"
-}
+. "$(dirname "$0")/common.sh"
 field() { python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))[sys.argv[2]])' "$@"; }
 
 mkdir -p "$D/in/b"

@@ -2,15 +2,8 @@
 # check_exports.sh - what `signum export` writes, in the hands of others: PyTorch for Hugging Face directories, llama.cpp and
 # @huggingface/gguf for GGUF files; and damaged files, so that the comparison itself is known to see.
 # SPDX-License-Identifier: MIT
-set -eu
-cd "$(dirname "$0")/../.."
-S=$(realpath "${SIGNUM:-./signum}")
-D=$(mktemp -d "${TMPDIR:-/tmp}/signum-exports-XXXXXX")
-trap 'rm -rf "$D"' EXIT
-PY=/usr/bin/python3
+. "$(dirname "$0")/../cli/common.sh"
 shared=../shared/data
-fail() { echo "FAIL: $*" >&2; exit 1; }
-quiet() { "$@" >"$D/log" 2>&1 || { cat "$D/log" >&2; fail "$* ended with $?"; }; }
 
 # --- models: rows of whole blocks for every type, a tokenizer of bytes, one of SentencePiece's kind ----------------------------
 awk -v seed=1 -v words=9000 -f tests/cli/nonsense.awk >"$D/text.txt"

@@ -1,11 +1,7 @@
 #!/bin/bash
 # check_tokenizer.sh - our tokenizer.json in a foreign reader: the same ids, and the same text back. Needs npm and zstd.
 # SPDX-License-Identifier: MIT
-set -eu
-cd "$(dirname "$0")/../.."
-S=$(realpath "${SIGNUM:-./signum}")
-D=$(mktemp -d "${TMPDIR:-/tmp}/signum-client-XXXXXX")
-trap 'rm -rf "$D"' EXIT
+. "$(dirname "$0")/../cli/common.sh"
 . tests/clients/npm.sh
 
 awk -v seed=3 -v words=4000 -f tests/cli/nonsense.awk >"$D/text.txt"

@@ -1,11 +1,7 @@
 #!/bin/bash
 # check_tokenizers.sh - the ids of tokenizer.json files of many kinds, against Hugging Face's tokenizers. Needs npm and ../shared.
 # SPDX-License-Identifier: MIT
-set -eu
-cd "$(dirname "$0")/../.."
-S=$(realpath "${SIGNUM:-./signum}")
-D=$(mktemp -d "${TMPDIR:-/tmp}/signum-client-XXXXXX")
-trap 'rm -rf "$D"' EXIT
+. "$(dirname "$0")/../cli/common.sh"
 . tests/clients/npm.sh
 [ -r ../shared/data/tokenizers/llama/tokenizer.model ] || skip "no ../shared/data"
 python3 tests/clients/make_tokenizers.py ../shared/data "$D/made"
