@@ -5,6 +5,7 @@
 #include <string.h>
 #include "core/arena.h"
 #include "core/checked.h"
+#include "core/kept.h"
 #include "core/kernels/kernels.h"
 #include "core/parallel.h"
 #include "core/rng.h"
@@ -101,11 +102,13 @@ static size_t index_bytes(sgn_code code, int64_t rows, int64_t cols) {
     const sgn_kernels *k = sgn_kernels_get();
     return k->binary_index ? sgn_round_up(k->binary_index_bytes(code, rows, cols), SGN_ALIGN) : 0;
 }
-static sgn_code code_of_columns(sgn_code rows) { return rows == SGN_CODE_BINARY ? SGN_CODE_BINARY : SGN_CODE_TERNARY; }
+static size_t columns_bytes(sgn_code code, int64_t out, int64_t in) {
+    return sgn_kept_wanted(code) ? sgn_kept_bytes(code, out, in) : index_bytes(code, in, out);
+}
 
 size_t sgn_signs_bytes(sgn_code code, int64_t out, int64_t in) {
     return (code == SGN_CODE_BINARY ? 1 : 2) * (plane_bytes(out, in) + plane_bytes(in, out)) +
-           index_bytes(code, out, in) + index_bytes(code_of_columns(code), in, out);
+           index_bytes(code, out, in) + columns_bytes(code, out, in);
 }
 
 static sgn_plane place_plane(char **at, int64_t rows, int64_t cols) {
@@ -129,7 +132,8 @@ void sgn_signs_place(sgn_signs *s, sgn_code code, int64_t out, int64_t in, void 
         s->cols_mask = place_plane(&at, in, out);
     }
     s->rows_index = place_index(&at, code, out, in);
-    s->cols_index = place_index(&at, code_of_columns(code), in, out);
+    if (sgn_kept_wanted(code)) s->cols_kept = at;
+    else s->cols_index = place_index(&at, code, in, out);
 }
 
 /* The number that w[at] is compared with. */
@@ -200,5 +204,6 @@ void sgn_signs_refresh(sgn_signs *s) {
     sgn_plane_transpose(&s->rows, &s->cols);
     if (s->rows_mask.word) sgn_plane_transpose(&s->rows_mask, &s->cols_mask);
     index_planes(&(index_job){ s->code, &s->rows, &s->rows_mask, s->rows_index });
-    index_planes(&(index_job){ code_of_columns(s->code), &s->cols, &s->cols_mask, s->cols_index });
+    if (s->cols_kept) sgn_kept_make(s);
+    else index_planes(&(index_job){ s->code, &s->cols, &s->cols_mask, s->cols_index });
 }

@@ -50,6 +50,7 @@ struct sgn_signs {
     sgn_plane cols_mask;
     void     *rows_index;      /* sgn_kernels.binary_index of the rows, NULL if it wants none */
     void     *cols_index;
+    void     *cols_kept;       /* N:M codes: lists (core/kept.h) instead of cols_index, else NULL */
 };
 
 static inline int64_t sgn_plane_stride(int64_t cols) { return (cols + 63) / 64; }

@@ -91,7 +91,7 @@ static void fill(void) {
         k->gemv_prepare_coded = coded->gemv_prepare_coded;
         k->gemv_coded = coded->gemv_coded;
 #define FILL(entry) if (!k->entry) k->entry = ref->entry
-        FILL(pack_signs); FILL(pack_kept); FILL(pack_above); FILL(dot); FILL(axpy); FILL(sum_squares); FILL(max); FILL(exp_sum); FILL(swiglu);
+        FILL(kept_gemm); FILL(pack_signs); FILL(pack_kept); FILL(pack_above); FILL(dot); FILL(axpy); FILL(sum_squares); FILL(max); FILL(exp_sum); FILL(swiglu);
         FILL(swiglu_back); FILL(rmsnorm); FILL(rmsnorm_back); FILL(rope); FILL(adamw); FILL(zoned_row);
         for (int t = 0; t < SGN_DTYPE_COUNT; t++) {
             FILL(to_real[t]);
@@ -156,20 +156,25 @@ static void run_tiles(void *ctx, int64_t begin, int64_t end) {
         const int64_t row = i / c->across * c->rows, col = i % c->across * c->cols;
         const sgn_tile tile = { row, p->m - row < c->rows ? p->m : row + c->rows,
                                 col, p->n - col < c->cols ? p->n : col + c->cols };
-        for (int t = 0; t < c->count; t++) sgn_kernels_get()->binary_gemm(&p[t], tile, sgn_scratch(SGN_SCRATCH_KERNEL));
+        for (int t = 0; t < c->count; t++) {
+            const sgn_kernels *k = sgn_kernels_get();
+            (p[t].kept.memory ? k->kept_gemm : k->binary_gemm)(&p[t], tile, sgn_scratch(SGN_SCRATCH_KERNEL));
+        }
     }
 }
 
 sgn_status sgn_binary_gemm_reserve(int64_t n, int64_t k, sgn_error *err) {
     sgn_products_expect(n, k);
     if (sgn_products_any(SGN_PRODUCT_SGEMM)) SGN_TRY(sgn_scratch_reserve(SGN_SCRATCH_KERNEL, sgn_product_sgemm_scratch(), err));
+    SGN_TRY(sgn_scratch_reserve(SGN_SCRATCH_KERNEL, sgn_kept_scratch(n), err));
     return sgn_scratch_reserve(SGN_SCRATCH_KERNEL, sgn_kernels_get()->binary_scratch(n, k), err);
 }
 
 static sgn_job tables_job(const sgn_binary_product *p, int count, sgn_binary_tiles *t) {
     const sgn_kernels *k = sgn_kernels_get();
-    const int64_t down = cuts(p->m, k->binary_tile_rows), cols = down < ENOUGH_TILES ? k->binary_tile_cols : p->n;
-    *t = (sgn_binary_tiles){ p, count, k->binary_tile_rows, cols, cuts(p->n, cols) };
+    const int64_t high = p->kept.memory ? SGN_KEPT_TOKENS : k->binary_tile_rows, few = p->kept.memory ? p->kept.cols : k->binary_tile_cols;
+    const int64_t down = cuts(p->m, high), cols = down < ENOUGH_TILES ? few : p->n;
+    *t = (sgn_binary_tiles){ p, count, high, cols, cuts(p->n, cols) };
     return (sgn_job){ down * t->across, 1, run_tiles, t };
 }
 
@@ -199,6 +204,7 @@ void sgn_binary_product_bind(sgn_binary_product *p, const sgn_signs *s, bool col
     p->mask = mask->word ? mask : NULL;
     p->code = columns && mask->word ? SGN_CODE_TERNARY : s->code;
     p->index = columns ? s->cols_index : s->rows_index;
+    p->kept = columns && s->cols_kept ? sgn_kept_of(s) : (sgn_kept){ 0 };
 }
 
 sgn_job sgn_binary_gemm_job(const sgn_binary_product *p, sgn_binary_tiles *t) {

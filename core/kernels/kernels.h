@@ -11,6 +11,7 @@
 
 #include <stdbool.h>
 #include "core/coded.h"
+#include "core/kept.h"
 #include "core/parallel.h"
 #include "core/dtype.h"
 #include "core/zoned_bits.h"
@@ -26,6 +27,7 @@ typedef struct {
     const sgn_plane *mask;       /* (n, k), NULL for SGN_CODE_BINARY */
     sgn_code         code;       /* of s and mask */
     const void      *index;      /* binary_index of them, NULL where the set wants none */
+    sgn_kept         kept;       /* of the columns of an N:M matrix, then there is no index; else memory is NULL */
     const sgn_real  *out_scale;  /* (n) or NULL: ones */
     const sgn_real  *row_add;    /* (m) or NULL: zeros */
     bool             add;        /* Y += instead of Y = */
@@ -62,6 +64,9 @@ typedef struct {
     int64_t binary_tile_rows, binary_tile_cols;
     size_t (*binary_scratch)(int64_t n, int64_t k);              /* bytes of `scratch`, for any code */
     void   (*binary_gemm)(const sgn_binary_product *p, sgn_tile t, void *scratch);
+    /* The same by lists of what is kept; its col is the first of a block of p->kept. Every set sums each y in the same order:
+     * in every list the even entries and the odd ones apart, from pass to pass. */
+    void   (*kept_gemm)(const sgn_binary_product *p, sgn_tile t, void *scratch);
 
     /* --- few rows of x, signs from the plane as it lies ---------------------- */
     int64_t gemv_rows[2];                  /* up to how many rows, exact and of 8 bits, this beats an index and the binary GEMM; <= 8 */

@@ -39,6 +39,7 @@ static inline void transpose(vreal r[WIDTH]) {
         r[i + 4] = (vreal)_mm256_permute2f128_ps(a[i], a[i + 4], 0x31);
     }
 }
+#include "core/kernels/kernels_kept.inc"
 #include "core/kernels/kernels_lookup.inc"
 
 /* Sums of a block stay in 16 bits: 16 columns times 2 times 128, and as much at the start. */
@@ -94,5 +95,5 @@ static inline void z_store(float *to, int64_t n, uint64_t word, int salient, con
 }
 #include "core/kernels/kernels_zoned.inc"
 
-const sgn_kernels sgn_kernels_avx2 = { .name = "avx2", ROW_KERNELS, BINARY_KERNELS, .gemv_rows = { 2, 8 }, GEMV_KERNELS, CODED_KERNELS, .zoned_row = zoned_row };
+const sgn_kernels sgn_kernels_avx2 = { .name = "avx2", ROW_KERNELS, BINARY_KERNELS, .kept_gemm = kept_gemm, .gemv_rows = { 2, 8 }, GEMV_KERNELS, CODED_KERNELS, .zoned_row = zoned_row };
 #endif

@@ -476,6 +476,30 @@ static void binary_gemm(const sgn_binary_product *p, sgn_tile tile, void *scratc
     }
 }
 
+/* --- by lists of what is kept -------------------------------------------------------------- */
+static inline void transpose(vreal r[WIDTH]) {
+    __m512 a[WIDTH], b[WIDTH];
+    for (int i = 0; i < WIDTH; i += 2) {
+        a[i] = _mm512_unpacklo_ps((__m512)r[i], (__m512)r[i + 1]);
+        a[i + 1] = _mm512_unpackhi_ps((__m512)r[i], (__m512)r[i + 1]);
+    }
+    for (int i = 0; i < WIDTH; i += 4)
+        for (int h = 0; h < 2; h++) {
+            b[i + 2 * h] = _mm512_shuffle_ps(a[i + h], a[i + 2 + h], 0x44);
+            b[i + 2 * h + 1] = _mm512_shuffle_ps(a[i + h], a[i + 2 + h], 0xEE);
+        }
+    /* b[4 q + c] holds columns c, 4 + c, 8 + c, 12 + c of the rows 4 q .. 4 q + 3 */
+    for (int c = 0; c < 4; c++) {
+        const __m512 even01 = _mm512_shuffle_f32x4(b[c], b[4 + c], 0x88), odd01 = _mm512_shuffle_f32x4(b[c], b[4 + c], 0xDD);
+        const __m512 even23 = _mm512_shuffle_f32x4(b[8 + c], b[12 + c], 0x88), odd23 = _mm512_shuffle_f32x4(b[8 + c], b[12 + c], 0xDD);
+        r[c] = (vreal)_mm512_shuffle_f32x4(even01, even23, 0x88);
+        r[8 + c] = (vreal)_mm512_shuffle_f32x4(even01, even23, 0xDD);
+        r[4 + c] = (vreal)_mm512_shuffle_f32x4(odd01, odd23, 0x88);
+        r[12 + c] = (vreal)_mm512_shuffle_f32x4(odd01, odd23, 0xDD);
+    }
+}
+#include "core/kernels/kernels_kept.inc"
+
 /* --- few rows: with VNNI, else kernels.c takes those of AVX2 ------------------------------- */
 #define BYTES 64
 typedef vint gsum;
@@ -511,6 +535,6 @@ const sgn_kernels sgn_kernels_avx512 = {
     .name = "avx512", ROW_KERNELS, .gemv_rows = { 5, 8 }, GEMV_KERNELS, CODED_KERNELS, .zoned_row = zoned_row,
     .binary_index_bytes = binary_index_bytes, .binary_index = binary_index,
     .binary_tile_rows = 4 * TOKENS, .binary_tile_cols = 512,
-    .binary_scratch = binary_scratch, .binary_gemm = binary_gemm,
+    .binary_scratch = binary_scratch, .binary_gemm = binary_gemm, .kept_gemm = kept_gemm,
 };
 #endif

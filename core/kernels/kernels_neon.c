@@ -34,6 +34,7 @@ static inline void transpose(vreal r[WIDTH]) {
     r[2] = (vreal)vcombine_f32(vget_high_f32(a.val[0]), vget_high_f32(b.val[0]));
     r[3] = (vreal)vcombine_f32(vget_high_f32(a.val[1]), vget_high_f32(b.val[1]));
 }
+#include "core/kernels/kernels_kept.inc"
 #include "core/kernels/kernels_lookup.inc"
 
 #define BYTES 16
@@ -69,5 +70,5 @@ static inline gbytes b_join(gbytes a, gbytes b, bool high) {
 }
 #include "core/kernels/kernels_coded.inc"
 
-const sgn_kernels sgn_kernels_neon = { .name = "neon", ROW_KERNELS, BINARY_KERNELS, .gemv_rows = { 2, 8 }, GEMV_KERNELS, CODED_KERNELS };
+const sgn_kernels sgn_kernels_neon = { .name = "neon", ROW_KERNELS, BINARY_KERNELS, .kept_gemm = kept_gemm, .gemv_rows = { 2, 8 }, GEMV_KERNELS, CODED_KERNELS };
 #endif

@@ -79,6 +79,48 @@ static void binary_gemm(const sgn_binary_product *p, sgn_tile t, void *scratch) 
     }
 }
 
+/* dx_j = sum_{i in plus_j} dy_i - sum_{i in minus_j} dy_i, tokens side by side: acc (columns, tokens) from x (rows of a pass, tokens) */
+static void add_kept(sgn_real *restrict acc, const sgn_real *restrict x, const sgn_kept_column *column, int64_t cols, bool first) {
+    enum { T = SGN_KEPT_TOKENS };
+    const sgn_kept_entry *entry = (const sgn_kept_entry *)(column + cols);
+    for (const sgn_kept_column *c = column; c < column + cols; c++) {
+        sgn_real *to = acc + (int64_t)c->col * T, even[T] = { 0 }, odd[T] = { 0 };
+        for (const sgn_kept_entry *end = entry + c->plus; entry < end; entry += 2)
+            for (int t = 0; t < T; t++) even[t] += x[2 * entry[0] + t], odd[t] += x[2 * entry[1] + t];
+        for (const sgn_kept_entry *end = entry + c->minus; entry < end; entry += 2)
+            for (int t = 0; t < T; t++) even[t] -= x[2 * entry[0] + t], odd[t] -= x[2 * entry[1] + t];
+        for (int t = 0; t < T; t++) even[t] += odd[t], to[t] = first ? even[t] : to[t] + even[t];
+    }
+}
+
+static void kept_tile(const sgn_binary_product *p, sgn_tile tile, sgn_real *x) {
+    enum { T = SGN_KEPT_TOKENS };
+    sgn_real *acc = x + (SGN_KEPT_ROWS + 1) * T;
+    for (int64_t pass = 0; pass < p->kept.passes; pass++) {
+        const int64_t begin = pass * p->kept.rows, rows = sgn_kept_rows(&p->kept, pass);
+        for (int64_t i = 0; i <= rows; i++)
+            for (int64_t t = 0; t < T; t++)
+                x[i * T + t] = i == rows || tile.row + t >= tile.row_end ? 0 :
+                               (p->in_scale ? p->in_scale[begin + i] : 1) * p->x[(tile.row + t) * p->ldx + begin + i];
+        for (int64_t col = tile.col; col < tile.col_end; col += p->kept.cols) {
+            const int64_t block = col / p->kept.cols;
+            add_kept(acc + (col - tile.col) * T, x, sgn_kept_columns(&p->kept, block, pass), sgn_kept_cols(&p->kept, block), pass == 0);
+        }
+    }
+    for (int64_t i = tile.row; i < tile.row_end; i++)
+        for (int64_t j = tile.col; j < tile.col_end; j++) {
+            sgn_real sum = acc[(j - tile.col) * T + i - tile.row], *y = p->y + i * p->ldy + j;
+            if (p->out_scale) sum *= p->out_scale[j];
+            if (p->row_add) sum += p->row_add[i];
+            *y = p->add ? *y + sum : sum;
+        }
+}
+
+static void kept_gemm(const sgn_binary_product *p, sgn_tile t, void *scratch) {
+    for (int64_t i = t.row; i < t.row_end; i += SGN_KEPT_TOKENS)
+        kept_tile(p, (sgn_tile){ i, t.row_end - i < SGN_KEPT_TOKENS ? t.row_end : i + SGN_KEPT_TOKENS, t.col, t.col_end }, scratch);
+}
+
 /* --- few rows: one byte of each q after the other -------------------------------------------------- */
 
 static size_t gemv_bytes(int64_t k) { return ((size_t)k + 63) / 64 * 64; }
@@ -323,7 +365,7 @@ const sgn_kernels sgn_kernels_ref = {
     .name = "ref",
     .pack_signs = pack_signs, .pack_kept = pack_kept, .pack_above = pack_above,
     .binary_tile_rows = 8, .binary_tile_cols = 512,
-    .binary_scratch = binary_scratch, .binary_gemm = binary_gemm,
+    .binary_scratch = binary_scratch, .binary_gemm = binary_gemm, .kept_gemm = kept_gemm,
     .gemv_rows = { 8, 8 }, .gemv_bytes = gemv_bytes, .gemv_prepare = gemv_prepare, .gemv_signs = gemv_signs, .gemv_groups = gemv_groups,
     .gemv_coded_bytes = gemv_coded_bytes, .gemv_prepare_coded = gemv_prepare_coded, .gemv_coded = gemv_coded,
     .zoned_row = zoned_row,
