@@ -60,7 +60,7 @@ typedef struct {
     sgn_shards      *shards;
     sgn_binarize_job job;
     sgn_json        *rows;
-    double           began;
+    double           began, block;             /* when this block began; seconds that the last one took, 0: none was made yet */
     int64_t          begun;                    /* windows that were done then */
 } command;
 
@@ -153,15 +153,27 @@ static double seconds(void) {
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
+/* Blocks cost the same: the last one says what those to come take. Before it the windows of all passes do, which leave out the fits. */
+static double seconds_left(const command *k, const sgn_binarize_progress *p, double now) {
+    const double spent = now - k->began, done = (double)(p->windows - k->begun);
+    if (k->block > 0) return k->block * (double)(p->blocks - p->block - 1) + (p->finished || spent > k->block ? 0 : k->block - spent);
+    return done > 0 ? spent / done * (double)(p->of - p->windows) : 0;
+}
+
 static bool progress(void *ctx, const sgn_binarize_progress *p) {
     command *k = ctx;
-    if (p->finished && p->found) k->began = seconds(), k->begun = p->windows;
-    const double done = (double)(p->windows - k->begun), spent = seconds() - k->began;
-    if (p->finished && !k->v->json)
-        sgn_terminal_line(stdout, "block %lld of %lld %s", (long long)p->block + 1, (long long)p->blocks, p->found ? "was there" : "done");
-    if (done > 0)
-        sgn_terminal_status("block %lld of %lld, %.0f %%, %.0f s left", (long long)p->block + 1, (long long)p->blocks,
-                            100 * (double)p->windows / (double)p->of, spent / done * (double)(p->of - p->windows));
+    const double now = seconds();
+    const long long block = p->block + 1, blocks = p->blocks;
+    if (p->finished) {
+        if (!p->found) k->block = now - k->began;
+        k->began = now;
+        k->begun = p->windows;
+    }
+    const long left = (long)(seconds_left(k, p, now) + 0.5);
+    char time[40] = "";
+    if (k->block > 0 || p->windows > k->begun) snprintf(time, sizeof time, ", %ld:%02ld:%02ld left", left / 3600, left / 60 % 60, left % 60);
+    if (p->finished && !k->v->json) sgn_terminal_line(stdout, "block %lld of %lld %s%s", block, blocks, p->found ? "was there" : "done", block < blocks ? time : "");
+    sgn_terminal_status("block %lld of %lld, %.0f %%%s", block, blocks, 100 * (double)p->windows / (double)p->of, time);
     return !sgn_interrupted();
 }
 

@@ -167,6 +167,8 @@ cmp "$D/one/binarize.json" "$D/two/binarize.json" || fail "threads change the re
 binarize --method stbllm --layerwise --out "$D/layerwise"
 ok "modules, threads, N per layer"
 
+grep -qE 'block 2 of 3 done, 0:0[0-9]:[0-9]{2} left$' "$D/log" || fail "no word of the time that is left: $(cat "$D/log")"
+
 # --- stopped and continued ------------------------------------------------------------------------------------------------
 mkdir "$D/stop" "$D/hf-stop"
 binarize --method billm --out "$D/whole"
@@ -179,7 +181,8 @@ rm -f "$D/stop/run.partial/block-00002.safetensors"
 refuse 2 "another 'method'" $S binarize "$D/full" --calibration "$D/data" --windows 24 --method xnor --out "$D/stop/run"
 refuse 2 "another 'windows'" $S binarize "$D/full" --calibration "$D/data" --windows 23 --method billm --out "$D/stop/run"
 binarize --method billm --out "$D/stop/run"
-grep -q 'block 1 of 3 was there' "$D/log" || fail "it began anew: $(cat "$D/log")"
+grep -q 'block 1 of 3 was there$' "$D/log" || fail "it began anew: $(cat "$D/log")"
+grep -qE 'block 3 of 3 done$' "$D/log" || fail "no word of the last block: $(cat "$D/log")"
 cmp "$D/whole/binarize.json" "$D/stop/run/binarize.json" || fail "what was continued is reported otherwise"
 for run in whole stop/run; do quiet $S export "$D/$run" --format hf --out "$D/hf-$run"; done
 cmp "$D"/hf-whole/*.safetensors "$D"/hf-stop/run/*.safetensors || fail "what was continued has other bits"
