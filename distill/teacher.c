@@ -10,9 +10,16 @@
 const sgn_field sgn_distill_fields[] = {
     FIELD(teacher, TEXT, 0, 0, "", "a model argument (run, checkpoint, packed or Hugging Face directory, .gguf file, llama2.c .bin), or a cache made by `signum teacher-cache`; empty: no teacher"),
     FIELD(lambda, REAL, 0, 1, "1", "loss = lambda * soft + (1 - lambda) * hard; without a teacher all is hard"),
+    FIELD(lambda_end, REAL, -1, 1, "-1", "lambda moves in a straight line to this over the whole run; -1: it stays"),
     FIELD(temperature, REAL, 0.01, 100, "1", "divides the logits of student and teacher in the soft loss"),
     { 0 },
 };
+
+double sgn_distill_lambda(const sgn_distill_config *c, int64_t step, int64_t steps) {
+    return c->lambda_end < 0 ? c->lambda : c->lambda + (c->lambda_end - c->lambda) * (double)step / (double)steps;
+}
+
+double sgn_distill_lambda_most(const sgn_distill_config *c) { return c->lambda_end > c->lambda ? c->lambda_end : c->lambda; }
 
 #define SGN_TEACHER(name) extern const sgn_teacher_kind sgn_teacher_##name;
 #include "distill/teachers.def"

@@ -11,10 +11,15 @@
 
 typedef struct {
     char   teacher[SGN_TEXT];      /* a model argument; empty: none */
-    double lambda, temperature;
+    double lambda, lambda_end, temperature;
 } sgn_distill_config;
 
 extern const sgn_field sgn_distill_fields[];
+
+/* The teacher's share of the loss in step 0 .. steps-1: a straight line from lambda, which would be at lambda_end after the last. */
+double sgn_distill_lambda(const sgn_distill_config *c, int64_t step, int64_t steps);
+/* The largest of them, which memory is planned for. */
+double sgn_distill_lambda_most(const sgn_distill_config *c);
 
 typedef struct sgn_teacher sgn_teacher;
 

@@ -76,7 +76,7 @@ static sgn_status plan_cache(const sgn_run_config *c, sgn_plan *p, sgn_head_loss
     const sgn_cache_job *j = &info.job;
     p->teacher = sgn_cache_memory(j, c->train.batch);
     loss->soft = (sgn_soft){ .kind = j->samples ? SGN_SOFT_SAMPLES : SGN_SOFT_TOP, .top = j->count };
-    loss->lambda = j->vocab == c->model.vocab ? c->distill.lambda : 0;     /* where they differ, opening the teacher will say so */
+    loss->lambda = j->vocab == c->model.vocab ? sgn_distill_lambda_most(&c->distill) : 0;     /* where they differ, opening the teacher will say so */
     sgn_cache_info_free(&info);
     return SGN_OK;
 }
@@ -98,7 +98,7 @@ static sgn_status plan_teacher(const sgn_run_config *c, sgn_plan *p, sgn_head_lo
     p->mapped = sgn_params_stored_bytes(&m.params);
     p->flops_per_token += sgn_flops_per_token(&m, c->train.seq, false);
     loss->soft = (sgn_soft){ .kind = SGN_SOFT_HIDDEN, .width = shape.dim, .stored = sgn_transformer_head(&m)->stored };
-    loss->lambda = c->distill.lambda;
+    loss->lambda = sgn_distill_lambda_most(&c->distill);
     sgn_transformer_free(&m);
     return s;
 }

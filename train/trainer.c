@@ -35,7 +35,7 @@ static sgn_status micro_step(sgn_trainer *t, int64_t k, sgn_loss_sums *sums, sgn
     SGN_TRY(t->teacher.kind->soft(&t->teacher, &b, &loss.soft, err));
     t->times.teacher += lap(&at);
     loss.target = b.targets;
-    loss.lambda = loss.soft.kind == SGN_SOFT_NONE ? 0 : c->distill.lambda;
+    loss.lambda = loss.soft.kind == SGN_SOFT_NONE ? 0 : sgn_distill_lambda(&c->distill, t->at.step, c->train.steps);
     loss.scale = 1 / (double)t->plan.tokens_per_step;
     sgn_tape_begin(&t->tape, sgn_train_mode(&c->train));
     sgn_tensor *hidden = sgn_transformer_documents(&t->model, &t->tape, b.tokens, b.first, b.batch, b.seq);
@@ -48,7 +48,7 @@ static sgn_status micro_step(sgn_trainer *t, int64_t k, sgn_loss_sums *sums, sgn
 
 static void mean_losses(const sgn_trainer *t, const sgn_loss_sums *sums, sgn_progress *p) {
     const sgn_distill_config *d = &t->config.distill;
-    const double n = sums->tokens ? (double)sums->tokens : 1, lambda = *d->teacher ? d->lambda : 0;
+    const double n = sums->tokens ? (double)sums->tokens : 1, lambda = *d->teacher ? sgn_distill_lambda(d, t->at.step, t->config.train.steps) : 0;
     p->hard = sums->hard / n;
     p->soft = sums->soft / n;
     p->teacher_entropy = sums->teacher_entropy / n;

@@ -176,7 +176,7 @@ sgn_status sgn_trainer_setup_tape(sgn_trainer *t, sgn_error *err) {
     const sgn_run_config *c = &t->config;
     const sgn_soft soft = sgn_teacher_expect(&t->teacher);
     const sgn_head_loss_args loss = {
-        .soft = soft, .lambda = soft.kind == SGN_SOFT_NONE ? 0 : c->distill.lambda, .temperature = c->distill.temperature, .scale = 1,
+        .soft = soft, .lambda = soft.kind == SGN_SOFT_NONE ? 0 : sgn_distill_lambda_most(&c->distill), .temperature = c->distill.temperature, .scale = 1,
     };
     sgn_tape_size train, eval;
     SGN_TRY(sgn_tape_size_of(&t->model, c->train.batch, c->train.seq, &loss, sgn_train_mode(&c->train), &train, err));

@@ -293,6 +293,19 @@ static void misfits(void **state) {
     sgn_transformer_free(&m);
 }
 
+/* A straight line by hand: of four steps the second stands at a quarter of the way. */
+static void share_of_the_loss(void **state) {
+    (void)state;
+    static const struct { double lambda, end, of[4]; } rows[] = {
+        { 0.75, -1, { 0.75, 0.75, 0.75, 0.75 } }, { 1, 0, { 1, 0.75, 0.5, 0.25 } }, { 0.5, 1, { 0.5, 0.625, 0.75, 0.875 } },
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const sgn_distill_config c = { .lambda = rows[i].lambda, .lambda_end = rows[i].end };
+        for (int step = 0; step < 4; step++) check_close(sgn_distill_lambda(&c, step, 4), rows[i].of[step], 1e-15, 0);
+        check_close(sgn_distill_lambda_most(&c), i == 0 ? 0.75 : 1, 0, 0);
+    }
+}
+
 static int begin(void **state) {
     for (int i = 0; i < TOKENS; i++) token[i] = (i * 89 + 3) % VOCAB, target[i] = (i * 53 + 9) % VOCAB;
     return sgn_gemm_init(NULL) == SGN_OK ? check_begin(state) : -1;
@@ -301,7 +314,7 @@ static int begin(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(itself), cmocka_unit_test(sees_one_document), cmocka_unit_test(another), cmocka_unit_test(stored_types), cmocka_unit_test(not_a_number),
-        cmocka_unit_test(nobody), cmocka_unit_test(without_config), cmocka_unit_test(misfits),
+        cmocka_unit_test(nobody), cmocka_unit_test(without_config), cmocka_unit_test(misfits), cmocka_unit_test(share_of_the_loss),
     };
     return cmocka_run_group_tests(tests, begin, check_end);
 }

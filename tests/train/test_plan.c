@@ -90,6 +90,7 @@ static size_t parts_with(const char *teacher, const char *out, bool in_place, co
     sgn_trainer t;
     runs_config(&c, (const char *[]){ "train.steps=2", "model.layers=4", "train.seq=64", "data.mask_documents=true", "data.eot=3", word }, 6);
     snprintf(c.distill.teacher, SGN_TEXT, "%s", teacher);
+    c.distill.lambda = 0, c.distill.lambda_end = 1;            /* memory is for the steps that ask the teacher */
     check_ok(sgn_trainer_setup(&t, &c, &(sgn_train_options){ .out = out }, &err), &err);
     const sgn_plan *p = &t.plan;
     assert_int_equal(p->weights + p->gradients + p->planes, sgn_params_bytes(&t.model.params));
