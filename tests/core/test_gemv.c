@@ -4,19 +4,10 @@
 #include "tests/check.h"
 #include "core/arena.h"
 #include "core/gemv.h"
-#include "core/kernels/kernels.h"
 #include "core/rng.h"
+#include "tests/core/kernel_sets.h"
 
 static sgn_error err;
-
-static const sgn_kernels *next_set(int *i) {
-    bool runs;
-    const sgn_kernels *k;
-    while ((k = sgn_kernels_at((*i)++, &runs)))
-        if (runs) return k;
-    return NULL;
-}
-#define for_each_set(k) for (int set_ = 0; ((k) = next_set(&set_));)
 
 static float *filled(int64_t n, uint64_t stream) {
     float *x = malloc((size_t)n * sizeof *x);

@@ -3,24 +3,15 @@
  * SPDX-License-Identifier: MIT */
 #include "tests/check.h"
 #include "core/arena.h"
-#include "core/kernels/kernels.h"
 #include "core/parallel.h"
 #include "core/products.h"
 #include "core/rng.h"
+#include "tests/core/kernel_sets.h"
 
 enum { PAD = 16 };                     /* floats behind each row of results that must stay as they were */
 static const float UNTOUCHED = 12345;
 
 static sgn_error err;
-
-static const sgn_kernels *next_set(int *i) {
-    bool runs;
-    const sgn_kernels *k;
-    while ((k = sgn_kernels_at((*i)++, &runs)))
-        if (runs) return k;
-    return NULL;
-}
-#define for_each_set(k) for (int set_ = 0; ((k) = next_set(&set_));)
 
 static void fill(float *x, int64_t n, uint64_t stream, double scale) {
     for (int64_t i = 0; i < n; i++) x[i] = (float)(scale * sgn_rng_normal(11, stream, (uint64_t)i));

@@ -4,12 +4,12 @@
 #include "tests/check.h"
 #include "core/arena.h"
 #include "core/gemm.h"
-#include "core/kernels/kernels.h"
 #include "core/ops.h"
 #include "core/parallel.h"
 #include "core/params.h"
 #include "core/products.h"
 #include "core/rng.h"
+#include "tests/core/kernel_sets.h"
 
 enum { PAD = 16 };                     /* floats behind each row of Y that must stay as they were */
 static const float UNTOUCHED = 12345;
@@ -17,14 +17,6 @@ static const float CUT = 0.7f;
 
 static sgn_error err;
 
-static const sgn_kernels *next_set(int *i) {
-    bool runs;
-    const sgn_kernels *k;
-    while ((k = sgn_kernels_at((*i)++, &runs)))
-        if (runs) return k;
-    return NULL;
-}
-#define for_each_set(k) for (int set_ = 0; ((k) = next_set(&set_));)
 #define for_each_masked(code) for (sgn_code code = SGN_CODE_TERNARY; code < SGN_CODES; code++)
 
 static void fill(float *x, int64_t n, uint64_t stream) {

@@ -8,6 +8,7 @@
 
 #include "core/archive.h"
 #include "core/gemm.h"
+#include "core/log.h"
 #include "core/parallel.h"
 #include "core/rng.h"
 #include "data/shard.h"
@@ -126,6 +127,14 @@ static inline void runs_same_metrics(const char *a, const char *b) {
     assert_string_equal(x, y);
     free(x);
     free(y);
+}
+
+/* What the library says, line by line: sgn_log_to(runs_keep_log, NULL). */
+static char runs_log[8192];
+static inline void runs_keep_log(void *ctx, sgn_log_level level, const char *line) {
+    (void)ctx, (void)level;
+    const size_t n = strlen(runs_log);
+    snprintf(runs_log + n, sizeof runs_log - n, "%s\n", line);
 }
 
 #endif

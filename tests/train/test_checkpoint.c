@@ -10,7 +10,6 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include "core/digest.h"
-#include "core/log.h"
 
 /* --- system calls that fail ----------------------------------------------------------------------------- */
 
@@ -54,14 +53,6 @@ int remove(const char *path) {
 static sgn_error err;
 static sgn_transformer m, n;
 static sgn_optimizer o, p;
-static char log_text[8192];
-
-static void keep_log(void *ctx, sgn_log_level level, const char *line) {
-    (void)ctx; (void)level;
-    const size_t at = strlen(log_text);
-    snprintf(log_text + at, sizeof log_text - at, "%s\n", line);
-}
-
 static void make(sgn_transformer *x, sgn_optimizer *y) {
     sgn_run_config c;
     runs_config(&c, NULL, 0);
@@ -73,7 +64,7 @@ static void make(sgn_transformer *x, sgn_optimizer *y) {
 
 static int set_up(void **state) {
     if (check_begin(state)) return -1;
-    sgn_log_to(keep_log, NULL);
+    sgn_log_to(runs_keep_log, NULL);
     sgn_threads_set(1);                                /* children of fork have no other threads */
     make(&m, &o);
     make(&n, &p);
@@ -264,7 +255,7 @@ static void damaged_files_go_to_quarantine(void **state) {
     for (int i = 0; i < 8; i++) {
         const char *run = run_path("damaged");
         char path[600];
-        log_text[0] = '\0';
+        runs_log[0] = '\0';
         check_ok(save(run, 1, 0, &err), &err);
         check_ok(save(run, 2, 0, &err), &err);
         snprintf(path, sizeof path, "%s/checkpoints/step-00000002/%s", run, files[i % 3]);
@@ -276,7 +267,7 @@ static void damaged_files_go_to_quarantine(void **state) {
             check_ok(sgn_make_directories(path, &err), &err);
         }
         check_newest(run, 1, 1);
-        assert_non_null(strstr(log_text, i == 6 ? "step-00000002" : "quarantine/step-00000002.0"));
+        assert_non_null(strstr(runs_log, i == 6 ? "step-00000002" : "quarantine/step-00000002.0"));
         check_ok(sgn_remove_tree(run, &err), &err);
     }
 }

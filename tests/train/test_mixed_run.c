@@ -4,23 +4,14 @@
  * SPDX-License-Identifier: MIT */
 #include "tests/train/runs.h"
 
-#include "core/log.h"
 #include "train/trainer_parts.h"
 
 static sgn_error err;
 static sgn_run_config c;
 static runs_watch watch;
-static char log_text[8192];
-
-static void keep_log(void *ctx, sgn_log_level level, const char *line) {
-    (void)ctx; (void)level;
-    const size_t n = strlen(log_text);
-    snprintf(log_text + n, sizeof log_text - n, "%s\n", line);
-}
-
 static int set_up(void **state) {
     if (check_begin(state)) return -1;
-    sgn_log_to(keep_log, NULL);
+    sgn_log_to(runs_keep_log, NULL);
     runs_data();
     runs_shards(check_path("second"), 400, 5);
     runs_config(&c, (const char *[]){ "model.linear=full", "train.steps=4" }, 2);
@@ -38,7 +29,7 @@ static void mixed(const char *const *overrides, int count) {
     c.data.mask_documents = true;
     c.data.eot = 3;
     watch = (runs_watch){ 0 };
-    log_text[0] = '\0';
+    runs_log[0] = '\0';
 }
 
 static const char *step(const char *run, int n) {
@@ -82,8 +73,8 @@ static void shares_are_told(void **state) {
     (void)state;
     mixed((const char *[]){ "train.save_every=0" }, 1);
     check_ok(runs_train(&c, check_path("told"), false, &watch, &err), &err);
-    assert_non_null(strstr(log_text, "data: weight 75.0000 %, realised 75.0000 %: 36 windows, 0.29 epochs"));
-    assert_non_null(strstr(log_text, "second: weight 25.0000 %, realised 25.0000 %: 12 windows, 0.5 epochs"));
+    assert_non_null(strstr(runs_log, "data: weight 75.0000 %, realised 75.0000 %: 36 windows, 0.29 epochs"));
+    assert_non_null(strstr(runs_log, "second: weight 25.0000 %, realised 25.0000 %: 12 windows, 0.5 epochs"));
     char *text = runs_metrics(check_path("told"));
     assert_non_null(strstr(text, "\"windows\": [12, 4]}"));        /* of step 2, the first that is evaluated */
     assert_non_null(strstr(text, "\"windows\": [36, 12]}"));
@@ -125,7 +116,7 @@ static void what_may_change(void **state) {
     runs_shards(check_path("moved"), 400, 5);
     snprintf(c.data.mix, SGN_LIST_TEXT, "%s=3, %s=1", check_path("data"), check_path("moved"));    /* the same shares */
     check_ok(runs_train(&c, check_path("whole"), true, &watch, &err), &err);
-    assert_non_null(strstr(log_text, "nothing left to do"));
+    assert_non_null(strstr(runs_log, "nothing left to do"));
 }
 
 static void refusals(void **state) {

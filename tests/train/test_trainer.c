@@ -6,24 +6,15 @@
 #include <fcntl.h>
 #include <sys/file.h>
 #include "core/json.h"
-#include "core/log.h"
 #include "model/model_load.h"
 #include "model/transformer.h"
 
 static sgn_error err;
 static sgn_run_config c;
 static runs_watch watch;
-static char log_text[4096];
-
-static void keep_log(void *ctx, sgn_log_level level, const char *line) {
-    (void)ctx; (void)level;
-    const size_t n = strlen(log_text);
-    snprintf(log_text + n, sizeof log_text - n, "%s\n", line);
-}
-
 static int set_up(void **state) {
     if (check_begin(state)) return -1;
-    sgn_log_to(keep_log, NULL);
+    sgn_log_to(runs_keep_log, NULL);
     runs_data();
     runs_config(&c, (const char *[]){ "model.linear=full", "train.steps=20" }, 2);
     watch = (runs_watch){ 0 };
@@ -37,7 +28,7 @@ static void student(const char *const *overrides, int count) {
     snprintf(c.distill.teacher, SGN_TEXT, "%s", check_path("teacher"));
     c.distill.lambda = 0.75, c.distill.lambda_end = 0.15;
     watch = (runs_watch){ 0 };
-    log_text[0] = '\0';
+    runs_log[0] = '\0';
 }
 
 static const char *step(const char *run, int n) {
@@ -69,7 +60,7 @@ static void resumed_equals_unbroken(void **state) {
     student(NULL, 0);
     check_ok(runs_train(&c, check_path("broken"), true, &watch, &err), &err);      /* finished: nothing happens */
     assert_int_equal(watch.last.step, 0);
-    assert_non_null(strstr(log_text, "nothing left to do"));
+    assert_non_null(strstr(runs_log, "nothing left to do"));
 }
 
 /* Broken off before the switch, at it, and behind it; signs drawn at random are the same again. */
@@ -111,7 +102,7 @@ static void warm_start_is_full_precision(void **state) {
     assert_false(sgn_model_config_any_binary(&saved));
     student((const char *[]){ "model.binary_from_step=4", "model.shift=false", "optim.clip=0" }, 3);
     check_ok(runs_train(&c, check_path("as-full"), true, &watch, &err), &err);
-    assert_non_null(strstr(log_text, "step 5: from here on the linear layers are fbi"));
+    assert_non_null(strstr(runs_log, "step 5: from here on the linear layers are fbi"));
     check_ok(sgn_model_load_config(step("as-full", 6), NULL, &saved, &err), &err);
     assert_true(sgn_model_config_any_binary(&saved));
     static const char *const others[] = { "paretoq", "xnor", "bitnet158", "onebit", "binaryconnect" };
@@ -134,7 +125,7 @@ static void log_is_cut_back_to_the_checkpoint(void **state) {
     check_ok(sgn_remove_tree(step("crashed", 3), &err), &err);       /* as if it had died right after step 3 */
     student(NULL, 0);
     check_ok(runs_train(&c, check_path("crashed"), true, &watch, &err), &err);
-    assert_non_null(strstr(log_text, "from step 2"));
+    assert_non_null(strstr(runs_log, "from step 2"));
     runs_same_state(step("whole", 6), step("crashed", 6));
     runs_same_metrics(check_path("whole"), check_path("crashed"));
 }
@@ -227,7 +218,7 @@ static void products_go_the_recorded_way(void **state) {
     check_fails(runs_train(&c, check_path("turned"), false, &watch, &err), SGN_INTERRUPTED, &err, "");
     student((const char *[]){ "train.products=sgemm" }, 1);
     check_ok(runs_train(&c, check_path("turned"), true, &watch, &err), &err);
-    assert_non_null(strstr(log_text, "forced to go another way"));
+    assert_non_null(strstr(runs_log, "forced to go another way"));
     assert_int_equal(setenv("SIGNUM_PRODUCTS", forced, 1), 0);
     free(forced);
 }
@@ -324,7 +315,7 @@ static void resume_without_a_run_starts_and_says_so(void **state) {
     (void)state;
     student((const char *[]){ "train.steps=2" }, 1);
     check_ok(runs_train(&c, check_path("first"), true, &watch, &err), &err);
-    assert_non_null(strstr(log_text, "starting from the beginning"));
+    assert_non_null(strstr(runs_log, "starting from the beginning"));
 }
 
 static void all_checkpoints_broken_is_an_error(void **state) {
@@ -383,10 +374,10 @@ static void spikes_stop_the_run(void **state) {
     watch = (runs_watch){ 0 };
     check_fails(runs_train(&c, check_path("spike"), false, &watch, &err), SGN_NUMERIC, &err, "step 19: the loss");
     assert_true(watch.last.step == 19 && watch.last.flip_rate == 0);
-    log_text[0] = '\0';
+    runs_log[0] = '\0';
     runs_config(&c, (const char *[]){ "optim.lr=0", "optim.min_lr=0", "train.steps=30", "train.spike=0" }, 4);
     check_ok(runs_train(&c, check_path("calm"), false, &watch, &err), &err);
-    assert_null(strstr(log_text, "running median"));
+    assert_null(strstr(runs_log, "running median"));
 }
 
 /* --- disks ---------------------------------------------------------------------------------------------- */
@@ -403,8 +394,8 @@ static void a_save_that_fails_does_not_end_the_run(void **state) {
     student(NULL, 0);
     err = (sgn_error){ 0 };
     check_ok(sgn_train(&c, &(sgn_train_options){ .out = check_path("obstructed"), .report = obstruct, .ctx = &watch }, &err), &err);
-    assert_non_null(strstr(log_text, "step 2 could not be saved"));
-    assert_non_null(strstr(log_text, "1 checkpoints could not be saved"));
+    assert_non_null(strstr(runs_log, "step 2 could not be saved"));
+    assert_non_null(strstr(runs_log, "1 checkpoints could not be saved"));
     assert_false(sgn_is_directory(step("obstructed", 2)));
     runs_same_state(step("whole", 6), step("obstructed", 6));
 }
