@@ -77,6 +77,10 @@ static void ranks(void **state) {
             assert_int_equal(sgn_littlebit_rank(row[i].out, row[i].in, bits[k], 1), row[i].rank[k]);
             assert_true(sgn_littlebit_bits(row[i].out, row[i].in, row[i].rank[k], 1) <= bits[k]);
         }
+    /* Each of two: floor8((b out in - 32 (out + in)) / (2 (out + in + 16))). */
+    assert_int_equal(sgn_littlebit_rank(4096, 11008, 0.55, 2), 800);         /* 24315494.4 / 30240 = 804.1 */
+    assert_int_equal(sgn_littlebit_rank(2048, 2048, 1, 2), 488);             /* 4063232 / 8224 = 494.1 */
+    check_close(sgn_littlebit_bits(2048, 2048, 488, 2), 2 * (488 * 4096.0 + 16 * 4584) / (2048 * 2048), 1e-12, 0);
     assert_int_equal(sgn_littlebit_rank(256, 256, 0.1, 1), 0);
     sgn_error err;
     sgn_params p = { 0 };
