@@ -232,18 +232,35 @@ static void describe_mix(const sgn_run_config *c, int64_t step, sgn_json *j) {
     else sgn_json_free(list);
 }
 
+/* What signum binarize says of its run. */
+static sgn_status describe_binarized(const char *run, sgn_json *j, sgn_error *err) {
+    static const char *const keys[] = { "method", "model", "calibration", "relative_error", "claimed_bits", "stored_bits" };
+    sgn_path path;
+    sgn_json *report, *to;
+    if (!inside(run, "binarize.json", &path)) return SGN_OK;
+    SGN_TRY(sgn_json_load(&report, path.s, JSON_LIMIT, err));
+    sgn_json_set(j, "binarized", to = sgn_json_new_object());
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        const char *text = sgn_json_string(sgn_json_get(report, keys[i]), NULL);
+        sgn_json_set(to, keys[i], text ? sgn_json_new_text(text, strlen(text)) : sgn_json_new_real(sgn_json_real(sgn_json_get(report, keys[i]), 0)));
+    }
+    sgn_json_free(report);
+    return SGN_OK;
+}
+
 static sgn_status describe_run(const values *v, const char *run, sgn_json *j, sgn_error *err) {
     sgn_path at, newest, settings = { "" };
     char **names;
     int count;
     sgn_run_config c;
     set_text(j, "what", "a run");
-    if (inside(run, "config.yaml", &settings)) {
-        SGN_TRY(sgn_run_config_load(&c, settings.s, NULL, 0, err));
+    if (inside(run, "config.yaml", &settings)) SGN_TRY(sgn_run_config_load(&c, settings.s, NULL, 0, err));
+    if (*settings.s && (*c.data.mix || *c.data.train)) {               /* what binarize or import leave is not trained yet */
         set_int(j, "steps", c.train.steps);
         set_text(j, "data", *c.data.mix ? c.data.mix : c.data.train);
         set_text(j, "teacher", *c.distill.teacher ? c.distill.teacher : "none");
     }
+    SGN_TRY(describe_binarized(run, j, err));
     describe_metrics(run, j);
     SGN_TRY(sgn_path_set(&at, err, "%s/checkpoints", run));
     SGN_TRY(sgn_directory_list(at.s, "step-", "", &names, &count, err));

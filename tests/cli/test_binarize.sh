@@ -67,6 +67,7 @@ import json, math, sys
 D, method = sys.argv[1:]
 seen, bits, score, report = (json.load(open(f'{D}/{n}')) for n in ('inspect', 'bits', 'eval', method + '/binarize.json'))
 bits, of = bits[0], seen.get('newest', seen)
+assert '-packed' in seen['path'] or seen['binarized']['stored_bits'] == report['stored_bits'] and seen['binarized']['method'] == report['method'], seen
 assert of['parameters'] == score['parameters'] and of['binary_weights'] == bits['binarized_weights'], (of, score)
 if not method.startswith('littlebit'):
     assert abs(seen['bits']['paper_bits_per_weight'] - report['claimed_bits']) < 1e-6, (seen['bits'], report['claimed_bits'])
