@@ -233,6 +233,8 @@ print('  peak MiB: 4 layers %.0f, 40 layers %.0f; 3000 windows %.0f' % (few, dee
 assert deep < few + 45, 'the 36 layers more have 61 MiB of weights'
 assert wide < few + 45, 'the windows more have 70 MiB of hidden states'
 PY
+[ "$(ls "$D/peak-deep40-4/checkpoints"/step-*/shard-*.h5 | wc -l)" -gt 1 ] || fail "40 layers in one shard"
+nats "$D/peak-deep40-4" >/dev/null
 ok "memory"
 
 # --- refused ----------------------------------------------------------------------------------------------------------------

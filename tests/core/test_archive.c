@@ -106,6 +106,56 @@ static void every_format_gives_back_what_it_took(void **state) {
     }
 }
 
+typedef struct { const set *s; const char *other; int fail, asked; void *room; } stream;
+
+/* From memory that is gone at the next call, after a look into another file of the format. */
+static sgn_status stream_get(void *ctx, int index, const void **data, sgn_error *err) {
+    stream *t = ctx;
+    const size_t n = (size_t)t->s->at[index].bytes;
+    sgn_archive a;
+    if (index == t->fail) SGN_FAIL(err, SGN_IO, "no array %d", index);
+    assert_int_equal(index, t->asked++);
+    SGN_TRY(sgn_archive_open(&a, t->other, err));
+    sgn_archive_close(&a);
+    free(t->room);
+    *data = t->room = malloc(n + 1);
+    memcpy(t->room, t->s->data[index], n);
+    return SGN_OK;
+}
+
+static void arrays_that_come_one_by_one_make_the_same_file(void **state) {
+    (void)state;
+    sgn_error err;
+    EACH_KIND(k) {
+        if (!k->write && !k->write_from) continue;
+        set s = make_set(k, false);
+        char *first, *second, other[SGN_PATH_MAX];
+        size_t n, m;
+        snprintf(other, sizeof other, "%s", check_path("whole"));
+        check_ok(sgn_archive_write(k->name, other, s.at, (const void *const *)s.data, s.count, NULL, &err), &err);
+        stream t = { &s, other, -1, 0, NULL };
+        sgn_array_source from = { stream_get, &t };
+        if (!k->write_from) {
+            check_fails(sgn_archive_write_from(k->name, check_path("streamed"), s.at, &from, s.count, NULL, &err), SGN_UNSUPPORTED, &err, "from memory only");
+            free_set(&s);
+            continue;
+        }
+        check_ok(sgn_archive_write_from(k->name, check_path("streamed"), s.at, &from, s.count, NULL, &err), &err);
+        assert_int_equal(t.asked, s.count);
+        check_ok(sgn_file_read(other, 1 << 30, &first, &n, &err), &err);
+        check_ok(sgn_file_read(check_path("streamed"), 1 << 30, &second, &m, &err), &err);
+        assert_int_equal(n, m);
+        assert_memory_equal(first, second, n);
+        t.fail = 1, t.asked = 0;
+        check_fails(sgn_archive_write_from(k->name, check_path("broken"), s.at, &from, s.count, NULL, &err), SGN_IO, &err, "no array 1");
+        assert_false(sgn_file_exists(check_path("broken")));
+        free(t.room);
+        free(first);
+        free(second);
+        free_set(&s);
+    }
+}
+
 static void every_format_holds_nothing_too(void **state) {
     (void)state;
     sgn_error err;
@@ -446,6 +496,7 @@ int main(void) {
         cmocka_unit_test(half_values),
         cmocka_unit_test(halves_round_to_nearest_even),
         cmocka_unit_test(every_format_gives_back_what_it_took),
+        cmocka_unit_test(arrays_that_come_one_by_one_make_the_same_file),
         cmocka_unit_test(every_format_holds_nothing_too),
         cmocka_unit_test(a_full_disk_leaves_nothing),
         cmocka_unit_test(writing_refuses_what_does_not_fit),
