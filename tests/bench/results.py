@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 
-from results_rows import AFTER, DEMO, FAMILIES, FULL, HEADLINE, RATES, RECOVERY, RECOVERY_RATE, SEEDS, TRAINED
+from results_rows import AFTER, DEMO, FAMILIES, FULL, HEADLINE, RATES, RECOVERY, RECOVERY_RATE, SEEDS, TAUGHT, TRAINED
 
 S, WORK = sys.argv[1:]
 STEPS = int(os.environ.get('RESULTS_STEPS', 700))
@@ -128,7 +128,7 @@ def rate(family):
                     f'optim.lr={lr:g}', f'optim.min_lr={lr / 30:g}']
         if family != 'full':
             learn('mixed', FULL, 1, False)
-            settings.append(f'distill.teacher={teacher("mixed", 1)}')
+            settings += [f'distill.teacher={teacher("mixed", 1)}', *TAUGHT]
         found[lr] = train(os.path.join(text('mixed'), 'rates', f'{family}-{lr:g}'), settings)
     good = {lr: r['bpb'] for lr, r in found.items() if 'bpb' in r}
     return min(good, key=good.get) if good else RATES[1]
@@ -140,7 +140,7 @@ def learn(name, row, seed, distilled):
                 f'data.seed={seed}', f'optim.lr={lr:g}', f'optim.min_lr={lr / 30:g}']
     if distilled:
         learn(name, FULL, seed, False)
-        settings.append(f'distill.teacher={teacher(name, seed)}')
+        settings += [f'distill.teacher={teacher(name, seed)}', *TAUGHT]
     place = os.path.join(text(name), 'rows', f'{row.name}{"-distilled" if distilled else ""}-{seed}')
     return place, train(place, settings)
 
@@ -151,7 +151,7 @@ def recover(r):
     found = binarize(first, r.words)
     if 'bpb' not in found:
         return [(first, found)]
-    settings = [*r.settings, f'init={first}/run', f'data.train={text("mixed")}/data', f'data.valid={text("mixed")}/data', f'distill.teacher={teacher("mixed", 1)}',
+    settings = [*r.settings, f'init={first}/run', f'data.train={text("mixed")}/data', f'data.valid={text("mixed")}/data', f'distill.teacher={teacher("mixed", 1)}', *TAUGHT,
                 f'train.steps={max(1, STEPS // RECOVERY)}', 'optim.warmup=10', f'optim.lr={RECOVERY_RATE:g}', f'optim.min_lr={RECOVERY_RATE / 30:g}']
     return [(first, found), (then, train(then, settings))]
 
@@ -247,11 +247,12 @@ def main():
     print('the same on the King James text, with seeds', flush=True)
     for seed in SEEDS:
         for n in DEMO:
-            row('kjv', FULL, seed, False)
+            for distilled in (False, True):
+                row('kjv', FULL, seed, distilled)
             row('kjv', by_name[n], seed, True)
     print('every kind, with the teacher and without', flush=True)
     for distilled in (True, False):
-        for r in TRAINED:
+        for r in [FULL, *TRAINED]:
             row('mixed', r, 1, distilled)
     print('more seeds', flush=True)
     for seed in SEEDS[1:]:

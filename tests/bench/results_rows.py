@@ -4,6 +4,7 @@ from collections import namedtuple
 
 SEEDS = (1, 2, 3)
 RATES = (1.5e-3, 3e-3, 6e-3)
+TAUGHT = ['distill.lambda=1', 'distill.lambda_end=0.25']     # of every row with a teacher
 
 # name: of directories; family: whose learning rate it takes; settings: of `signum train`
 Row = namedtuple('Row', 'name title family settings')

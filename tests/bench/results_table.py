@@ -47,7 +47,7 @@ def quality(text, name, title, distilled):
         failures.append(f'{title}{", with a teacher" if distilled else ""}: {failed}')
         return ['failed', '']
     found = list(scores(text, name, distilled).values())
-    return [spread([f[0] for f in found], 4), '1' if name == FULL.name else spread([f[1] for f in found], 3)] if found else ['-', '-']
+    return [spread([f[0] for f in found], 4), '1' if name == FULL.name and not distilled else spread([f[1] for f in found], 3)] if found else ['-', '-']
 
 
 def seconds(where):
@@ -91,8 +91,8 @@ def main_table():
     for r in [FULL, *TRAINED]:
         alone, taught = place('mixed', r.name, 1), place('mixed', r.name, 1, True)
         form = alone if r is FULL else taught
-        cells = [r.title, *quality('mixed', r.name, r.title, False), *(['', ''] if r is FULL else quality('mixed', r.name, r.title, True)),
-                 *size(form, r.title), seconds(alone) + ('' if r is FULL else ', ' + seconds(taught)), decoding(form)]
+        cells = [r.title, *quality('mixed', r.name, r.title, False), *quality('mixed', r.name, r.title, True),
+                 *size(form, r.title), f'{seconds(alone)}, {seconds(taught)}', decoding(form)]
         lines.append('| ' + ' | '.join(cells) + ' |')
     return lines
 
@@ -112,9 +112,9 @@ def after_table():
 def demo_table():
     full = [f[0] for f in scores('kjv', 'full').values()]
     lines = ['| King James text alone, with a teacher | bits per byte | over full, mean | each seed |', '|---|---|---|---|',
-             f'| {FULL.title} | {spread(full, 4) if full else "-"} | 1 | |']
-    for r in TRAINED:
-        if r.name in DEMO:
+             f'| {FULL.title}, alone | {spread(full, 4) if full else "-"} | 1 | |']
+    for r in [FULL, *TRAINED]:
+        if r is FULL or r.name in DEMO:
             found = list(scores('kjv', r.name, True).values())
             cells = quality('kjv', r.name, r.title + ' (King James)', True)
             lines.append(f'| {r.title} | {cells[0]} | {cells[1]} | {", ".join(f"{f[1]:.3f}" for f in found)} |')
