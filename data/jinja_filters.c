@@ -102,16 +102,28 @@ CALL(last) {
     return l->count ? l->at[l->count - 1] : (value){ 0 };
 }
 CALL(reverse) { UNUSED; return sgn_jslice(r, self.kind == J_TEXT ? self : list_of(r, sgn_jitems(r, self)), (value){ 0 }, (value){ 0 }, sgn_jint(-1)); }
-CALL(unique) {
-    UNUSED;
+/* Lists of so many items, the last filled up where something is given for that. */
+CALL(batch) {
     const sgn_jlist *l = sgn_jitems(r, self);
-    const value v = sgn_jlist_new(r, J_LIST);
+    const value all = sgn_jlist_new(r, J_LIST);
+    if (a[0].kind != J_INT || a[0].whole < 1) return sgn_jfail(r, SGN_CONFIG, "batch needs a number of items; give 1 or more");
+    const size_t n = (size_t)a[0].whole;
+    for (size_t i = 0; i < l->count && r->status == SGN_OK; i++) {
+        if (i % n == 0) sgn_jlist_add(r, all.list, sgn_jlist_new(r, J_LIST));
+        if (r->status == SGN_OK) sgn_jlist_add(r, all.list->at[all.list->count - 1].list, l->at[i]);
+    }
+    for (size_t i = l->count; given(a[1]) && a[1].kind != J_NONE && i % n && r->status == SGN_OK; i++)
+        sgn_jlist_add(r, all.list->at[all.list->count - 1].list, a[1]);
+    return all;
+}
+CALL(sum) {
+    const sgn_jlist *l = sgn_jitems(r, self);
+    value v = given(a[1]) ? a[1] : sgn_jint(0);
     for (size_t i = 0; i < l->count && r->status == SGN_OK; i++)
-        if (!sgn_jcontains(r, v, l->at[i])) sgn_jlist_add(r, v.list, l->at[i]);
+        v = sgn_jarithmetic(r, (sgn_jtext){ "+", 1 }, v, given(a[0]) ? sgn_jpath(r, l->at[i], a[0]) : l->at[i]);
     return v;
 }
-CALL(items) {
-    UNUSED;
+value sgn_jpairs(sgn_jrun *r, value self) {
     if (self.kind != J_UNDEFINED && self.kind != J_DICT) return sgn_jfail(r, SGN_CONFIG, "%s has no pairs; give a dict", sgn_jkind_name(self.kind));
     const value all = sgn_jlist_new(r, J_LIST);
     for (size_t i = 0; self.kind == J_DICT && i < self.list->count && r->status == SGN_OK; i += 2) {
@@ -122,26 +134,9 @@ CALL(items) {
     }
     return all;
 }
-/* By key, small and capital letters alike. */
-CALL(dictsort) {
-    const value all = items(r, self, a);
-    for (size_t i = 1; i < all.list->count && r->status == SGN_OK; i++) {
-        const value v = all.list->at[i];
-        size_t at = i;
-        for (; at && r->status == SGN_OK; at--) {
-            const value left = all.list->at[at - 1].list->at[0], right = v.list->at[0];
-            sgn_jwork(r, 0);
-            if (left.kind == J_TEXT && right.kind == J_TEXT
-                    ? sgn_jcompare(r, lower(r, left, a), lower(r, right, a)) <= 0 : sgn_jcompare(r, left, right) <= 0) break;
-            all.list->at[at] = all.list->at[at - 1];
-        }
-        all.list->at[at] = v;
-    }
-    return all;
-}
+CALL(items) { UNUSED; return sgn_jpairs(r, self); }
 
-/* "a.b" of a value. */
-static value attribute(sgn_jrun *r, value of, value path) {
+value sgn_jpath(sgn_jrun *r, value of, value path) {
     const sgn_jtext dot = { ".", 1 };
     if (path.kind != J_TEXT) return sgn_jitem(r, of, path);
     for (size_t at = 0, end; at <= path.text.n && r->status == SGN_OK; at = end + 1) {
@@ -155,7 +150,7 @@ CALL(join) {
     if (!given(a[1])) return sgn_jjoined(r, self, sgn_jprinted(r, a[0]));
     const sgn_jlist *l = sgn_jitems(r, self);
     const value parts = sgn_jlist_new(r, J_LIST);
-    for (size_t i = 0; i < l->count && r->status == SGN_OK; i++) sgn_jlist_add(r, parts.list, attribute(r, l->at[i], a[1]));
+    for (size_t i = 0; i < l->count && r->status == SGN_OK; i++) sgn_jlist_add(r, parts.list, sgn_jpath(r, l->at[i], a[1]));
     return sgn_jjoined(r, parts, sgn_jprinted(r, a[0]));
 }
 /* map("filter", argument) or map(attribute="a.b", default=...). */
@@ -165,7 +160,7 @@ CALL(map) {
     const sgn_jfunction *f = a[0].kind == J_TEXT ? sgn_jfilter_find(a[0].text) : NULL;
     if (!f && !given(a[2])) return sgn_jfail(r, SGN_CONFIG, "map needs the name of a filter that is known, or attribute=; give one");
     for (size_t i = 0; i < l->count && r->status == SGN_OK; i++) {
-        value v = f ? sgn_jcall_with(r, f, l->at[i], a + 1, given(a[1])) : attribute(r, l->at[i], a[2]);
+        value v = f ? sgn_jcall_with(r, f, l->at[i], a + 1, given(a[1])) : sgn_jpath(r, l->at[i], a[2]);
         if (!f && !given(v)) v = a[3];
         sgn_jlist_add(r, out.list, v);
     }
@@ -178,7 +173,7 @@ static value chosen(sgn_jrun *r, value self, const value *path, value test, valu
     const sgn_jfunction *f = test.kind == J_TEXT ? sgn_jtest_find(test.text) : NULL;
     if (given(test) && !f) return sgn_jfail(r, SGN_UNSUPPORTED, "that test is not known; edit the template to do without");
     for (size_t i = 0; i < l->count && r->status == SGN_OK; i++) {
-        const value v = path ? attribute(r, l->at[i], *path) : l->at[i];
+        const value v = path ? sgn_jpath(r, l->at[i], *path) : l->at[i];
         if (sgn_jtrue(f ? sgn_jcall_with(r, f, v, &argument, given(argument)) : v) == pass) sgn_jlist_add(r, out.list, l->at[i]);
     }
     return out;
@@ -226,7 +221,11 @@ static const sgn_jfunction filters[] = {
     { "int", 0, "default ", to_int }, { "float", 0, "default ", to_float }, { "abs", 0, "", absolute },
     { "length", 0, "", length }, { "count", 0, "", length }, { "default", 0, "default_value boolean ", otherwise },
     { "d", 0, "default_value boolean ", otherwise }, { "list", 0, "", list }, { "first", 0, "", first }, { "last", 0, "", last },
-    { "reverse", 0, "", reverse }, { "unique", 0, "", unique }, { "items", 0, "", items }, { "dictsort", 0, "", dictsort },
+    { "reverse", 0, "", reverse }, { "items", 0, "", items }, { "batch", 1, "linecount fill_with ", batch },
+    { "sum", 0, "attribute start ", sum }, { "sort", 0, "reverse case_sensitive attribute ", sgn_jsort },
+    { "dictsort", 0, "case_sensitive by reverse ", sgn_jdictsort }, { "groupby", 1, "attribute default case_sensitive ", sgn_jgroupby },
+    { "unique", 0, "case_sensitive attribute ", sgn_junique }, { "min", 0, "case_sensitive attribute ", sgn_jmin },
+    { "max", 0, "case_sensitive attribute ", sgn_jmax },
     { "join", 0, "d attribute ", join }, { "map", 0, "filter argument attribute default ", map },
     { "select", 0, "test argument ", choose }, { "reject", 0, "test argument ", reject },
     { "selectattr", 1, "attribute test argument ", choose_by }, { "rejectattr", 1, "attribute test argument ", reject_by },

@@ -221,6 +221,9 @@ sgn_jvalue sgn_jattribute(sgn_jrun *r, sgn_jvalue of, sgn_jtext name) {
     if (of.kind == J_UNDEFINED)
         return sgn_jfail(r, SGN_CONFIG, "'%.*s' is asked of an undefined value; set that first", (int)(name.n < 60 ? name.n : 60), name.s);
     if (of.kind == J_LOOP) return of_loop(of.loop, name);
+    if (of.kind == J_LIST && of.list->group && of.list->count == 2)
+        for (int i = 0; i < 2; i++)
+            if (sgn_jtext_is(name, i ? "list" : "grouper")) return of.list->at[i];
     const sgn_jfunction *f = sgn_jmethod_find(of.kind, name);
     const sgn_jvalue *v = is(of, DICT_LIKE) && !f ? sgn_jdict_get(of.list, name) : NULL;
     if (!f) return v ? *v : (sgn_jvalue){ 0 };

@@ -28,7 +28,7 @@ typedef struct {
     const void *self;                  /* J_FUNCTION: const sgn_jvalue *, the object of a method */
 } sgn_jvalue;
 
-struct sgn_jlist { sgn_jvalue *at; size_t count, room; };
+struct sgn_jlist { sgn_jvalue *at; size_t count, room; bool group; };      /* group: of groupby, its two are called grouper and list */
 struct sgn_jloop { const sgn_jlist *over; size_t index; };
 
 typedef struct { char *s; size_t n, room; } sgn_jbuffer;
@@ -93,6 +93,8 @@ const sgn_jlist *sgn_jitems(sgn_jrun *r, sgn_jvalue v);
 size_t     sgn_jlength(sgn_jrun *r, sgn_jvalue v);
 sgn_jvalue sgn_jattribute(sgn_jrun *r, sgn_jvalue of, sgn_jtext name); /* a method, else an item */
 sgn_jvalue sgn_jitem(sgn_jrun *r, sgn_jvalue of, sgn_jvalue key);
+sgn_jvalue sgn_jpath(sgn_jrun *r, sgn_jvalue of, sgn_jvalue path);     /* path "a.b", or an item's number */
+sgn_jvalue sgn_jpairs(sgn_jrun *r, sgn_jvalue of);                     /* [[key, value], ...] of a dict */
 sgn_jvalue sgn_jslice(sgn_jrun *r, sgn_jvalue of, sgn_jvalue from, sgn_jvalue to, sgn_jvalue step);
 sgn_jvalue sgn_jarithmetic(sgn_jrun *r, sgn_jtext op, sgn_jvalue a, sgn_jvalue b);
 
@@ -112,5 +114,13 @@ sgn_jvalue sgn_jjoined(sgn_jrun *r, sgn_jvalue items, sgn_jtext between);
 
 sgn_jvalue sgn_jcall(sgn_jrun *r, const sgn_jfunction *f, sgn_jvalue self, const sgn_jnode *arguments);
 sgn_jvalue sgn_jcall_with(sgn_jrun *r, const sgn_jfunction *f, sgn_jvalue self, const sgn_jvalue *given, size_t count);
+
+/* Filters of jinja_sort.c. */
+sgn_jvalue sgn_jsort(sgn_jrun *r, sgn_jvalue self, const sgn_jvalue a[J_ARGUMENTS]);
+sgn_jvalue sgn_jdictsort(sgn_jrun *r, sgn_jvalue self, const sgn_jvalue a[J_ARGUMENTS]);
+sgn_jvalue sgn_jgroupby(sgn_jrun *r, sgn_jvalue self, const sgn_jvalue a[J_ARGUMENTS]);
+sgn_jvalue sgn_junique(sgn_jrun *r, sgn_jvalue self, const sgn_jvalue a[J_ARGUMENTS]);
+sgn_jvalue sgn_jmin(sgn_jrun *r, sgn_jvalue self, const sgn_jvalue a[J_ARGUMENTS]);
+sgn_jvalue sgn_jmax(sgn_jrun *r, sgn_jvalue self, const sgn_jvalue a[J_ARGUMENTS]);
 
 #endif

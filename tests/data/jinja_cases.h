@@ -133,6 +133,41 @@ static const struct { const char *template, *text; } jinja_cases[] = {
       "[0].get('zz', 'dd') }}{% for k in messages[0] %}{{ k }}{% endfor %}{{ 'role' in messages[0] }}{{ 'zz' not in m"
       "essages[0] }}{{ messages[0].values()|list|length }}",
       "role=system;content= Be  brief. ;l;name;parameters;['role', 'content']systemNoneddrolecontentTrueTrue2" },
+    { "{{ [3, 1, 2] | sort }}{{ [3, 1.5, 2] | sort(reverse=true) }}{{ ['b', 'A', 'a', 'B'] | sort }}{{ ['b', 'A', 'a', "
+      "'B'] | sort(case_sensitive=true) }}{{ ['b', 'A', 'a', 'B'] | sort(true) }}{{ 'hello' | sort | join }}{{ [] | sor"
+      "t }}{{ {'z': 1, 'y': 2} | sort }}{{ range(40, 0, -3) | sort | join(',') }}",
+      "[1, 2, 3][3, 2, 1.5]['A', 'a', 'b', 'B']['A', 'B', 'a', 'b']['b', 'B', 'A', 'a']ehllo[]['y', 'z']1,4,7,10,13,16,"
+      "19,22,25,28,31,34,37,40" },
+    { "{{ messages | sort(attribute='role') | map(attribute='content') | map('trim') | join(';') }}|{{ messages | sort("
+      "attribute='role,content', reverse=true) | map(attribute='content') | map('trim') | join(';') }}|{{ [{'a': {'b': "
+      "2}}, {'a': {'b': 1}}] | sort(attribute='a.b') | map(attribute='a.b') | join }}|{{ [[1, 'x'], [0, 'y']] | sort(at"
+      "tribute=0) | map(attribute=1) | join }}",
+      "<think>x\n</think>\n\nanswer;Be  brief.;Hi <there> \"q\" 'a'\n\té 中;more|more;Hi <there> \"q\" 'a'\n\té 中;Be  brie"
+      "f.;<think>x\n</think>\n\nanswer|12|yx" },
+    { "{% for role, ms in messages | groupby('role') %}{{ role }}:{{ ms | length }} {{ ms[0].content | trim }};{% endfo"
+      "r %}{% for g in messages | groupby(attribute='role') %}{{ g.grouper }}{{ g.list | length }}{{ g[0] }}{% endfor %"
+      "}",
+      "assistant:1 <think>x\n</think>\n\nanswer;system:1 Be  brief.;user:2 Hi <there> \"q\" 'a'\n\té 中;assistant1assista"
+      "ntsystem1systemuser2user" },
+    { "{% for k, l in [{'t': 'b'}, {'t': 'A'}, {}, {'t': 'a'}, {'t': 'B'}] | groupby('t', default='zz') %}{{ k }}={{ l "
+      "| map(attribute='t', default='-') | join }};{% endfor %}{% for k, l in [{'t': 'b'}, {'t': 'A'}, {'t': 'a'}, {'t'"
+      ": 'B'}] | groupby('t', case_sensitive=true) %}{{ k }}{{ l | length }}{% endfor %}",
+      "A=Aa;b=bB;zz=-;A1B1a1b1" },
+    { "{% for k, v in {'b': 1, 'A': 3, 'a': 2, 'C': 0} | dictsort %}{{ k }}{{ v }}{% endfor %}|{% for k, v in {'b': 1, "
+      "'A': 3, 'a': 2, 'C': 0} | dictsort(true) %}{{ k }}{{ v }}{% endfor %}|{% for k, v in {'b': 1, 'A': 3, 'a': 2, 'C"
+      "': 0} | dictsort(by='value') %}{{ k }}{{ v }}{% endfor %}|{% for k, v in {'b': 1, 'A': 3, 'a': 2, 'C': 0} | dict"
+      "sort(false, 'key', true) %}{{ k }}{{ v }}{% endfor %}",
+      "A3a2b1C0|A3C0a2b1|C0b1a2A3|C0b1A3a2" },
+    { "{{ ['a', 'A', 'b', 'B', 'a'] | unique | list }}{{ ['a', 'A', 'b', 'a'] | unique(true) | list }}{{ messages | uni"
+      "que(attribute='role') | map(attribute='role') | join(',') }}{{ [1, 2.0, 1, 2, true] | unique | list }}",
+      "['a', 'b']['a', 'A', 'b']system,user,assistant[1, 2.0]" },
+    { "{% for row in [1, 2, 3, 4, 5] | batch(2) %}{{ row }}{% endfor %}{% for row in [1, 2, 3, 4] | batch(3, 'x') %}{{ "
+      "row }}{% endfor %}{{ [] | batch(2) | list }}{{ 'abcde' | batch(2, '-') | map('join') | join(' ') }}",
+      "[1, 2][3, 4][5][1, 2, 3][4, 'x', 'x'][]ab cd e-" },
+    { "{{ [3, 1, 2] | min }}{{ [3, 1, 2] | max }}{{ ['b', 'A', 'c'] | min }}{{ ['b', 'a', 'B', 'A'] | max }}{{ ['a', 'B"
+      "'] | min(case_sensitive=true) }}{{ (messages | max(attribute='role')).content | trim | length }}{{ [] | min }}{{"
+      " [1, 2.5, 3] | sum }}{{ [{'n': 2}, {'n': 5}] | sum(attribute='n') }}{{ [1, 2] | sum(start=10) }}{{ [] | sum }}",
+      "13AbB236.57130" },
     { "a\n"
       "    {# comment #}\n"
       "b {#- tight -#} c\n"
