@@ -12,17 +12,21 @@
 #include "core/clock.h"
 #include "core/gemv.h"
 #include "core/kernels/kernels.h"
+#include "core/ops.h"
 #include "core/rng.h"
 #include "export/format.h"
 #include "export/random_model.h"
 #include "export/runtime.h"
+#include "export/zoned_run.h"
 #include "model/littlebit_rank.h"
 #include "train/bench.h"
 
-enum { ROUNDS = 7, GRAIN = 1 << 15, GROUP = 128, CODED = 3, LOW_RANK = 7, KINDS = 9, PATHS = 2 };
+enum { ROUNDS = 7, GRAIN = 1 << 15, GROUP = 128, CODED = 3, LOW_RANK = 7, ZONED = 9, KINDS = 12, PATHS = 2 };
 
-static const char *const kind_name[KINDS] = { "binary", "group128", "ternary", "1:4", "1:8", "1:16", "2:8", "littlebit 0.55", "littlebit 0.8" };      /* from CODED on codes, from LOW_RANK on factors */
-static const double low_rank_bits[KINDS - LOW_RANK] = { 0.55, 0.8 };
+static const char *const kind_name[KINDS] = { "binary", "group128", "ternary", "1:4", "1:8", "1:16", "2:8", "littlebit 0.55", "littlebit 0.8", "zoned 4:8",
+                                               "zoned 6:8", "zoned" };      /* from CODED on codes, from LOW_RANK on factors, from ZONED on zones, as of STBLLM and of BiLLM */
+static const double low_rank_bits[ZONED - LOW_RANK] = { 0.55, 0.8 };
+static const struct { const char *keep; int id; } zoned_form[KINDS - ZONED] = { { "4:8", 2 }, { "6:8", 2 }, { "all", 1 } };
 static const char *const path_name[PATHS] = { "exact", "int8" };
 
 /* With one thread its CPU time, which other programs disturb less. */
@@ -56,6 +60,7 @@ typedef struct {
     int64_t   m, n, k, words;      /* words of `memory` */
     uint64_t *memory;
     float    *x, *y, *scale, *middle;          /* middle (m, rank): between factors */
+    uint8_t  *salient;
     void     *work;
 } problem;
 
@@ -64,17 +69,29 @@ typedef struct { sgn_spread gweights_s, gb_s; } product;
 static int64_t plane_words(const problem *p) { return p->n * sgn_plane_stride(p->k); }
 static sgn_code code_of(int kind) { return kind < CODED ? kind == 2 ? SGN_CODE_TERNARY : SGN_CODE_BINARY : (sgn_code)(SGN_CODE_1_4 + kind - CODED); }
 /* Columns of U, 0: such a matrix has no room for them. */
-static int64_t rank_of(const problem *p, int kind) { return kind < LOW_RANK ? 0 : sgn_littlebit_rank(p->n, p->k, low_rank_bits[kind - LOW_RANK], 1); }
-static bool    runs(const problem *p, int kind) { return kind < LOW_RANK || rank_of(p, kind) > 0; }
+static int64_t rank_of(const problem *p, int kind) { return kind < LOW_RANK || kind >= ZONED ? 0 : sgn_littlebit_rank(p->n, p->k, low_rank_bits[kind - LOW_RANK], 1); }
+/* Zones at `byte`; rows and columns 0: not of such a matrix. */
+static sgn_zoned_bits zones_of(const problem *p, int kind, const void *byte) {
+    sgn_zoned_bits z = { 0 };
+    if (kind >= ZONED && !sgn_zoned_bits_parse(&z, p->n, p->k, zoned_form[kind - ZONED].keep, zoned_form[kind - ZONED].id)) z = (sgn_zoned_bits){ 0 };
+    z.byte = byte;
+    z.salient = p->salient;
+    return z;
+}
+static bool    runs(const problem *p, int kind) {
+    return kind < LOW_RANK || (kind < ZONED ? rank_of(p, kind) > 0 : zones_of(p, kind, NULL).rows > 0);
+}
 /* Of signs alone. */
 static int64_t sign_bytes(const problem *p, int kind) {
     const int64_t rank = rank_of(p, kind);
+    const sgn_zoned_bits z = zones_of(p, kind, NULL);
+    if (kind >= ZONED) return z.rows * sgn_zoned_bits_stride(&z);
     if (rank) return 8 * (rank * sgn_plane_stride(p->k) + p->n * sgn_plane_stride(rank));
     return kind < CODED ? 8 * plane_words(p) * (kind == 2 ? 2 : 1) : p->n * sgn_coded_stride(code_of(kind), p->k);
 }
 static int64_t scales_of(const problem *p) { return p->n * ((p->k + GROUP - 1) / GROUP); }
 static double  bytes_of(const problem *p, int kind) {
-    const int64_t scales = kind == 1 ? scales_of(p) : kind >= LOW_RANK ? p->n + rank_of(p, kind) + p->k : 0;
+    const int64_t scales = kind == 1 ? scales_of(p) : kind >= ZONED ? p->n * sgn_zoned_scales(p->k) : kind >= LOW_RANK ? p->n + rank_of(p, kind) + p->k : 0;
     return (double)sign_bytes(p, kind) + 4 * (double)scales;
 }
 
@@ -90,13 +107,21 @@ static void low_rank(const problem *p, int64_t rank, bool int8, uint64_t *word) 
                               .out_scale = p->scale, .int8 = int8, .y = p->y, .ldy = p->n }, p->work);
 }
 
+static void zoned(const problem *p, int kind, int64_t copy, const void *byte) {
+    const int64_t size = p->n * sgn_zoned_scales(p->k), sets = scales_of(p) * copies_of(p, 1) / size;
+    const sgn_lowered_stage s = { .kind = SGN_STAGE_ZONES, .rows = p->n, .cols = p->k, .zones = zones_of(p, kind, byte),
+                                  .v = p->scale + (sets ? copy % sets : 0) * size, .v_size = size };
+    sgn_zoned_run(&s, p->x, p->m, false, p->y);
+}
+
 /* Seconds of a product, a mean over all copies in memory. */
 static double one_round(const problem *p, int kind, int path) {
     const int64_t step = sign_words(p, kind), copies = copies_of(p, kind), rank = rank_of(p, kind);
     const double begin = now();
     for (int64_t c = 0; c < copies; c++) {
-        if (rank) {
-            low_rank(p, rank, path == 1, p->memory + c * step);
+        if (kind >= LOW_RANK) {
+            if (rank) low_rank(p, rank, path == 1, p->memory + c * step);
+            else zoned(p, kind, c, p->memory + c * step);
             continue;
         }
         const sgn_plane plane[2] = { { p->n, p->k, sgn_plane_stride(p->k), p->memory + c * step },
@@ -110,16 +135,18 @@ static double one_round(const problem *p, int kind, int path) {
 }
 
 static sgn_status allocate(problem *p, sgn_error *err) {
-    const int64_t scales = scales_of(p) * copies_of(p, 1) + p->n + p->k, wide = p->n > p->k ? p->n : p->k;      /* a rank is less */
+    const int64_t scales = scales_of(p) * copies_of(p, 1) + p->n * sgn_zoned_scales(p->k) + p->n + p->k, wide = p->n > p->k ? p->n : p->k;      /* a rank is less */
     p->x = malloc((size_t)(p->m * p->k) * sizeof *p->x);
     p->y = malloc((size_t)(p->m * p->n) * sizeof *p->y);
     p->scale = malloc((size_t)scales * sizeof *p->scale);
     p->middle = malloc((size_t)(p->m * wide) * sizeof *p->middle);
     p->work = aligned_alloc(SGN_ALIGN, sgn_round_up(sgn_gemv_bytes(SGN_CODE_1_4, p->m, p->k, false) + sgn_gemv_bytes(SGN_CODE_BINARY, p->m, wide, false), SGN_ALIGN));
-    if (!p->x || !p->y || !p->scale || !p->middle || !p->work) SGN_FAIL(err, SGN_NOMEM, "no memory for a bench of %lldx%lld", (long long)p->n, (long long)p->k);
+    p->salient = calloc(1, (size_t)(p->k + 7) / 8);
+    if (!p->x || !p->y || !p->scale || !p->middle || !p->work || !p->salient) SGN_FAIL(err, SGN_NOMEM, "no memory for a bench of %lldx%lld", (long long)p->n, (long long)p->k);
     for (int64_t i = 0; i < p->m * p->k; i++) p->x[i] = (float)sgn_rng_normal(3, 1, (uint64_t)i);
     for (int64_t i = 0; i < scales; i++) p->scale[i] = 1;
-    return SGN_OK;
+    for (int64_t j = 0; j < p->k; j += 41) p->salient[j / 8] |= (uint8_t)(1 << j % 8);
+    return sgn_zoned_reserve(&(sgn_lowered_stage){ .rows = p->n, .cols = p->k }, err);
 }
 
 static sgn_status bench_shape(problem *p, sgn_json *to, bool json, sgn_error *err) {
@@ -155,7 +182,7 @@ static sgn_status bench_shape(problem *p, sgn_json *to, bool json, sgn_error *er
         sgn_json_set(j, "gb_s", sgn_json_new_real(b.median));
         sgn_json_append(to, j);
     }
-    free(p->x), free(p->y), free(p->scale), free(p->middle), free(p->work);
+    free(p->x), free(p->y), free(p->scale), free(p->middle), free(p->work), free(p->salient);
     return s;
 }
 

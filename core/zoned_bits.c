@@ -165,13 +165,45 @@ bool sgn_zoned_bits_row(const sgn_zoned_bits *z, int64_t i, const sgn_real *scal
     return read_row(z, i, scale, SGN_ZONED_SCALES, to);
 }
 
+static void make_entries(const sgn_zoned_bits *z, sgn_zoned_sets *s) {
+    const uint32_t flip = 1u << 31;
+    for (int e = 0; e < 8; e++) {
+        const int id = ((z->id == 1 && !z->of ? e & 3 : e) >> 1) - zeros(z);       /* with one bit of id the next column's sign stands behind */
+        s->size[0][e] = id >= 0 && id < 3 ? id : 0, s->size[0][8 + e] = 3;
+        s->size[1][e] = 5, s->size[1][8 + e] = 4;
+        s->minus[0][e] = s->minus[0][8 + e] = e & 1 ? 0 : flip;
+        s->minus[1][e] = flip, s->minus[1][8 + e] = id > 0 ? 0 : flip;             /* x + -0 = x */
+        s->there[e] = s->there[8 + e] = id >= 0 && id < 3 ? ~0u : 0;
+    }
+}
+
+/* Where 64 columns' signs and ids are, and their groups' numbers. */
+static void make_places(sgn_zoned_sets *s, int kept, int each) {
+    for (int k = 0; k < 64; k++) {
+        const int first = k / 8 * 8, base = first / kept * s->bits + s->number + first % kept * each, group = k / 8 * s->bits;
+        s->place[k] = (uint8_t)(base / 8 + k % 8);
+        s->turn[k] = (uint8_t)(k / kept * s->bits + s->number + k % kept * each - base / 8 * 8);
+        s->number_place[k] = (uint8_t)(group / 8 + k % 8);
+        s->number_turn[k] = (uint8_t)(group % 8);
+    }
+}
+
 bool sgn_zoned_bits_sets(const sgn_zoned_bits *z, sgn_zoned_sets *s) {
-    const int64_t count = z->of ? choose(z->of, z->kept) : 1;
-    if (count > SGN_ZONED_SETS) return false;
-    *s = (sgn_zoned_sets){ .number = sgn_zoned_bits_mask_bits(z), .stride = sgn_zoned_bits_stride(z) };
-    s->bits = s->number + (z->of ? z->kept : 16) * (1 + z->id);
-    for (int64_t k = 0; k < count; k++)
-        for (uint32_t mask = z->of ? set_of(k, z->of, z->kept) : 0xFFFF; mask; mask &= mask - 1) s->kept[k] |= (uint64_t)8 << 4 * __builtin_ctz(mask);
+    const int of = z->of ? z->of : 8, kept = z->of ? z->kept : 8, each = 1 + z->id;
+    const int64_t count = z->of ? choose(of, kept) : 1;
+    const int number = sgn_zoned_bits_mask_bits(z);
+    if (count > SGN_ZONED_SETS || number + kept * each > 25) return false;
+    *s = (sgn_zoned_sets){ .number = number, .bits = number + kept * each, .stride = sgn_zoned_bits_stride(z) };
+    for (int64_t q = 0; q < count; q++) {
+        const uint32_t mask = set_of(q, of, kept);
+        for (int64_t like = q; of == 8 && like < SGN_ZONED_SETS; like += 1 << number) s->mask[like] = (uint8_t)mask;
+        for (int k = 0, at = number; k < 16; k++) {
+            s->shift[q][k] = mask >> k & 1 ? (uint32_t)at : SGN_ZONED_NONE;
+            if (mask >> k & 1) at += each;
+        }
+    }
+    make_entries(z, s);
+    if (of == 8) make_places(s, kept, each);
     return true;
 }
 

@@ -31,10 +31,20 @@ void       sgn_zoned_bits_pack(const sgn_zoned_bits *z, const sgn_real *w, const
 bool       sgn_zoned_bits_parse(sgn_zoned_bits *z, int64_t rows, int64_t cols, const char *keep, int id);
 /* Row i as numbers; false: its bits are none that are written. scale is that of the row. */
 bool       sgn_zoned_bits_row(const sgn_zoned_bits *z, int64_t i, const sgn_real *scale, sgn_real *to);
-/* For kernels: of each number the set's members, bit 4 k + 3 for member k (where M is 0, all 16 columns at [0]); bits of a number, of
- * a group with it (16 columns), bytes of a row. false: there are more than SGN_ZONED_SETS. */
-enum { SGN_ZONED_SETS = 128 };
-typedef struct { uint64_t kept[SGN_ZONED_SETS]; int number, bits; int64_t stride; } sgn_zoned_sets;
+/* For kernels. What is not of sets goes by eights, of the one set that has all 8. false: more than SGN_ZONED_SETS sets, or too long ones. */
+enum { SGN_ZONED_SETS = 128, SGN_ZONED_NONE = 29 };
+typedef struct {
+    int      number, bits;                     /* of a number; of a group with it, <= 25 */
+    int64_t  stride;
+    uint32_t shift[SGN_ZONED_SETS][16];        /* from where in a group's bits column k's sign and id are; NONE: it is not kept */
+    uint8_t  mask[SGN_ZONED_SETS];             /* of 8: the set's columns, by the number and any bits above it */
+    /* A column's number by sign + 2 id, in a salient column 8 further: +-scale[size], of both terms the sum, where there. scale[5] is 0. */
+    int32_t  size[2][16];
+    uint32_t minus[2][16], there[16];          /* bits to flip, bits to keep */
+    /* Of 64 columns in groups of 8: byte k of a 64-byte word is the 8 bits from turn[k] on of those of its eight that come from
+     * place[]: what is kept one after the other, or a group's number eight times. */
+    uint8_t  place[64], turn[64], number_place[64], number_turn[64];
+} sgn_zoned_sets;
 bool       sgn_zoned_bits_sets(const sgn_zoned_bits *z, sgn_zoned_sets *s);
 /* Row i as zones and as latents w that have its signs, of the weights' size; false as above. */
 bool       sgn_zoned_bits_latents(const sgn_zoned_bits *z, int64_t i, const sgn_real *scale, sgn_real *w, sgn_real *zone);

@@ -92,7 +92,7 @@ static void fill(void) {
         k->gemv_coded = coded->gemv_coded;
 #define FILL(entry) if (!k->entry) k->entry = ref->entry
         FILL(kept_gemm); FILL(pack_signs); FILL(pack_kept); FILL(pack_above); FILL(dot); FILL(axpy); FILL(sum_squares); FILL(max); FILL(exp_sum); FILL(swiglu);
-        FILL(swiglu_back); FILL(rmsnorm); FILL(rmsnorm_back); FILL(rope); FILL(adamw); FILL(zoned_row);
+        FILL(swiglu_back); FILL(rmsnorm); FILL(rmsnorm_back); FILL(rope); FILL(adamw); FILL(zoned_row); FILL(zoned_dot);
         for (int t = 0; t < SGN_DTYPE_COUNT; t++) {
             FILL(to_real[t]);
             FILL(dot_stored[t]);

@@ -86,8 +86,10 @@ typedef struct {
     sgn_real (*gemv_prepare_coded)(sgn_code code, void *to, const sgn_real *x, const sgn_real *a, int64_t k, bool exact);
     void     (*gemv_coded)(const sgn_coded *s, int64_t begin, int64_t end, const void *x, int64_t count, int32_t *sum);
 
-    /* Row i as numbers, the bits those of sgn_zoned_bits_row; sound ones. sets of sgn_zoned_bits_sets. */
+    /* Row i as numbers, the bits those of sgn_zoned_bits_row; sound ones. sets of sgn_zoned_bits_sets. And its product with x, to the
+     * bit what dot makes of these numbers; false: that is the way to go. */
     void     (*zoned_row)(const sgn_zoned_bits *z, int64_t i, const sgn_real *scale, const sgn_zoned_sets *sets, sgn_real *to);
+    bool     (*zoned_dot)(const sgn_zoned_bits *z, int64_t i, const sgn_real *scale, const sgn_zoned_sets *sets, const sgn_real *x, sgn_real *y);
 
     /* --- rows of reals ------------------------------------------------------ */
     sgn_real (*dot)(const sgn_real *a, const sgn_real *b, int64_t n);

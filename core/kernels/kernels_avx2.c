@@ -76,24 +76,7 @@ static inline gbytes b_join(gbytes a, gbytes b, bool high) {
 }
 #include "core/kernels/kernels_coded.inc"
 
-typedef __m256 z_table;
-static inline z_table z_widen(__m256 t) { return t; }
-static inline void z_store(float *to, int64_t n, uint64_t word, int salient, const z_table *plain, const z_table *other) {
-    const __m256i shift = _mm256_setr_epi32(0, 4, 8, 12, 16, 20, 24, 28), bit = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
-    const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
-    for (int64_t k = 0; k < 16 && k < n; k += 8, word >>= 32, salient >>= 8) {
-        const __m256i at = _mm256_srlv_epi32(_mm256_set1_epi32((int)(uint32_t)word), shift);
-        __m256 v = _mm256_permutevar8x32_ps(*plain, at);
-        if (salient & 255) {
-            const __m256i is = _mm256_cmpeq_epi32(_mm256_and_si256(_mm256_set1_epi32(salient), bit), bit);
-            v = _mm256_blendv_ps(v, _mm256_permutevar8x32_ps(*other, at), _mm256_castsi256_ps(is));
-        }
-        v = _mm256_and_ps(v, _mm256_castsi256_ps(_mm256_srai_epi32(_mm256_slli_epi32(at, 28), 31)));
-        if (n - k >= 8) _mm256_storeu_ps(to + k, v);
-        else _mm256_maskstore_ps(to + k, _mm256_cmpgt_epi32(_mm256_set1_epi32((int)(n - k)), lane), v);
-    }
-}
 #include "core/kernels/kernels_zoned.inc"
 
-const sgn_kernels sgn_kernels_avx2 = { .name = "avx2", ROW_KERNELS, BINARY_KERNELS, .kept_gemm = kept_gemm, .gemv_rows = { 2, 8 }, GEMV_KERNELS, CODED_KERNELS, .zoned_row = zoned_row };
+const sgn_kernels sgn_kernels_avx2 = { .name = "avx2", ROW_KERNELS, BINARY_KERNELS, .kept_gemm = kept_gemm, .gemv_rows = { 2, 8 }, GEMV_KERNELS, CODED_KERNELS, .zoned_row = zoned_row, .zoned_dot = zoned_dot };
 #endif

@@ -518,21 +518,10 @@ static inline vreal g_pick(const float *s, int64_t n, vint at) {
 #include "core/kernels/kernels_gemv.inc"
 #include "core/kernels/kernels_permuted.inc"
 
-/* What is not kept finds a 0 in the lower half. */
-typedef __m512 z_table;
-static inline z_table z_widen(__m256 t) { return _mm512_insertf32x8(_mm512_setzero_ps(), t, 1); }
-static inline void z_store(float *to, int64_t n, uint64_t word, int salient, const z_table *plain, const z_table *other) {
-    const __m512i half = _mm512_setr_epi32(0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1);
-    const __m512i shift = _mm512_setr_epi32(0, 4, 8, 12, 16, 20, 24, 28, 0, 4, 8, 12, 16, 20, 24, 28);
-    const __m512i at = _mm512_srlv_epi32(_mm512_permutexvar_epi32(half, _mm512_castsi128_si512(_mm_cvtsi64_si128((int64_t)word))), shift);
-    const __m512 v = _mm512_mask_permutexvar_ps(_mm512_permutexvar_ps(at, *plain), (__mmask16)salient, at, *other);
-    if (n >= 16) _mm512_storeu_ps(to, v);
-    else _mm512_mask_storeu_ps(to, lanes_below(n), v);
-}
-#include "core/kernels/kernels_zoned.inc"
+#include "core/kernels/kernels_zoned_wide.inc"
 
 const sgn_kernels sgn_kernels_avx512 = {
-    .name = "avx512", ROW_KERNELS, .gemv_rows = { 5, 8 }, GEMV_KERNELS, CODED_KERNELS, .zoned_row = zoned_row,
+    .name = "avx512", ROW_KERNELS, .gemv_rows = { 5, 8 }, GEMV_KERNELS, CODED_KERNELS, .zoned_row = wide_row, .zoned_dot = wide_dot,
     .binary_index_bytes = binary_index_bytes, .binary_index = binary_index,
     .binary_tile_rows = 4 * TOKENS, .binary_tile_cols = 512,
     .binary_scratch = binary_scratch, .binary_gemm = binary_gemm, .kept_gemm = kept_gemm,

@@ -360,6 +360,10 @@ static void zoned_row(const sgn_zoned_bits *z, int64_t i, const sgn_real *scale,
     (void)sets;
     (void)sgn_zoned_bits_row(z, i, scale, to);
 }
+static bool zoned_dot(const sgn_zoned_bits *z, int64_t i, const sgn_real *scale, const sgn_zoned_sets *sets, const sgn_real *x, sgn_real *y) {
+    (void)z, (void)i, (void)scale, (void)sets, (void)x, (void)y;
+    return false;
+}
 
 const sgn_kernels sgn_kernels_ref = {
     .name = "ref",
@@ -368,7 +372,7 @@ const sgn_kernels sgn_kernels_ref = {
     .binary_scratch = binary_scratch, .binary_gemm = binary_gemm, .kept_gemm = kept_gemm,
     .gemv_rows = { 8, 8 }, .gemv_bytes = gemv_bytes, .gemv_prepare = gemv_prepare, .gemv_signs = gemv_signs, .gemv_groups = gemv_groups,
     .gemv_coded_bytes = gemv_coded_bytes, .gemv_prepare_coded = gemv_prepare_coded, .gemv_coded = gemv_coded,
-    .zoned_row = zoned_row,
+    .zoned_row = zoned_row, .zoned_dot = zoned_dot,
     .dot = dot, .axpy = axpy, .sum_squares = sum_squares, .max = max, .exp_sum = exp_sum,
     .swiglu = swiglu, .swiglu_back = swiglu_back, .rmsnorm = rmsnorm, .rmsnorm_back = rmsnorm_back,
     .rope = rope, .adamw = adamw,

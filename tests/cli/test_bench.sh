@@ -51,7 +51,7 @@ for name in 'none', 'same':
 for scales in 'column', 'row', 'tensor', 'group128':
     d = line('decode-' + scales)
     assert d['read_gb_s'] > 0 and d['threads'] == 1 and d['isa'], d
-    signs = 'binary', 'group128', 'ternary', '1:4', '1:8', '1:16', '2:8', 'littlebit 0.55', 'littlebit 0.8'
+    signs = 'binary', 'group128', 'ternary', '1:4', '1:8', '1:16', '2:8', 'littlebit 0.55', 'littlebit 0.8', 'zoned 4:8', 'zoned 6:8', 'zoned'
     assert [(p['signs'], p['path']) for p in d['gemv']] == [(a, b) for a in signs for b in ('exact', 'int8')], d
     for p in d['gemv']:
         assert (p['n'], p['k'], p['m']) == (70, 200, 3) and 0 < p['spread'][0] <= p['gweights_s'] <= p['spread'][1] and p['gb_s'] > 0, p
