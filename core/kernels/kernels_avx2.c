@@ -68,6 +68,7 @@ static inline gbytes b_lanes(const void *p, const void *q) {
     return (gbytes)_mm256_inserti128_si256(_mm256_castsi128_si256(_mm_loadu_si128(p)), _mm_loadu_si128(q), 1);
 }
 static inline gbytes b_look(gbytes table, gbytes at) { return (gbytes)_mm256_shuffle_epi8((__m256i)table, (__m256i)at); }
+static inline gbytes b_mean(gbytes a, gbytes b) { return (gbytes)_mm256_avg_epu8((__m256i)a, (__m256i)b); }
 static inline gbytes b_zip(gbytes a, gbytes b, bool high) {
     return (gbytes)(high ? _mm256_unpackhi_epi8((__m256i)a, (__m256i)b) : _mm256_unpacklo_epi8((__m256i)a, (__m256i)b));
 }

@@ -62,6 +62,7 @@ static inline gbytes b_lanes(const void *p, const void *q) {
 static inline gbytes b_look(gbytes table, gbytes at) {
     return (gbytes)vqtbl1q_u8((uint8x16_t)table, vandq_u8((uint8x16_t)at, vdupq_n_u8(0x8F)));
 }
+static inline gbytes b_mean(gbytes a, gbytes b) { return (gbytes)vrhaddq_u8((uint8x16_t)a, (uint8x16_t)b); }
 static inline gbytes b_zip(gbytes a, gbytes b, bool high) {
     return (gbytes)(high ? vzip2q_u8((uint8x16_t)a, (uint8x16_t)b) : vzip1q_u8((uint8x16_t)a, (uint8x16_t)b));
 }
