@@ -40,7 +40,7 @@ sgn_status sgn_code_find(sgn_code *code, const char *name, sgn_error *err);
 /* A latent weight matrix as the products see it: its signs, and mask, in both orientations
  * and the index tables that the kernel set in use wants for them. */
 struct sgn_signs {
-    sgn_code  code;            /* of the rows; the columns of a masked matrix are ternary */
+    sgn_code  code;            /* of the rows; the columns of a masked matrix hold any number of entries */
     sgn_real  center;          /* signs are those of w - center, which is 0 unless a latent's rule says otherwise */
     uint64_t  draw;            /* not 0: signs of w - u, u uniform in (-1, 1) by this number, so P(+1) = (w + 1)/2 (binary code) */
     sgn_real  cut;             /* ternary: |w| > cut is kept; a latent's rule sets it */
