@@ -30,7 +30,7 @@ typedef struct {
     sgn_status (*get)(void *ctx, int i, const float **data, sgn_error *err);
     void *ctx;
 } sgn_weight_source;
-/* The same without an optimizer, of a model that is declared only. Its shards are as large as its largest parameter, 16 to 256 MiB. */
+/* The same without an optimizer, of a model that is declared only. Its shards are as large as its largest parameter, 12 to 256 MiB. */
 sgn_status sgn_checkpoint_save_from(const char *run, const sgn_position *at, const sgn_transformer *m,
                                     const sgn_weight_source *from, const char *const *files, sgn_error *err);
 uint64_t   sgn_checkpoint_bytes(const sgn_params *p, int states);      /* on disk, nearly */

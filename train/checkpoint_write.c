@@ -6,7 +6,7 @@
 #include "core/archive.h"
 
 /* A shard is built in memory before it is written, so its size bounds what a save takes. */
-static const uint64_t shard_most = 256u << 20, shard_least = 16u << 20;
+static const uint64_t shard_most = 256u << 20, shard_least = 12u << 20;      /* with overhead within one step of growth of the image */
 
 const char *sgn_state_group(const sgn_optimizer *o, int group) {
     if (group == 0) return "weights";
