@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 
-from results_rows import AFTER, DEMO, FAMILIES, FULL, HEADLINE, RATES, RECOVERY, RECOVERY_RATE, SEEDS, TAUGHT, TRAINED
+from results_rows import AFTER, DEMO, FAMILIES, FULL, HEADLINE, RATES, RECOVERY, RECOVERY_RATE, SEEDS, TAUGHT, TRAINED, chosen
 
 S, WORK = sys.argv[1:]
 STEPS = int(os.environ.get('RESULTS_STEPS', 700))
@@ -121,7 +121,7 @@ def teacher(name, seed):
 
 
 def rate(family):
-    """Of RATES the one whose run of a third of the steps is best on the tuning text; students learn it with the teacher."""
+    """Of RATES the one chosen by runs of a third of the steps on the tuning text; students learn it with the teacher."""
     found = {}
     for lr in RATES:
         settings = [*FAMILIES[family], f'data.train={text("mixed")}/data', f'data.valid={text("mixed")}/tune', f'train.steps={max(1, STEPS // 3)}',
@@ -131,7 +131,7 @@ def rate(family):
             settings += [f'distill.teacher={teacher("mixed", 1)}', *TAUGHT]
         found[lr] = train(os.path.join(text('mixed'), 'rates', f'{family}-{lr:g}'), settings)
     good = {lr: r['bpb'] for lr, r in found.items() if 'bpb' in r}
-    return min(good, key=good.get) if good else RATES[1]
+    return chosen(good) or RATES[1]
 
 
 def learn(name, row, seed, distilled):

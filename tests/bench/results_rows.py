@@ -4,7 +4,15 @@ from collections import namedtuple
 
 SEEDS = (1, 2, 3)
 RATES = (1.5e-3, 3e-3, 6e-3)
+RATE_MARGIN = 0.01  # bits per byte, about what a seed does
+
 TAUGHT = ['distill.lambda=1', 'distill.lambda_end=0.25']     # of every row with a teacher
+
+
+def chosen(found):
+    """Of rates and their bits per byte the smallest rate that is within RATE_MARGIN of the best: a rate on the brink gains nothing and diverges with another seed."""
+    return min((lr for lr in found if found[lr] <= min(found.values()) + RATE_MARGIN), default=None)
+
 
 # name: of directories; family: whose learning rate it takes; settings: of `signum train`
 Row = namedtuple('Row', 'name title family settings')

@@ -6,7 +6,7 @@ import statistics
 import sys
 
 import results_plot
-from results_rows import AFTER, DEMO, FULL, RATES, SEEDS, TRAINED
+from results_rows import AFTER, DEMO, FULL, RATES, SEEDS, TRAINED, chosen
 
 WORK, DOCUMENT = sys.argv[1:]
 BUSY = 0.15          # of the processors taken by others: times say nothing exact
@@ -124,9 +124,9 @@ def demo_table():
 def rate_table():
     lines = ['| family | ' + ' | '.join(f'{lr:g}' for lr in RATES) + ' |', '|---|' + '---|' * len(RATES)]
     for family in dict.fromkeys(r.family for r in [FULL, *TRAINED]):
-        got = [load('mixed', 'rates', f'{family}-{lr:g}', 'done.json').get('bpb') for lr in RATES]
-        best = min((g for g in got if g), default=None)
-        lines.append(f'| {family} | ' + ' | '.join('-' if g is None else f'**{g:.4f}**' if g == best else f'{g:.4f}' for g in got) + ' |')
+        got = {lr: load('mixed', 'rates', f'{family}-{lr:g}', 'done.json').get('bpb') for lr in RATES}
+        best = chosen({lr: g for lr, g in got.items() if g})
+        lines.append(f'| {family} | ' + ' | '.join('-' if g is None else f'**{g:.4f}**' if lr == best else f'{g:.4f}' for lr, g in got.items()) + ' |')
     return lines
 
 

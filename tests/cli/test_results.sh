@@ -32,3 +32,7 @@ chmod +x "$D/signum"
 results "$D/signum" 'mixed/xnor$' || fail "a failing row ended the call with $?"
 grep -qE '^\| XNOR \| failed ' "$D/results.md" && grep -q 'XNOR: signum: no such luck' "$D/results.md" || fail "a failed row does not stand as failed"
 ok "a row that fails stands in the table as failed"
+
+PYTHONPATH=tests/bench python3 -c 'from results_rows import chosen as c
+assert c({1: 2.6, 2: 2.45, 3: 2.445}) == 2 and c({1: 2.6, 2: 2.46, 3: 2.445}) == 3 and c({}) is None' || fail "another rate than the smallest of the good ones is chosen"
+ok "a rate is the smallest within the margin of the best"
