@@ -24,6 +24,7 @@ typedef struct {
     int64_t                *kept;              /* (layers): N of each */
     sgn_json               *rows;              /* of all finished layers */
     sgn_binarize_progress   at;
+    sgn_work_lock           own;               /* where the caller wants none */
 } worker;
 
 static bool tell(worker *k) { return !k->job->progress || k->job->progress(k->job->ctx, &k->at); }
@@ -210,7 +211,7 @@ static sgn_status run(worker *k, sgn_error *err) {
     const sgn_binarize_options *o = &k->job->how;
     char weights[33];
     SGN_TRY(sgn_block_source_digest(k->source, weights, err));
-    SGN_TRY(sgn_work_open(k->job->work, settings_of(k, weights), k->job->replace, err));
+    SGN_TRY(sgn_work_open(k->job->work, settings_of(k, weights), k->job->replace, k->job->lock ? k->job->lock : &k->own, err));
     SGN_TRY(sgn_calibration_spill(&k->calibration, k->job->work, err));
     SGN_TRY(allocate(k, err));
     k->at.blocks = layers;
@@ -241,5 +242,6 @@ sgn_status sgn_binarize_run(const sgn_transformer *source, const sgn_model_confi
     free(k.d);
     free(k.scratch);
     free(k.kept);
+    sgn_work_let_go(&k.own);
     return s;
 }

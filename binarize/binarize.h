@@ -9,6 +9,7 @@
 #define SGN_BINARIZE_BINARIZE_H
 
 #include "binarize/binarizer.h"
+#include "binarize/work.h"
 #include "core/json.h"
 #include "data/shard.h"
 #include "model/transformer.h"
@@ -24,7 +25,8 @@ typedef struct {
     sgn_binarize_options how;
     int64_t     windows, seq;
     const char *work;                  /* the work directory; made where it is not there */
-    bool        replace;               /* a work directory of other settings or weights is discarded, with a warning; else it is refused */
+    sgn_work_lock *lock;               /* on it, for the caller to let go when the weights are taken from it; NULL: it ends with the run */
+    bool        replace;               /* blocks of other settings or weights are discarded, with a warning; else they are refused */
     bool      (*progress)(void *ctx, const sgn_binarize_progress *p);      /* false: stop, SGN_INTERRUPTED. NULL: nobody asks */
     void       *ctx;
 } sgn_binarize_job;

@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
 #include "binarize/work.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
 #include "core/archive.h"
 #include "core/log.h"
 
@@ -40,27 +45,65 @@ static sgn_status compare(const char *path, const sgn_json *now, difference *d, 
     return SGN_OK;
 }
 
-/* What cannot be read says nothing of how it was begun. */
-static sgn_status settle(const char *directory, const char *path, const sgn_json *settings, bool replace, sgn_error *err) {
+/* Two processes there would take each other's blocks for their own. File systems without locks pass. */
+static sgn_status take_lock(const char *directory, sgn_work_lock *lock, sgn_error *err) {
+    sgn_path path;
+    SGN_TRY(sgn_path_set(&path, err, "%s/.lock", directory));
+    lock->fd = open(path.s, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    if (lock->fd < 0) SGN_FAIL(err, SGN_IO, "%s: cannot create: %s; choose another --out", path.s, strerror(errno));
+    lock->held = true;
+    if (flock(lock->fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
+        SGN_FAIL(err, SGN_IO, "%s: another process is at work there; wait for it, or choose another --out", directory);
+    return SGN_OK;
+}
+
+void sgn_work_let_go(sgn_work_lock *lock) {
+    if (lock->held) close(lock->fd);
+    *lock = (sgn_work_lock){ 0 };
+}
+
+static sgn_status discard(const char *directory, char *const *blocks, int count, sgn_error *err) {
+    for (int i = 0; i < count; i++) {
+        sgn_path path;
+        SGN_TRY(sgn_path_set(&path, err, "%s/%s", directory, blocks[i]));
+        if (unlink(path.s) != 0) SGN_FAIL(err, SGN_IO, "%s: cannot remove: %s", path.s, strerror(errno));
+    }
+    return SGN_OK;
+}
+
+/* Are these blocks of the same settings? What cannot be read says nothing of how they were begun. */
+static sgn_status settle(const char *directory, const char *path, const sgn_json *settings, bool replace, bool *ours, sgn_error *err) {
     difference d = { "" };
     sgn_error why = { 0 };
     const sgn_status s = compare(path, settings, &d, &why);
-    if (s == SGN_OK && !d.key[0]) return SGN_OK;
+    *ours = s == SGN_OK && !d.key[0];
+    if (*ours) return SGN_OK;
     if (!replace && s != SGN_OK) SGN_FAIL(err, s, "%s; say --replace to begin anew", why.text);
     if (!replace)
         SGN_FAIL(err, SGN_CONFIG, "%s: it was begun with another '%s'; go on with the same command, or say --replace to begin anew", directory, d.key);
     sgn_warn("%s: discarded, for %s%s%s", directory, s == SGN_OK ? "it was begun with another '" : why.text, d.key, s == SGN_OK ? "'" : "");
-    return sgn_remove_tree(directory, err);
+    return SGN_OK;
 }
 
-sgn_status sgn_work_open(const char *directory, sgn_json *settings, bool replace, sgn_error *err) {
+/* Settings are kept before the first block is and changed only where there is none. */
+static sgn_status begin(const char *directory, const sgn_json *settings, bool replace, sgn_error *err) {
     sgn_path path;
-    sgn_status s = sgn_path_set(&path, err, "%s/settings.json", directory);
-    if (s == SGN_OK && sgn_file_exists(path.s)) s = settle(directory, path.s, settings, replace, err);
-    if (s == SGN_OK && !sgn_file_exists(path.s)) {
-        s = sgn_make_directories(directory, err);
-        if (s == SGN_OK) s = sgn_json_save(settings, 2, path.s, err);
-    }
+    char **blocks;
+    int count;
+    bool ours = false;
+    SGN_TRY(sgn_path_set(&path, err, "%s/settings.json", directory));
+    SGN_TRY(sgn_directory_list(directory, "block-", ".safetensors", &blocks, &count, err));
+    sgn_status s = count ? settle(directory, path.s, settings, replace, &ours, err) : SGN_OK;
+    if (s == SGN_OK && !ours) s = discard(directory, blocks, count, err);
+    sgn_names_free(blocks, count);
+    SGN_TRY(s);
+    return ours ? SGN_OK : sgn_json_save(settings, 2, path.s, err);
+}
+
+sgn_status sgn_work_open(const char *directory, sgn_json *settings, bool replace, sgn_work_lock *lock, sgn_error *err) {
+    sgn_status s = sgn_make_directories(directory, err);
+    if (s == SGN_OK) s = take_lock(directory, lock, err);
+    if (s == SGN_OK) s = begin(directory, settings, replace, err);
     sgn_json_free(settings);
     return s;
 }
@@ -134,8 +177,10 @@ sgn_status sgn_work_load(const char *directory, int64_t n, sgn_transformer *one,
     *rows = NULL;
     SGN_TRY(block_path(directory, n, &path, err));
     if (!sgn_file_exists(path.s)) return SGN_OK;
-    SGN_TRY(sgn_archive_open(&a, path.s, err));
-    const sgn_status s = read_block(&a, n, one, rows, err);
+    sgn_error why = { 0 };
+    sgn_status s = sgn_archive_open(&a, path.s, &why);
+    if (s != SGN_OK) SGN_FAIL(err, s, "%s; remove the file, it will be made again", why.text);
+    s = read_block(&a, n, one, rows, err);
     sgn_archive_close(&a);
     return s;
 }

@@ -9,9 +9,15 @@
 #include "core/json.h"
 #include "model/transformer.h"
 
-/* Makes the directory with these settings (taken), or finds the same there. Others: SGN_CONFIG names what differs; with
- * `replace` a warning does, and the directory is made anew. */
-sgn_status sgn_work_open(const char *directory, sgn_json *settings, bool replace, sgn_error *err);
+typedef struct {                       /* of one process on a work directory; start zeroed */
+    int  fd;                           /* valid while `held` */
+    bool held;
+} sgn_work_lock;
+
+/* Makes the directory with these settings (taken), or finds the same there. Blocks of others: SGN_CONFIG names what differs; with
+ * `replace` a warning does, and they are removed. SGN_IO where another process is at work. */
+sgn_status sgn_work_open(const char *directory, sgn_json *settings, bool replace, sgn_work_lock *lock, sgn_error *err);
+void       sgn_work_let_go(sgn_work_lock *lock);
 /* A committed model of one block of that shape, of `vocab` tokens, with a tied head. */
 sgn_status sgn_work_model(const sgn_model_config *c, int64_t vocab, sgn_transformer *one, sgn_error *err);
 /* Block n: the parameters of a model of one layer, rows of its report (borrowed). */

@@ -59,6 +59,7 @@ typedef struct {
     sgn_assembly     parts;
     sgn_shards      *shards;
     sgn_binarize_job job;
+    sgn_work_lock    lock;
     sgn_json        *rows;
     double           began, block;             /* when this block began; seconds that the last one took, 0: none was made yet */
     int64_t          begun;                    /* windows that were done then */
@@ -257,15 +258,23 @@ static sgn_status finish(command *k, sgn_error *err) {
     return SGN_OK;
 }
 
+/* Beside RUN, which may be said as RUN/. */
+static sgn_status name_work(command *k, sgn_error *err) {
+    int n = (int)strlen(k->v->out);
+    while (n > 1 && k->v->out[n - 1] == '/') n--;
+    return sgn_path_set(&k->work, err, "%.*s.partial", n, k->v->out);
+}
+
 static sgn_status work(command *k, const char *where, sgn_error *err) {
     SGN_TRY(read_options(k->v, &k->job.how, err));
-    SGN_TRY(sgn_path_set(&k->work, err, "%s.partial", k->v->out));
+    SGN_TRY(name_work(k, err));
     SGN_TRY(sgn_kernels_use(NULL, err));
     SGN_TRY(sgn_gemm_init(err));
     SGN_TRY(open_source(k, where, err));
     const int64_t there = (int64_t)(sgn_shards_info(k->shards)->tokens / (uint64_t)k->job.seq);
     k->job.windows = there && there < k->v->windows ? there : k->v->windows;
     k->job.work = k->work.s;
+    k->job.lock = &k->lock;
     k->job.replace = k->v->replace;
     k->job.progress = progress;
     k->job.ctx = k;
@@ -296,6 +305,7 @@ static sgn_status run(int argc, char **argv, sgn_error *err) {
     sgn_transformer_free(&k->source);
     sgn_transformer_free(&k->model);
     sgn_assembly_free(&k->parts);
+    sgn_work_let_go(&k->lock);
     free(k);
     return s;
 }

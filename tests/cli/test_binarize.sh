@@ -195,6 +195,14 @@ binarize --method xnor --out "$D/plain"
 cmp "$D/plain/binarize.json" "$D/stop/other/binarize.json" || fail "what was discarded left something"
 ( ulimit -f 90; trap '' XFSZ; $S binarize "$D/full" --calibration "$D/data" --windows 24 --method xnor --out "$D/stop/full" ) >"$D/log" 2>&1 && fail "24 x 32 x 32 hidden states in 90 KiB"
 grep -qE 'full.partial: the hidden states of 24 windows of 32 tokens .* take 0.1 MiB and .* are free' "$D/log" || fail "no word of the disk: $(cat "$D/log")"
+binarize --seq 16 --method xnor --out "$D/stop/full"         # the remedy: nothing was begun that asks for --replace
+mkdir "$D/stop/held.partial"
+exec 9>"$D/stop/held.partial/.lock"
+flock 9
+refuse 4 'held.partial: another process is at work there' $S binarize "$D/full" --calibration "$D/data" --method xnor --out "$D/stop/held"
+exec 9>&-
+binarize --method xnor --out "$D/stop/held/"
+[ -d "$D/stop/held/checkpoints" ] || fail "RUN/ is not RUN"
 cp -r "$D/hf-whole" "$D/changed"
 python3 - "$D/changed" <<'PY'
 import sys, glob, json, struct, os
