@@ -20,8 +20,9 @@ static sgn_status fail_io(const char *directory, const char *what, sgn_error *er
 /* Blocks are taken now, where the file system can, lest the disk be full hours later. */
 static sgn_status reserve(int fd, const char *directory, uint64_t size, const char *what, sgn_error *err) {
     if (size > INT64_MAX || sgn_free_space(directory) < size) return too_small(directory, size, what, err);
-    const int why = size ? posix_fallocate(fd, 0, (off_t)size) : 0;
-    if (why == ENOSPC || why == EFBIG) return too_small(directory, size, what, err);
+    int why = 0;
+    if (size) do why = posix_fallocate(fd, 0, (off_t)size); while (why == EINTR);
+    if (why == ENOSPC || why == EFBIG || why == EDQUOT) return too_small(directory, size, what, err);
     if (why && ftruncate(fd, (off_t)size) != 0) return fail_io(directory, "size", err);
     return SGN_OK;
 }
