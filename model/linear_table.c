@@ -35,5 +35,5 @@ sgn_status sgn_linear_kind_check(const char *name, const char *setting, sgn_erro
         snprintf(all + n, sizeof all - n, "%s%s", i ? ", " : "", known[i]);
     }
     const char *near = sgn_nearest(name, known, COUNT);
-    SGN_FAIL(err, SGN_CONFIG, "%s: there is no kind '%.40s'%s%s%s; there are %s", setting, name, near ? ", did you mean '" : "", near ? near : "", near ? "'?" : "", all);
+    SGN_FAIL(err, SGN_CONFIG, "%s: there is no kind '%.40s'%s%s%s; there are %s", setting, name, near ? " (did you mean '" : "", near ? near : "", near ? "'?)" : "", all);
 }

@@ -113,12 +113,20 @@ static sgn_status check_exception(const sgn_model_config *c, const char *word, s
 }
 
 /* An exception that others behind it leave nothing is a slip. */
-static sgn_status check_used(const sgn_model_config *c, int index, const char *word, sgn_error *err) {
+static sgn_status check_used(const sgn_model_config *c, sgn_error *err) {
+    bool used[SGN_LIST_TEXT] = { false };
+    char word[SGN_TEXT];
     const char *kind;
-    for (int64_t k = 0; k < c->layers * (WORDS - 2); k++)
-        if (holder(c, k / (WORDS - 2), words[2 + k % (WORDS - 2)], &kind) == index) return SGN_OK;
-    SGN_FAIL(err, SGN_CONFIG, "model.mixed: '%s' holds nowhere: what stands behind it names all of its layers and modules, and the last that fits "
-             "holds; put it behind, or leave it out", word);
+    for (int64_t k = 0; k < c->layers * (WORDS - 2); k++) {
+        const int held = holder(c, k / (WORDS - 2), words[2 + k % (WORDS - 2)], &kind);
+        if (held >= 0) used[held] = true;
+    }
+    int index = 0;
+    for (const char *at = c->mixed; next_word(&at, word);)
+        if (!used[index++])
+            SGN_FAIL(err, SGN_CONFIG, "model.mixed: '%s' holds nowhere: what stands behind it names all of its layers and modules, and the last that "
+                     "fits holds; put it behind, or leave it out", word);
+    return SGN_OK;
 }
 
 sgn_status sgn_model_config_check_kinds(const sgn_model_config *c, sgn_error *err) {
@@ -130,7 +138,5 @@ sgn_status sgn_model_config_check_kinds(const sgn_model_config *c, sgn_error *er
                      "q, k, v, o, gate, up and down", word, near ? ", did you mean '" : "", near ? near : "", near ? "'?" : "");
     }
     for (const char *at = c->mixed; next_word(&at, word);) SGN_TRY(check_exception(c, word, err));
-    int index = 0;
-    for (const char *at = c->mixed; next_word(&at, word);) SGN_TRY(check_used(c, index++, word, err));
-    return SGN_OK;
+    return *c->mixed ? check_used(c, err) : SGN_OK;
 }

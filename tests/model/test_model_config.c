@@ -31,7 +31,7 @@ static void impossible_shapes(void **state) {
         { "model.heads=5", "model.heads 5 does not divide model.dim 288" },
         { "model.kv_heads=4", "model.kv_heads 4 does not divide model.heads 6" },
         { "model.head_dim=7", "must be even" },
-        { "model.linear=fbj", "did you mean 'fbi'?; there are full, fbi, " },
+        { "model.linear=fbj", "(did you mean 'fbi'?); there are full, fbi, " },
         { "model.binary=[attention, mpl]", "did you mean 'mlp'?" },
         { "model.binary=q_proj", "no module 'q_proj'" },
         { "model.vocab=0", "set model.vocab" },
