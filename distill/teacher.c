@@ -10,10 +10,16 @@
 const sgn_field sgn_distill_fields[] = {
     FIELD(teacher, TEXT, 0, 0, "", "a model argument (run, checkpoint, packed or Hugging Face directory, .gguf file, llama2.c .bin), or a cache made by `signum teacher-cache`; empty: no teacher"),
     FIELD(lambda, REAL, 0, 1, "1", "loss = lambda * soft + (1 - lambda) * hard; without a teacher all is hard"),
-    FIELD(lambda_end, REAL, -1, 1, "-1", "lambda moves in a straight line to this over the whole run; -1: it stays"),
+    FIELD(lambda_end, REAL, -1, 1, "-1", "step s of n takes lambda + (lambda_end - lambda) s/n, s from 0 to n - 1; -1: lambda stays"),
     FIELD(temperature, REAL, 0.01, 100, "1", "divides the logits of student and teacher in the soft loss"),
     { 0 },
 };
+
+sgn_status sgn_distill_check(const sgn_distill_config *c, sgn_error *err) {
+    if (c->lambda_end > -1 && c->lambda_end < 0)
+        SGN_FAIL(err, SGN_CONFIG, "distill.lambda_end = %g is no share of the loss; it goes from 0 to 1, or is -1 where distill.lambda stays", c->lambda_end);
+    return SGN_OK;
+}
 
 double sgn_distill_lambda(const sgn_distill_config *c, int64_t step, int64_t steps) {
     return c->lambda_end < 0 ? c->lambda : c->lambda + (c->lambda_end - c->lambda) * (double)step / (double)steps;

@@ -16,6 +16,8 @@ typedef struct {
 
 extern const sgn_field sgn_distill_fields[];
 
+/* lambda_end is a share, or -1? */
+sgn_status sgn_distill_check(const sgn_distill_config *c, sgn_error *err);
 /* The teacher's share of the loss in step 0 .. steps-1: a straight line from lambda, which would be at lambda_end after the last. */
 double sgn_distill_lambda(const sgn_distill_config *c, int64_t step, int64_t steps);
 /* The largest of them, which memory is planned for. */

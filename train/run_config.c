@@ -179,6 +179,7 @@ static sgn_status check_model(sgn_run_config *c, sgn_error *err) {
 
 sgn_status sgn_run_config_check(sgn_run_config *c, sgn_error *err) {
     SGN_TRY(check_model(c, err));
+    SGN_TRY(sgn_distill_check(&c->distill, err));
     if (*c->data.train && *c->data.mix)
         SGN_FAIL(err, SGN_CONFIG, "data.train and data.mix both name what to learn from; leave one of them empty");
     const sgn_train_config *t = &c->train;

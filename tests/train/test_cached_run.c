@@ -75,6 +75,34 @@ static void resumed_equals_unbroken(void **state) {
     }
 }
 
+/* With a share that moves, a step is that of a run whose share is there, whoever teaches: here from 0, which leaves the teacher out. */
+static void each_step_has_its_share(void **state) {
+    (void)state;
+    static const char *const teachers[] = { "teacher", "few", "drawn" };
+    for (int i = 0; i < 3; i++) {
+        sgn_trainer moving, set;
+        sgn_progress p = { 0 }, q = { 0 };
+        char out[2][32];
+        snprintf(out[0], sizeof out[0], "moving-%d", i), snprintf(out[1], sizeof out[1], "set-%d", i);
+        student(teachers[i], NULL);
+        c.distill.lambda = 0, c.distill.lambda_end = 0.75;
+        check_ok(sgn_trainer_setup(&moving, &c, &(sgn_train_options){ .out = check_path(out[0]) }, &err), &err);
+        c.distill.lambda = 0.5, c.distill.lambda_end = -1;
+        check_ok(sgn_trainer_setup(&set, &c, &(sgn_train_options){ .out = check_path(out[1]) }, &err), &err);
+        for (int n = 0; n < 3; n++) {
+            set.config.distill.lambda = 0.125 * n;                 /* of six steps to 0.75 */
+            check_ok(sgn_trainer_step(&moving, &p, &err), &err);
+            check_ok(sgn_trainer_step(&set, &q, &err), &err);
+            assert_true(p.loss == q.loss && p.grad_norm == q.grad_norm && p.soft == q.soft && (p.soft > 0) == (n > 0));
+        }
+        const sgn_params *a = &moving.model.params, *b = &set.model.params;
+        for (int k = 0; k < a->count; k++)
+            assert_memory_equal(a->at[k].tensor.data, b->at[k].tensor.data, (size_t)sgn_numel(a->at[k].tensor.shape) * sizeof(float));
+        sgn_trainer_free(&moving);
+        sgn_trainer_free(&set);
+    }
+}
+
 /* What the plan says of the teacher is what it takes, and the tape holds. */
 static void planned(void **state) {
     (void)state;
@@ -122,7 +150,7 @@ static void damage_on_the_way(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(prepare), cmocka_unit_test(all_classes_learn_as_live), cmocka_unit_test(resumed_equals_unbroken),
-        cmocka_unit_test(planned), cmocka_unit_test(misfits), cmocka_unit_test(damage_on_the_way),
+        cmocka_unit_test(each_step_has_its_share), cmocka_unit_test(planned), cmocka_unit_test(misfits), cmocka_unit_test(damage_on_the_way),
     };
     return sgn_gemm_init(NULL) == SGN_OK ? check_run(tests) : 1;
 }

@@ -98,6 +98,7 @@ static void refusals(void **state) {
     check_fails(load("model.heads=5"), SGN_CONFIG, &err, "model.heads");
     check_fails(load("model.linear=fib"), SGN_CONFIG, &err, "fbi");
     check_fails(load("model.binary_from_step=700"), SGN_CONFIG, &err, "not before train.steps");
+    check_fails(load("distill.lambda_end=-0.5"), SGN_CONFIG, &err, "distill.lambda_end = -0.5 is no share");
     check_fails(load("model.context=64"), SGN_CONFIG, &err, "train.seq");
     check_fails(load("optim.schedule=cosin"), SGN_CONFIG, &err, "cosine");
     check_fails(sgn_run_config_load(&c, "demo", (const char *[]){ "train.batch=65536", "train.seq=512" }, 2, &err), SGN_CONFIG, &err,
