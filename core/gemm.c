@@ -23,9 +23,9 @@ enum { PACKING = 21, TILE_UNIT = 16, PER_THREAD = 320, MOST_THREADS = 32 };
 /* What OpenBLAS takes per thread, and a little: seen in 0.3.21 for x86-64. */
 enum { BLAS_BUFFER = (128 << 20) + (64 << 10) };
 
-/* OpenBLAS's own, exported by its libraries. A buffer, once mapped, serves whichever product asks next. */
-void *blas_memory_alloc(int place);
-void  blas_memory_free(void *buffer);
+/* OpenBLAS's own, which most of its builds export. A buffer, once mapped, serves whichever product asks next. */
+__attribute__((weak)) void *blas_memory_alloc(int place);
+__attribute__((weak)) void  blas_memory_free(void *buffer);
 
 static char library[128] = "OpenBLAS";
 
@@ -45,15 +45,21 @@ static void take_buffers(int count) {
     if (buffer) blas_memory_free(buffer);
 }
 
+static int taken;
+
 sgn_status sgn_gemm_probe(sgn_error *err) {
-    static int taken;
     const int missing = sgn_threads() - taken;
     const size_t bytes = (size_t)(missing > 1 ? missing : 1) * BLAS_BUFFER;      /* OpenBLAS's own threads may still want one */
     void *p;
     SGN_TRY(sgn_memory_alloc(&p, bytes, "OpenBLAS's buffers (128 MiB of address space for each thread)", err));
     sgn_memory_free(p, bytes);
-    if (missing <= 0) return SGN_OK;
-    taken += missing;
+    return SGN_OK;
+}
+
+sgn_status sgn_gemm_reserve(sgn_error *err) {
+    SGN_TRY(sgn_gemm_probe(err));
+    if (taken >= sgn_threads() || !blas_memory_alloc || !blas_memory_free) return SGN_OK;
+    taken = sgn_threads();
     take_buffers(taken);
     return SGN_OK;
 }

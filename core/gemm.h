@@ -31,9 +31,10 @@ typedef struct {
 sgn_status  sgn_gemm_init(sgn_error *err);        /* once, before any product */
 /* SGN_UNSUPPORTED if `config`, OpenBLAS's description of itself, is that of a serial build. */
 sgn_status  sgn_gemm_check(const char *config, sgn_error *err);
-/* Is there room for OpenBLAS's buffers, one for each thread? It waits for ever for memory that does not come, so ask
- * when everything else has been allocated. Then takes them, so that no product has to. */
+/* Is there room for OpenBLAS's buffers, one for each thread? It waits for ever for memory that does not come. */
 sgn_status  sgn_gemm_probe(sgn_error *err);
+/* The same, when everything else has been allocated; and takes them, so that no product has to. */
+sgn_status  sgn_gemm_reserve(sgn_error *err);
 const char *sgn_gemm_library(void);               /* "OpenBLAS 0.3.21 Zen", for the start line */
 void        sgn_gemm(const sgn_gemm_args *g);     /* over all threads */
 /* The same as a job among others; `t` lives until it is done. */

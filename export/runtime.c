@@ -93,7 +93,7 @@ static sgn_status prepare(sgn_runtime *r, sgn_error *err) {
     SGN_TRY(sgn_arena_init(&r->arena, bytes, err));
     SGN_TRY(lay_out(r, err));
     SGN_TRY(sgn_products_recall(err));
-    SGN_TRY(sgn_gemm_probe(err));
+    SGN_TRY(sgn_gemm_reserve(err));
     if (!r->model->positions) sgn_rope_tables(&r->c, r->context, r->cosine, r->sine);
     return SGN_OK;
 }

@@ -236,7 +236,7 @@ static sgn_status setup_loop(sgn_trainer *t, sgn_error *err) {
     if (!t->window) SGN_FAIL(err, SGN_NOMEM, "no memory for the list of a step's windows; lower train.batch or train.accumulate");
     SGN_TRY(sgn_metrics_open(&t->metrics, t->options->out, t->at.metrics_bytes, err));
     if (t->at.step >= c->steps) return SGN_OK;
-    SGN_TRY(sgn_gemm_probe(err));
+    SGN_TRY(sgn_gemm_reserve(err));
     if (t->options->measure_peak) SGN_TRY(measure_peak(&t->peak, err));
     return sgn_trainer_setup_loader(t, err);
 }

@@ -104,7 +104,7 @@ static void products_find_their_buffers(void **state) {
     sgn_error err;
     check_ok(sgn_gemm_init(&err), &err);
     sgn_threads_set(THREADS);
-    check_ok(sgn_gemm_probe(&err), &err);
+    check_ok(sgn_gemm_reserve(&err), &err);
     int waiting = THREADS;
     sgn_parallel(THREADS, 1, meet, &waiting);              /* starts the threads */
     const int64_t before = __atomic_load_n(&allocations, __ATOMIC_RELAXED);
@@ -125,16 +125,19 @@ static void third_step_allocates_nothing(void **state) {
     runs_data();
     runs_config(&c, (const char *[]){ "model.linear=full", "train.steps=2" }, 2);
     check_ok(sgn_train(&c, &(sgn_train_options){ .out = check_path("teacher") }, &err), &err);
-    static const char *const run[] = { "alone", "taught", "again", "again-taught" };
-    for (int i = 0; i < 4; i++) {
-        const bool taught = i % 2;
-        runs_config(&c, (const char *[]){ "train.steps=8", "train.save_every=0", "train.eval_every=4",
-                                          i < 2 ? "train.recompute=false" : "train.recompute=true" }, 4);
-        if (taught) snprintf(c.distill.teacher, SGN_TEXT, "%s", check_path("teacher"));
-        check_ok(sgn_train(&c, &(sgn_train_options){ .out = check_path(run[i]), .report = report }, &err), &err);
+    static const struct { const char *run, *recompute, *linear; bool taught; } runs[] = {
+        { "alone", "train.recompute=false", "model.linear=fbi", false }, { "taught", "train.recompute=false", "model.linear=fbi", true },
+        { "again", "train.recompute=true", "model.linear=fbi", false }, { "again-taught", "train.recompute=true", "model.linear=fbi", true },
+        { "masked", "train.recompute=false", "model.linear=nm", true },
+    };
+    for (size_t i = 0; i < sizeof runs / sizeof *runs; i++) {
+        runs_config(&c, (const char *[]){ "train.steps=8", "train.save_every=0", "train.eval_every=4", runs[i].recompute, runs[i].linear }, 5);
+        if (runs[i].taught) snprintf(c.distill.teacher, SGN_TEXT, "%s", check_path("teacher"));
+        check_ok(sgn_train(&c, &(sgn_train_options){ .out = check_path(runs[i].run), .report = report }, &err), &err);
         assert_true(seen[1] > 100);                    /* the counting works */
         for (int step = 3; step <= STEPS; step++)      /* evaluation at 4 and 8 too */
-            if (seen[step] != seen[step - 1]) fail_msg("%s: step %d allocated %lld times", run[i], step, (long long)(seen[step] - seen[step - 1]));
+            if (seen[step] != seen[step - 1])
+                fail_msg("%s: step %d allocated %lld times", runs[i].run, step, (long long)(seen[step] - seen[step - 1]));
     }
 }
 
