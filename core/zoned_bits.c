@@ -45,6 +45,12 @@ static uint32_t set_of(int64_t number, int of, int kept) {
     return mask;
 }
 
+/* The set after that of `mask`. */
+static uint32_t next_set(uint32_t mask) {
+    const uint32_t up = mask + (mask & -mask);
+    return up | ((mask ^ up) >> 2) >> __builtin_ctz(mask);
+}
+
 /* --- form ------------------------------------------------------------------------------------------------ */
 
 static int kept_of(const sgn_real *zone, int64_t n, int of) {
@@ -141,7 +147,8 @@ static bool read_row(const sgn_zoned_bits *z, int64_t i, const sgn_real *scale, 
     const int bits = sgn_zoned_bits_mask_bits(z), of = z->of ? z->of : 1, zero = zeros(z);
     uint32_t few[FEW_SETS] = { 1 };
     bool sound = true;
-    for (int64_t k = 0; z->of && sets <= FEW_SETS && k < sets; k++) few[k] = set_of(k, z->of, z->kept);
+    if (z->of) few[0] = (1u << z->kept) - 1;
+    for (int64_t k = 1; sets <= FEW_SETS && k < sets; k++) few[k] = next_set(few[k - 1]);
     for (int64_t j = 0; j < z->cols; j += of) {
         int64_t number = get(&r, bits);
         sound &= number < sets;
@@ -194,8 +201,8 @@ bool sgn_zoned_bits_sets(const sgn_zoned_bits *z, sgn_zoned_sets *s) {
     const int number = sgn_zoned_bits_mask_bits(z);
     if (count > SGN_ZONED_SETS || number + kept * each > 25) return false;
     *s = (sgn_zoned_sets){ .number = number, .bits = number + kept * each, .stride = sgn_zoned_bits_stride(z) };
-    for (int64_t q = 0; q < count; q++) {
-        const uint32_t mask = set_of(q, of, kept);
+    uint32_t mask = (1u << kept) - 1;
+    for (int64_t q = 0; q < count; q++, mask = next_set(mask)) {
         for (int64_t like = q; of == 8 && like < SGN_ZONED_SETS; like += 1 << number) s->mask[like] = (uint8_t)mask;
         for (int k = 0, at = number; k < 16; k++) {
             s->shift[q][k] = mask >> k & 1 ? (uint32_t)at : SGN_ZONED_NONE;
