@@ -33,31 +33,20 @@ extern const sgn_kernels sgn_kernels_neon;
 #endif
 static bool runs_always(void) { return true; }
 
-/* The set whose kernels for few rows k takes: what AVX-512 does there needs VNNI. */
-static const sgn_kernels *gemv_of(const sgn_kernels *k) {
-#if defined(__x86_64__) && !defined(SGN_DOUBLE)
-    if (k == &sgn_kernels_avx512 && !__builtin_cpu_supports("avx512vnni")) return &sgn_kernels_avx2;
-#endif
-    return k->gemv_signs ? k : &sgn_kernels_ref;
-}
+/* What AVX-512 does for few rows needs more of the machine than the rest of the set; where that is not there, AVX2 does it. */
+enum { VNNI = 1, VBMI = 2, VBMI2 = 4 };
 
-/* And of their codes: there it needs VBMI as well. */
-static const sgn_kernels *gemv_coded_of(const sgn_kernels *k) {
-#if defined(__x86_64__) && !defined(SGN_DOUBLE)
-    if (k == &sgn_kernels_avx512 && !(__builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512vbmi"))) return &sgn_kernels_avx2;
-#endif
-    return gemv_of(k);
-}
-
-/* From slow to fast. */
-static const struct { const sgn_kernels *kernels; bool (*runs)(void); } rows[] = {
-    { &sgn_kernels_ref, runs_always },
+/* From slow to fast; those with a name of their own are what a set is on machines with fewer extras. */
+static const struct { const sgn_kernels *kernels; bool (*runs)(void); int extras; const char *name; } rows[] = {
+    { &sgn_kernels_ref, runs_always, 0, NULL },
 #ifndef SGN_DOUBLE
 #if defined(__x86_64__)
-    { &sgn_kernels_avx2, runs_avx2 },
-    { &sgn_kernels_avx512, runs_avx512 },
+    { &sgn_kernels_avx2, runs_avx2, 0, NULL },
+    { &sgn_kernels_avx512, runs_avx512, 0, "avx512f" },
+    { &sgn_kernels_avx512, runs_avx512, VNNI, "avx512vnni" },
+    { &sgn_kernels_avx512, runs_avx512, VNNI | VBMI | VBMI2, NULL },
 #elif defined(__aarch64__)
-    { &sgn_kernels_neon, runs_always },
+    { &sgn_kernels_neon, runs_always, 0, NULL },
 #endif
 #endif
 };
@@ -67,11 +56,38 @@ static sgn_kernels sets[SETS];         /* rows, with the gaps filled from the re
 static pthread_once_t filled = PTHREAD_ONCE_INIT;
 static _Atomic(const sgn_kernels *) current;
 
+/* The set that brings what needs these extras. */
+static const sgn_kernels *with(int row, int extras) {
+#if defined(__x86_64__) && !defined(SGN_DOUBLE)
+    const int here = (__builtin_cpu_supports("avx512vnni") ? VNNI : 0) | (__builtin_cpu_supports("avx512vbmi") ? VBMI : 0) |
+                     (__builtin_cpu_supports("avx512vbmi2") ? VBMI2 : 0);
+    if (rows[row].kernels == &sgn_kernels_avx512 && (rows[row].extras & here & extras) != extras) return &sgn_kernels_avx2;
+#endif
+    (void)extras;
+    return rows[row].kernels;
+}
+
+static void fill_few_rows(sgn_kernels *k, int row) {
+    const sgn_kernels *ref = &sgn_kernels_ref, *gemv = with(row, VNNI), *coded = with(row, VNNI | VBMI), *zoned = with(row, VBMI | VBMI2);
+    if (!gemv->gemv_signs) gemv = coded = ref;
+    memcpy(k->gemv_rows, gemv->gemv_rows, sizeof k->gemv_rows);
+    k->gemv_bytes = gemv->gemv_bytes;
+    k->gemv_prepare = gemv->gemv_prepare;
+    k->gemv_signs = gemv->gemv_signs;
+    k->gemv_groups = gemv->gemv_groups;
+    k->gemv_coded_bytes = coded->gemv_coded_bytes;
+    k->gemv_prepare_coded = coded->gemv_prepare_coded;
+    k->gemv_coded = coded->gemv_coded;
+    k->zoned_row = zoned->zoned_row;
+    if (zoned != rows[row].kernels) k->zoned_dot = NULL;               /* it sums in the order of its own set's dot */
+}
+
 static void fill(void) {
     const sgn_kernels *ref = &sgn_kernels_ref;
     for (int i = 0; i < SETS; i++) {
         sgn_kernels *k = &sets[i];
         *k = *rows[i].kernels;
+        if (rows[i].name) k->name = rows[i].name;
         if (!k->binary_gemm) {
             k->binary_index_bytes = ref->binary_index_bytes;
             k->binary_index = ref->binary_index;
@@ -80,16 +96,7 @@ static void fill(void) {
             k->binary_scratch = ref->binary_scratch;
             k->binary_gemm = ref->binary_gemm;
         }
-        const sgn_kernels *gemv = gemv_of(rows[i].kernels);
-        memcpy(k->gemv_rows, gemv->gemv_rows, sizeof k->gemv_rows);
-        k->gemv_bytes = gemv->gemv_bytes;
-        k->gemv_prepare = gemv->gemv_prepare;
-        k->gemv_signs = gemv->gemv_signs;
-        k->gemv_groups = gemv->gemv_groups;
-        const sgn_kernels *coded = gemv_coded_of(rows[i].kernels);
-        k->gemv_coded_bytes = coded->gemv_coded_bytes;
-        k->gemv_prepare_coded = coded->gemv_prepare_coded;
-        k->gemv_coded = coded->gemv_coded;
+        fill_few_rows(k, i);
 #define FILL(entry) if (!k->entry) k->entry = ref->entry
         FILL(kept_gemm); FILL(pack_signs); FILL(pack_kept); FILL(pack_above); FILL(dot); FILL(axpy); FILL(sum_squares); FILL(max); FILL(exp_sum); FILL(swiglu);
         FILL(swiglu_back); FILL(rmsnorm); FILL(rmsnorm_back); FILL(rope); FILL(adamw); FILL(zoned_row); FILL(zoned_dot);

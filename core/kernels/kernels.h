@@ -2,8 +2,9 @@
  *
  * kernels_ref.c is the specification in plain C and fills every entry; a faster
  * set fills only the entries that it improves. SIGNUM_KERNELS=ref|avx2|avx512|neon
- * forces a set. Each entry works on what one thread does; loops over threads are
- * the callers'. For given arguments an entry always gives the same bits.
+ * forces a set; avx512f, avx512vnni are what avx512 is where VNNI, or VBMI, is missing.
+ * Each entry works on what one thread does; loops over threads are the callers'. For
+ * given arguments an entry always gives the same bits.
  *
  * SPDX-License-Identifier: MIT */
 #ifndef SGN_CORE_KERNELS_H

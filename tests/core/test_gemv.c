@@ -129,7 +129,7 @@ static void odd_shapes(void **state) {
     static const int64_t cols[] = { 1, 5, 63, 64, 65, 127, 128, 200, 255, 256, 257, 511, 512, 513, 768, 1100, 2048, 2500 };
     static const int64_t groups[] = { 0, 64, 128, 192, 256, 1024 };
     const sgn_kernels *k;
-    for_each_set(k) {
+    for_each_variant(k) {
         check_ok(sgn_kernels_use(k->name, &err), &err);
         int turn = 0;
         for (size_t c = 0; c < sizeof cols / sizeof *cols; c++)
@@ -142,7 +142,7 @@ static void odd_shapes(void **state) {
 static void all_options(void **state) {
     (void)state;
     const sgn_kernels *k;
-    for_each_set(k) {
+    for_each_variant(k) {
         check_ok(sgn_kernels_use(k->name, &err), &err);
         for (int options = 0; options < CASES; options++)
             for (int64_t group = 0; group <= 128; group += 128) check_problem(1 + options % 3, 37, 333, group, options);
@@ -161,7 +161,7 @@ static void integers_are_exact(void **state) {
             const double u = sgn_rng_uniform(8, (uint64_t)kind, (uint64_t)j) - 0.5;
             p.x[j] = kind == 0 ? (float)rint(u * 60000) : kind == 1 ? 127 : kind == 2 ? -128 * 255.0f : u < 0 ? -1 : 1;
         }
-        for_each_set(k) {
+        for_each_variant(k) {
             check_ok(sgn_kernels_use(k->name, &err), &err);
             const sgn_gemv g = gemv_of(&p, 0);
             run(&g);
@@ -196,7 +196,7 @@ static void same_bits(void **state) {
             sgn_threads_set(0);
             const sgn_kernels *k;
             if (!group)
-                for_each_set(k) {
+                for_each_variant(k) {
                     check_ok(sgn_kernels_use(k->name, &err), &err);
                     run(&g);
                     assert_memory_equal(once, p.y, bytes);
@@ -215,7 +215,7 @@ static void extremes(void **state) {
     (void)state;
     enum { M = 5, ROWS = 6, COLS = 130 };
     const sgn_kernels *k;
-    for_each_set(k) {
+    for_each_variant(k) {
         check_ok(sgn_kernels_use(k->name, &err), &err);
         for (int int8 = 0; int8 < 2; int8++)
             for (int64_t group = 0; group <= 64; group += 64) {
@@ -247,7 +247,7 @@ static void together_as_alone(void **state) {
     static const int options[SGN_GEMV_TOGETHER] = { INT8, INT8 | IN | OUT, INT8 | TERNARY | ONTO, ADD };
     static const int64_t rows[SGN_GEMV_TOGETHER] = { 150, 70, 33, 1 };
     const sgn_kernels *k;
-    for_each_set(k) for (int64_t m = 1; m <= 3; m += 2) {
+    for_each_variant(k) for (int64_t m = 1; m <= 3; m += 2) {
         check_ok(sgn_kernels_use(k->name, &err), &err);
         problem p[SGN_GEMV_TOGETHER];
         sgn_gemv g[SGN_GEMV_TOGETHER];

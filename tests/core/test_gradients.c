@@ -9,6 +9,7 @@
 #include "core/parallel.h"
 #include "core/rng.h"
 #include "tests/op_cases/op_fixture.h"
+#include "tests/core/kernel_sets.h"
 
 typedef void (*case_check)(op_fixture *f);
 
@@ -302,9 +303,8 @@ static void compare_with_ref(const op_case_list *list, const op_case *c, const c
 static void kernels_match_ref(void **state) {
     (void)state;
     const sgn_kernels *k;
-    bool runs;
-    for (int s = 0; (k = sgn_kernels_at(s, &runs)); s++)
-        for (int i = 0; runs && op_case_list_at(i); i++)
+    for_each_set(k)
+        for (int i = 0; op_case_list_at(i); i++)
             for (int n = 0; n < op_case_list_at(i)->count; n++)
                 compare_with_ref(op_case_list_at(i), &op_case_list_at(i)->at[n], k->name);
     assert_int_equal(sgn_kernels_use(NULL, NULL), SGN_OK);

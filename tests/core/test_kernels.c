@@ -44,9 +44,37 @@ static void sets_are_chosen_by_name(void **state) {
     check_ok(sgn_kernels_use(NULL, &err), &err);
     assert_string_equal(sgn_kernels_get()->name, "ref");
     assert_int_equal(unsetenv("SIGNUM_KERNELS"), 0);
-    for_each_set(k) assert_true(k->dot && k->binary_gemm && k->adamw && k->exp_sum && k->pack_signs);
+    for_each_variant(k) assert_true(k->dot && k->binary_gemm && k->adamw && k->exp_sum && k->pack_signs);
     check_ok(sgn_kernels_use(NULL, &err), &err);
     assert_ptr_equal(sgn_kernels_get(), best);
+}
+
+/* Without VNNI few rows go by AVX2, without VBMI and VBMI2 codes and zones do; a product with zones sums as the set's own dot. */
+static void machines_with_less_take_avx2(void **state) {
+    (void)state;
+    const sgn_kernels *k, *avx2 = NULL, *foundation = NULL, *vnni = NULL;
+    for_each_variant(k) {
+        if (strcmp(k->name, "avx2") == 0) avx2 = k;
+        if (strcmp(k->name, "avx512f") == 0) foundation = k;
+        if (strcmp(k->name, "avx512vnni") == 0) vnni = k;
+    }
+    if (!foundation) {
+        check_skipped("this machine has no AVX-512");
+        return;
+    }
+    for (int i = 0; i < 2; i++) {
+        k = i ? vnni : foundation;
+        assert_true(k->binary_gemm != avx2->binary_gemm && k->dot != avx2->dot);
+        assert_true(k->gemv_coded == avx2->gemv_coded && k->gemv_prepare_coded == avx2->gemv_prepare_coded);
+        assert_true(k->gemv_coded_bytes == avx2->gemv_coded_bytes);
+        assert_true(k->zoned_row == avx2->zoned_row && k->zoned_dot != avx2->zoned_dot);
+    }
+    assert_true(foundation->gemv_signs == avx2->gemv_signs && foundation->gemv_groups == avx2->gemv_groups);
+    assert_true(foundation->gemv_prepare == avx2->gemv_prepare && foundation->gemv_bytes == avx2->gemv_bytes);
+    assert_memory_equal(foundation->gemv_rows, avx2->gemv_rows, sizeof avx2->gemv_rows);
+#if defined(__x86_64__)
+    assert_true((vnni->gemv_signs == avx2->gemv_signs) == !__builtin_cpu_supports("avx512vnni"));
+#endif
 }
 
 /* --- signs ------------------------------------------------------------------------------------------ */
@@ -417,7 +445,7 @@ static int begin(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(sets_are_chosen_by_name), cmocka_unit_test(signs_are_packed),
+        cmocka_unit_test(sets_are_chosen_by_name), cmocka_unit_test(machines_with_less_take_avx2), cmocka_unit_test(signs_are_packed),
         cmocka_unit_test(binary_products_are_right), cmocka_unit_test(column_planes_give_dx),
         cmocka_unit_test(binary_products_have_the_same_bits), cmocka_unit_test(binary_products_of_odd_values),
         cmocka_unit_test(sums_are_right), cmocka_unit_test(exponentials_are_right), cmocka_unit_test(swiglu_is_right),

@@ -9,6 +9,7 @@
 #include "core/gemm.h"
 #include "core/kernels/kernels.h"
 #include "optim/schedule.h"
+#include "tests/core/kernel_sets.h"
 
 #define GOLDEN "tests/golden/parity.json"
 
@@ -158,9 +159,8 @@ static void every_kernel_set_follows_pytorch(void **state) {
     (void)state;
     sgn_error err;
     check_ok(sgn_gemm_init(&err), &err);
-    bool runs;
-    for (int i = 0; sgn_kernels_at(i, &runs); i++)
-        if (runs) fifty_steps(sgn_kernels_at(i, &runs)->name);
+    const sgn_kernels *k;
+    for_each_set(k) fifty_steps(k->name);
 }
 
 int main(void) {
