@@ -1,5 +1,5 @@
 /* The gradients of whole models. Double build: every parameter that the loss is smooth in, entry by entry,
- * against central differences. Both builds: a binary model against the full model of its effective weights,
+ * against central differences. Both builds: a binary or masked model against the full model of its effective weights,
  * dL/dlatent = alpha . dL/dweight (straight-through; docs/linear-kinds.md).
  *
  * SPDX-License-Identifier: MIT */
@@ -150,8 +150,15 @@ static void binary_differences(void **state) {
             check_differences(&f, SGN_TAPE_TRAIN);
             fixture_close(&f);
         }
-    sgn_model_config tied = base;
+    sgn_model_config masked = base, tied = base;
+    snprintf(masked.linear, SGN_TEXT, "nm");
     tied.tie_scales = true;
+    for (int i = 0; i < 4; i++) {
+        snprintf(masked.keep, SGN_TEXT, "%s", (const char *[]){ "1:4", "1:8", "1:16", "2:8" }[i]);
+        fixture_open_of(&f, masked, "attention,mlp", i % 2 ? "row" : "column", false, false);
+        check_differences(&f, i % 2 ? SGN_TAPE_RECOMPUTE : SGN_TAPE_TRAIN);
+        fixture_close(&f);
+    }
     for (int i = 0; i < 2; i++) {
         fixture_open_of(&f, tied, i ? "attention,mlp" : "k,v,gate,up", "column", i, false);
         check_differences(&f, SGN_TAPE_TRAIN);
@@ -210,7 +217,7 @@ static void match_layer(const fixture *binary, const fixture *full, const char *
             const int64_t k = i * in + j, s = scale_at(binary->m.config.scales, in, i, j);
             const double a = (double)alpha->tensor.data[s], b = beta ? (double)beta->tensor.data[s] : 0;
             if (!what) {
-                other->tensor.data[k] = (sgn_real)((double)w->tensor.data[k] >= 0 ? b + a : b - a);
+                other->tensor.data[k] = (sgn_real)(b + a * sgn_signs_at(w->tensor.signs, i, j));
                 continue;
             }
             const double want = a * (double)other->tensor.grad[k], got = (double)w->tensor.grad[k];
@@ -229,9 +236,11 @@ static void latents_straight_through(void **state) {
     static const char *const scales[] = { "column", "row", "tensor", "group128" };
     const double tolerance = sizeof(sgn_real) == 8 ? 1e-13 : 1e-5;
     fixture binary, full;
-    for (int s = 0; s < 4; s++)
+    for (int s = 0; s < 7; s++)
         for (int shift = 0; shift < 2; shift++) {
-            fixture_open(&binary, "attention,mlp", scales[s], shift, false);
+            sgn_model_config c = base;
+            if (s >= 4) snprintf(c.linear, SGN_TEXT, "nm"), snprintf(c.keep, SGN_TEXT, "%s", shift ? "1:4" : "2:8");
+            fixture_open_of(&binary, c, "attention,mlp", scales[s % 4], shift, false);
             fixture_open(&full, "", "column", true, false);            /* the other parameters have the same values by name */
             each_layer(&binary, &full, 0);
             check_close(loss(&binary, SGN_TAPE_TRAIN), loss(&full, SGN_TAPE_TRAIN), 0, tolerance);

@@ -63,17 +63,21 @@ static void resumed_equals_unbroken(void **state) {
     assert_non_null(strstr(runs_log, "nothing left to do"));
 }
 
-/* Broken off before the switch, at it, and behind it; signs drawn at random are the same again. */
+/* Broken off before the switch, at it, and behind it, and by one thread; signs drawn at random, and what is kept, are the same again. */
 static void resumed_kinds_equal_unbroken(void **state) {
     (void)state;
-    static const char *const kinds[][3] = { { "model.binary_from_step=3", "model.linear=fbi", "warm" },
-                                            { "model.binary_from_step=3", "model.linear=bitnet158", "warm158" },
-                                            { "model.stochastic=true", "model.linear=binaryconnect", "drawn" } };
-    for (int k = 0; k < 3; k++) {
-        char broken[32];
-        snprintf(broken, sizeof broken, "%s-broken", kinds[k][2]);
+    static const char *const kinds[][4] = { { "model.binary_from_step=3", "model.linear=fbi", "train.threads=1", "warm" },
+                                            { "model.binary_from_step=3", "model.linear=bitnet158", "train.threads=1", "warm158" },
+                                            { "model.stochastic=true", "model.linear=binaryconnect", "train.threads=1", "drawn" },
+                                            { "model.keep=1:8", "model.linear=nm", "train.threads=1", "masked" },
+                                            { "model.keep=2:8", "model.linear=nm", "train.threads=1", "masked-pairs" } };
+    for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) {
+        char broken[32], alone[32];
+        const char *whole = kinds[k][3];
+        snprintf(broken, sizeof broken, "%s-broken", whole);
+        snprintf(alone, sizeof alone, "%s-alone", whole);
         student(kinds[k], 2);
-        check_ok(runs_train(&c, check_path(kinds[k][2]), false, &watch, &err), &err);
+        check_ok(runs_train(&c, check_path(whole), false, &watch, &err), &err);
         for (int stop = 2; stop <= 4; stop++) {
             student(kinds[k], 2);
             watch.stop_after = stop;
@@ -81,8 +85,12 @@ static void resumed_kinds_equal_unbroken(void **state) {
         }
         student(kinds[k], 2);
         check_ok(runs_train(&c, check_path(broken), true, &watch, &err), &err);
-        runs_same_state(step(kinds[k][2], 6), step(broken, 6));
-        runs_same_metrics(check_path(kinds[k][2]), check_path(broken));
+        student(kinds[k], 3);
+        check_ok(runs_train(&c, check_path(alone), false, &watch, &err), &err);
+        for (int other = 0; other < 2; other++) {
+            runs_same_state(step(whole, 6), step(other ? alone : broken, 6));
+            runs_same_metrics(check_path(whole), check_path(other ? alone : broken));
+        }
     }
 }
 
