@@ -35,6 +35,11 @@ def scores(text, name, distilled=False, seeds=SEEDS):
     return found
 
 
+def mean_of(name, distilled):
+    found = scores('mixed', name, distilled).values()
+    return statistics.mean(f[0] for f in found) if found else None
+
+
 def spread(values, digits):
     mean = f'{statistics.mean(values):.{digits}f}'
     return mean + (f' ± {statistics.stdev(values):.{digits}f}' if len(values) > 1 else '')
@@ -132,15 +137,15 @@ def rate_table():
 
 def points():
     found = []
-    for r in [FULL, *TRAINED, *AFTER]:
+    for r in [*TRAINED, *AFTER]:
         second = (r.name + '-recovered', False) if r in AFTER else (r.name, True)
         values, size = [], None
         for name, taught in ((r.name, False), second):
-            got, p = scores('mixed', name, taught), load(place('mixed', name, 1, taught), 'packed.json')
-            values.append(statistics.mean(g[0] for g in got.values()) if got else None)
+            p = load(place('mixed', name, 1, taught), 'packed.json')
+            values.append(mean_of(name, taught))
             size = p['bytes'] / 1024 if p.get('packed') else size
         if size and any(values):
-            found.append((r.title + (' after training' if r in AFTER else ''), size, *values))
+            found.append(results_plot.Point(r.title, size, *values, r in AFTER))
     return found
 
 
@@ -165,7 +170,7 @@ def main():
     drawn = points()
     if drawn:
         with open(os.path.splitext(DOCUMENT)[0] + '.svg', 'w') as f:
-            f.write(results_plot.svg(drawn))
+            f.write(results_plot.svg(drawn, [mean_of(FULL.name, taught) for taught in (False, True)]))
         lines += ['![bits per byte against the size of the file](results.svg)', '']
     demo = demo_table()
     for n in notes():

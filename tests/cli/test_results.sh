@@ -6,7 +6,7 @@ fail() { echo "FAIL: $*" >&2; tail -n 20 "$D/log" >&2; exit 1; }
 
 # The text that is there already is used.
 mkdir "$D/made"
-for t in bible jargon devil gcide; do cat docs/*.md | head -c 200000 >"$D/made/$t.txt"; done
+for t in bible jargon devil gcide; do head -c 200000 <(cat docs/*.md) >"$D/made/$t.txt"; done
 printf 'before\n<!-- results: begin -->\nold\n<!-- results: end -->\nafter\n' >"$D/results.md"
 export RESULTS_WORK="$D/made" RESULTS_OUT="$D/results.md" RESULTS_STEPS=3 RESULTS_TIME=never
 results() { SIGNUM=${1:-./signum} RESULTS_ROWS=$2 sh tests/bench/results.sh >"$D/log" 2>&1; }
@@ -16,7 +16,14 @@ grep -qE '^\| full precision \| [0-9.]+ ± [0-9.]+ \| 1 \|' "$D/results.md" || f
 grep -qE '^\| FBI, column \| [0-9.]+ \| [0-9.]+ \| [0-9.]+ ± [0-9.]+ \| [0-9.]+ ± [0-9.]+ \| 1\.20 \| 1\.18 \|' "$D/results.md" \
     || fail "the row of signs is not as expected: $(grep FBI "$D/results.md")"
 [ "$(sed -n '1p;$p' "$D/results.md" | tr '\n' ' ')" = "before after " ] && ! grep -q '^old' "$D/results.md" || fail "what is around the markers has changed"
-python3 -c 'import sys, xml.dom.minidom as x; assert len(x.parse(sys.argv[1]).getElementsByTagName("circle")) >= 5' "$D/results.svg" || fail "the picture has too few points"
+$PY - "$D/results.svg" <<'PY' || fail "the picture is not of signs, alone and taught, beside full precision"
+import sys
+import xml.dom.minidom
+picture = xml.dom.minidom.parse(sys.argv[1])
+texts = lambda tag: [e.firstChild.data for e in picture.getElementsByTagName(tag)]
+assert sum(t.startswith('FBI, column: ') for t in texts('title')) == 2 and 'bits per byte' in texts('text'), texts('title')
+assert {'full precision, alone', 'full precision, with a teacher'} <= set(texts('text')), texts('text')
+PY
 ok "rows, table and picture"
 
 results ./signum 'mixed/(full|fbi)$' || fail "the second call ended with $?"
