@@ -216,7 +216,7 @@ static void print_view(const view *v) {
 
 /* --- as a picture ---------------------------------------------------------------------------------------------- */
 
-enum { MOST = 512, CHARTS = 6, LINES = 7 };
+enum { MOST = 512, CHARTS = 6, LINES = MODULES };
 typedef struct {
     sgn_chart  chart[CHARTS];
     int        count;
