@@ -1,19 +1,30 @@
 # common.sh - what a test of commands begins with, sourced: the root as folder, the program $S, a folder $D that goes with the test,
 # and how a test says that something failed.
 # SPDX-License-Identifier: MIT
-set -eu
+set -euo pipefail
 cd "$(dirname "$0")/../.."
 S=$(realpath "${SIGNUM:-./signum}")
 PY=/usr/bin/python3                    # the one that has h5py, numpy and torch
 D=$(mktemp -d "${TMPDIR:-/tmp}/signum-$(basename "$0" .sh)-XXXXXX")
 server=                                # of a process to end with the test
-trap '[ -z "$server" ] || kill -9 "$server" 2>/dev/null || true; rm -rf "$D"' EXIT
+leave() {
+    local code=$? at=$BASH_COMMAND
+    [ -z "$server" ] || { kill -9 "$server"; wait "$server"; } 2>/dev/null || true
+    rm -rf "$D"
+    case $code-$at in 0-* | *-exit*) ;; *) echo "FAIL: $0: $at ended with $code" >&2 ;; esac
+}
+trap leave EXIT
 fail() { echo "FAIL: $*" >&2; exit 1; }
 ok() { echo "  ok   $*"; }
+alike() { [ -n "$1" ] && [ "$1" = "$2" ] || fail "$3: '$1' and '$2'"; }          # two texts, of which a command that failed gave none
 needs() { # file ...
     for f; do [ -r "$f" ] || { echo "SKIPPED: $f is not there; this test needs it" >&2; exit 0; }; done
 }
-quiet() { "$@" >"$D/log" 2>&1 || { cat "$D/log" >&2; fail "$* ended with $?"; }; }
+quiet() { "$@" >"$D/log" 2>&1 || { local code=$?; cat "$D/log" >&2; fail "$* ended with $code"; }; }
+tells() { # pattern, command ...
+    quiet "${@:2}"
+    grep -qE -- "$1" "$D/log" || fail "'${*:2}' does not say /$1/: $(cat "$D/log")"
+}
 refuse() { # code, pattern, command ...
     local want=$1 pattern=$2 code=0
     shift 2

@@ -14,15 +14,15 @@ for scales in column row tensor group128; do
     $S bench decode tiny $small train.seq=16 model.scales=$scales --n 70 --k 200 --m 3 --span 1 --tokens 3 --prompt 9 --threads 1 --json >"$D/decode-$scales"
 done
 for kind in bitnet158 littlebit zoned; do
-    $S bench decode tiny $small train.seq=16 model.linear=$kind model.bits=2 --n 64 --k 64 --span 1 --tokens 3 --prompt 9 --threads 1 | grep -q 'int8 .*tokens/s'
+    tells 'int8 .*tokens/s' $S bench decode tiny $small train.seq=16 model.linear=$kind model.bits=2 --n 64 --k 64 --span 1 --tokens 3 --prompt 9 --threads 1
 done
-$S bench decode --n 64 --k 64 --span 1 --tokens 0 | grep -q 'ternary *int8'
+tells 'ternary *int8' $S bench decode --n 64 --k 64 --span 1 --tokens 0
 for i in 1 2 3 4 5 6 7 8; do seq 1 20000; done >"$D/text.txt"
 $S tokenize "$D/text.txt" --tokenizer byte --shard-tokens 300000 --out "$D/data" >/dev/null
 $S bench shards --data "$D/data" --json >"$D/shards"
-$S bench shards --data "$D/data/train" | grep -q 'MB/s'
+tells 'MB/s' $S bench shards --data "$D/data/train"
 $S bench tokenizer --tokenizer byte --file "$D/text.txt" --json >"$D/tokenizer"
-$S bench tokenizer --tokenizer byte --file "$D/text.txt" | grep -q 'MB/s'
+tells 'MB/s' $S bench tokenizer --tokenizer byte --file "$D/text.txt"
 python3 - "$D" <<'PY'
 import json, sys
 def line(name):

@@ -4,7 +4,6 @@
 . "$(dirname "$0")/common.sh"
 M=../shared/data/models/stories260K
 needs "$M/stories260K.bin"
-server=
 start() { # options
     $S serve "$M" --tokenizer "$M/tok512.bin" --port 0 "$@" >"$D/said" 2>"$D/log" &
     server=$!

@@ -20,7 +20,7 @@ for c in $commands; do
     $S help "$c" | cmp -s - "$D/text" || fail "'help $c' is not '$c --help'"
 done
 $S --help | cmp -s - "$D/help" || fail "--help is not help"
-$S --version | grep -qE '^signum [0-9]+\.[0-9]+' || fail "no version"
+tells '^signum [0-9]+\.[0-9]+' $S --version
 ok "help for $(echo $commands | wc -w) commands"
 
 refuse 2 "did you mean 'train'" $S tarin

@@ -112,7 +112,7 @@ one --tasks piqa="$D/tasks/piqa" --limit 5 --json >"$D/json"
 grep -q '"n": 5' "$D/json" || fail "--limit 5 scored $(grep '"n"' "$D/json")"
 one --data "$D/data" --tasks piqa --task-data "$D/tasks" --json >"$D/json"
 grep -q nats_per_token "$D/json" && grep -q acc_norm "$D/json" || fail "--data and --tasks do not go together"
-$S eval --tasks list | grep -q '^winogrande ' || fail "no list of tasks"
+tells '^winogrande ' $S eval --tasks list
 refuse 2 "did you mean 'hellaswag'" one --tasks helaswag
 refuse 2 '--task-data' one --tasks piqa
 refuse 2 'twice' one --tasks piqa,piqa --task-data "$D/tasks"

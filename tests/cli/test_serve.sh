@@ -6,7 +6,6 @@
 M=../shared/data/models/stories260K
 T=../shared/data/text/tinystories-sample.txt
 needs "$M/stories260K.bin" "$T"
-server=
 fail() { echo "FAIL: $*" >&2; [ ! -s "$D/out" ] || cat "$D/out" "$D/err" >&2; exit 1; }
 start() {   # option ...: sets $port
     $S serve "$M/stories260K.bin" --tokenizer "$M/tok512.bin" --port 0 "$@" >"$D/out" 2>"$D/err" &

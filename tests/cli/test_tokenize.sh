@@ -16,7 +16,7 @@ $S tokenize "$D/in" $how --out "$D/want" --valid 0.1 --part-bytes 400000 --json 
 [ "$(field "$D/report" files)" = 16 ] && [ "$(field "$D/report" documents)" = 72016 ] || fail "$(cat "$D/report")"
 [ "$(field "$D/report" parts)" -ge 4 ] || fail "few parts: $(cat "$D/report")"
 (cd "$D/in" && find . -name '*.jsonl' | sort | sed "s,^,$D/in/," && find b -name '*.txt' | sort | sed "s,^,$D/in/,") >"$D/list"
-sed -n 's,.*/\(.*\.jsonl\),\1,p' "$D/list" | head -n 4 | while read -r f; do gzip -k "$D/in/$f"; done
+while read -r f; do gzip -k "$D/in/$f"; done < <(sed -n 's,.*/\(.*\.jsonl\),\1,p' "$D/list" | head -n 4)
 sed -i -e 's,/\([1-4]\)\.jsonl,/\1.jsonl.gz,' "$D/list"
 for i in 5 6; do zstd -q "$D/in/$i.jsonl"; done
 sed -i -e 's,/\([56]\)\.jsonl,/\1.jsonl.zst,' "$D/list"
@@ -46,7 +46,7 @@ done
 $run --out "$D/killed" >"$D/log1"
 same "$D/killed" || fail "after kill -9 another set was made"
 [ -z "$(ls -A "$D" | grep -E 'parts|tmp|old')" ] || fail "left behind: $(ls -A "$D")"
-$run --out "$D/killed" | grep -q 'was there already' || fail "the same again is not noticed"
+tells 'was there already' $run --out "$D/killed"
 refuse 4 'made from other inputs or settings' $run --out "$D/killed" --no-eot
 ok "two processes, kill -9"
 
@@ -60,7 +60,7 @@ t = j["tokenizing"]
 assert t["documents"] == j["train"]["documents"] == 16009 and t["duplicates"] == 72016 - 16009, j
 assert t["tokens"] == j["train"]["tokens"] and abs(t["bytes_per_token"] * t["tokens"] - t["bytes"]) < 1 and t["mb_per_s"] > 0, j
 assert t["invalid_bytes"] == t["unknown_ids"] == 0 and j["train"]["digests"] == "all match", j'
-$S inspect "$D/once" | grep -q duplicates
+tells duplicates $S inspect "$D/once"
 ok "duplicates and the report"
 
 # --- documents that cannot be read ------------------------------------------------------------------------------
