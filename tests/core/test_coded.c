@@ -7,6 +7,7 @@
 #include "core/gemv.h"
 #include "core/kernels/kernels.h"
 #include "core/rng.h"
+#include "tests/core/fenced.h"
 
 static sgn_error err;
 static const sgn_code codes[] = { SGN_CODE_1_4, SGN_CODE_1_8, SGN_CODE_1_16, SGN_CODE_2_8 };
@@ -21,12 +22,12 @@ static sgn_plane plane(int64_t rows, int64_t cols) {
     return p;
 }
 
-/* Bytes end where the codes do, so that reading on is noticed by a sanitizer. */
+/* Bytes end where the codes do, and nothing may be read behind them. */
 static matrix matrix_make(sgn_code code, int64_t rows, int64_t cols, uint64_t seed) {
     matrix x = { plane(rows, cols), plane(rows, cols), { code, rows, cols, NULL }, NULL, NULL };
     const sgn_code_info *info = sgn_code_get(code);
     x.w = malloc((size_t)(rows * cols) * sizeof *x.w);
-    x.byte = malloc((size_t)(rows * sgn_coded_stride(code, cols)));
+    x.byte = fenced_alloc((size_t)(rows * sgn_coded_stride(code, cols)));
     assert_true(x.w && x.byte);
     for (int64_t i = 0; i < rows * cols; i++) {
         x.w[i] = (float)sgn_rng_normal(seed, 1, (uint64_t)i);
@@ -40,7 +41,10 @@ static matrix matrix_make(sgn_code code, int64_t rows, int64_t cols, uint64_t se
     x.coded.byte = x.byte;
     return x;
 }
-static void matrix_free(matrix *x) { free(x->sign.word), free(x->mask.word), free(x->byte), free(x->w); }
+static void matrix_free(matrix *x) {
+    fenced_free(x->byte, (size_t)(x->coded.rows * sgn_coded_stride(x->coded.code, x->coded.cols)));
+    free(x->sign.word), free(x->mask.word), free(x->w);
+}
 
 /* --- what a code is -------------------------------------------------------------------------------------- */
 

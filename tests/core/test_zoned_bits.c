@@ -5,6 +5,7 @@
 #include "core/kernels/kernels.h"
 #include "core/ops.h"
 #include "core/rng.h"
+#include "tests/core/fenced.h"
 
 enum { ROWS = 5, MOST = 400 };
 typedef struct { int kept, of, zones; int64_t cols; } zoned_case;       /* of 0: kept 1 all, 0 any */
@@ -26,9 +27,10 @@ static void fill(const zoned_case *c, uint64_t seed, sgn_real *w, sgn_real *zone
 }
 
 static void check_case(const zoned_case *c, uint64_t seed) {
-    static sgn_real w[ROWS * MOST], zone[ROWS * MOST], scale[ROWS * 32], want[MOST], got[MOST + 1], x[MOST];
-    static uint8_t byte[ROWS * MOST], salient[MOST / 8 + 1];
+    static sgn_real w[ROWS * MOST], zone[ROWS * MOST], want[MOST], got[MOST + 1];
     const int64_t scales = sgn_zoned_scales(c->cols);
+    const size_t x_bytes = (size_t)c->cols * sizeof(sgn_real), scale_bytes = (size_t)(ROWS * scales) * sizeof(sgn_real);
+    sgn_real *x = fenced_alloc(x_bytes), *scale = fenced_alloc(scale_bytes);
     sgn_zoned_sets sets;
     const sgn_kernels *set;
     bool runs;
@@ -36,9 +38,9 @@ static void check_case(const zoned_case *c, uint64_t seed) {
     sgn_zoned_bits z;
     fill(c, seed, w, zone, scale);
     for (int64_t j = 0; j < c->cols; j++) x[j] = (sgn_real)sgn_rng_normal(seed, 4, (uint64_t)j);
-    memset(byte, 0, sizeof byte);
-    memset(salient, 0, sizeof salient);
     check_ok(sgn_zoned_bits_form(&z, zone, ROWS, c->cols, "x", &err), &err);
+    const size_t bytes = (size_t)(ROWS * sgn_zoned_bits_stride(&z)), salient_bytes = (size_t)(c->cols + 7) / 8;
+    uint8_t *byte = fenced_alloc(bytes), *salient = fenced_alloc(salient_bytes);
     sgn_zoned_bits_pack(&z, w, zone, scale, byte, salient);
     z.byte = byte, z.salient = salient;
     const bool few = sgn_zoned_bits_sets(&z, &sets);
@@ -59,6 +61,7 @@ static void check_case(const zoned_case *c, uint64_t seed) {
                 fail_msg("%s, %d:%d of %d, row %d: %.9g, not %.9g", set->name, c->kept, c->of, (int)c->cols, (int)i, (double)y, (double)sum);
         }
     }
+    fenced_free(x, x_bytes), fenced_free(scale, scale_bytes), fenced_free(byte, bytes), fenced_free(salient, salient_bytes);
 }
 
 static void every_set_of_kernels(void **state) {
