@@ -29,6 +29,11 @@ typedef struct {
 
 static bool tell(worker *k) { return !k->job->progress || k->job->progress(k->job->ctx, &k->at); }
 
+static sgn_status go_on(void *ctx, sgn_error *err) {
+    if (!tell(ctx)) SGN_FAIL(err, SGN_INTERRUPTED, "stopped; finished blocks are kept, the same command goes on behind them");
+    return SGN_OK;
+}
+
 static bool tick(void *ctx, int64_t windows) {
     worker *k = ctx;
     k->at.windows += windows;
@@ -123,7 +128,7 @@ static sgn_status make_block(worker *k, int64_t n, sgn_json *rows, sgn_error *er
     for (int i = 0; i < SGN_LINEARS; i++) {
         if (!layer_of(k, n, i)->kind) continue;
         SGN_TRY(fit_layer(k, n, i, rows, err));
-        if (!tell(k)) SGN_FAIL(err, SGN_INTERRUPTED, "stopped; finished blocks are kept, the same command goes on behind them");
+        SGN_TRY(go_on(k, err));
     }
     return sgn_work_save(k->job->work, n, &k->one, rows, err);
 }
@@ -151,7 +156,7 @@ static sgn_status do_block(worker *k, int64_t n, sgn_error *err) {
     sgn_params_refresh_signs(&k->one.params);
     if (n + 1 < k->source->config.layers) s = sgn_calibration_advance(&k->calibration, &k->one, 0, n, err);
     k->at.finished = true;
-    if (s == SGN_OK && !tell(k)) s = SGN_ERROR(err, SGN_INTERRUPTED, "stopped; finished blocks are kept, the same command goes on behind them");
+    if (s == SGN_OK) s = go_on(k, err);
     k->at.finished = false;
     return s;
 }
@@ -210,12 +215,12 @@ static sgn_status run(worker *k, sgn_error *err) {
     const int64_t layers = k->source->config.layers;
     const sgn_binarize_options *o = &k->job->how;
     char weights[33];
-    SGN_TRY(sgn_block_source_digest(k->source, weights, err));
+    k->at.blocks = layers;
+    k->at.of = k->calibration.windows * (o->layerwise ? 4 : 2) * layers;
+    SGN_TRY(sgn_block_source_digest(k->source, go_on, k, weights, err));
     SGN_TRY(sgn_work_open(k->job->work, settings_of(k, weights), k->job->replace, k->job->lock ? k->job->lock : &k->own, err));
     SGN_TRY(sgn_calibration_spill(&k->calibration, k->job->work, err));
     SGN_TRY(allocate(k, err));
-    k->at.blocks = layers;
-    k->at.of = k->calibration.windows * (o->layerwise ? 4 : 2) * layers;
     for (int64_t n = 0; n < layers; n++) k->kept[n] = o->n;
     if (o->layerwise) SGN_TRY(sgn_allocate(&k->from, &k->calibration, o, k->h, k->kept, err));
     SGN_TRY(sgn_block_source_embed(&k->from, &k->calibration, err));

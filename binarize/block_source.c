@@ -53,16 +53,19 @@ sgn_status sgn_block_source_embed(const sgn_block_source *s, sgn_calibration *c,
     return status;
 }
 
-static sgn_status digest_all(const sgn_transformer *whole, sgn_hasher *h, sgn_real *room, sgn_error *err) {
+typedef sgn_status asked(void *ctx, sgn_error *err);
+
+static sgn_status digest_all(const sgn_transformer *whole, asked *go_on, void *ctx, sgn_hasher *h, sgn_real *room, sgn_error *err) {
     sgn_hasher_begin(h);
     for (int i = 0; i < whole->params.count; i++) {
+        SGN_TRY(go_on(ctx, err));
         SGN_TRY(sgn_model_read(whole, i, room, err));
         sgn_hasher_put(h, room, (size_t)sgn_numel(whole->params.at[i].tensor.shape) * sizeof *room);
     }
     return SGN_OK;
 }
 
-sgn_status sgn_block_source_digest(const sgn_transformer *whole, char out[33], sgn_error *err) {
+sgn_status sgn_block_source_digest(const sgn_transformer *whole, asked *go_on, void *ctx, char out[33], sgn_error *err) {
     int64_t most = 0;
     for (int i = 0; i < whole->params.count; i++) {
         const int64_t n = sgn_numel(whole->params.at[i].tensor.shape);
@@ -71,7 +74,8 @@ sgn_status sgn_block_source_digest(const sgn_transformer *whole, char out[33], s
     sgn_hasher *h;
     SGN_TRY(sgn_hasher_open(&h, err));
     sgn_real *room = malloc((size_t)most * sizeof *room);
-    const sgn_status s = room ? digest_all(whole, h, room, err) : SGN_ERROR(err, SGN_NOMEM, "no memory for a parameter of %lld numbers", (long long)most);
+    const sgn_status s = room ? digest_all(whole, go_on, ctx, h, room, err)
+                              : SGN_ERROR(err, SGN_NOMEM, "no memory for a parameter of %lld numbers", (long long)most);
     if (s == SGN_OK) {
         const sgn_hash128 sum = sgn_hasher_end(h);
         snprintf(out, 33, "%016llx%016llx", (unsigned long long)sum.high, (unsigned long long)sum.low);

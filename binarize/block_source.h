@@ -19,7 +19,8 @@ void       sgn_block_source_free(sgn_block_source *s);
 sgn_status sgn_block_source_load(sgn_block_source *s, int64_t n, sgn_error *err);
 /* hidden = embedded tokens; the embedding is in memory meanwhile. */
 sgn_status sgn_block_source_embed(const sgn_block_source *s, sgn_calibration *c, sgn_error *err);
-/* Of all numbers of the model, which are read once, one parameter after the other: what is missing or not finite is noticed here. */
-sgn_status sgn_block_source_digest(const sgn_transformer *whole, char out[33], sgn_error *err);
+/* Of all numbers of the model, which are read once, one parameter after the other: what is missing or not finite is noticed here.
+ * go_on is asked before each. */
+sgn_status sgn_block_source_digest(const sgn_transformer *whole, sgn_status (*go_on)(void *ctx, sgn_error *err), void *ctx, char out[33], sgn_error *err);
 
 #endif

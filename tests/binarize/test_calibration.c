@@ -237,12 +237,35 @@ static void layerwise(void **state) {
     sgn_transformer_free(&m);
 }
 
+static bool stop(void *ctx, const sgn_binarize_progress *p) { return (void)ctx, (void)p, false; }
+
+/* While the source is digested, which takes as long as to read it, it can be stopped, and nothing is written yet. */
+static void stopped_at_once(void **state) {
+    (void)state;
+    sgn_error err;
+    sgn_json *rows;
+    sgn_transformer m, source;
+    open_source(&m);
+    attach(&source, &m);
+    sgn_shards *s = open_shards(put_shards("text", TOKENS, (sgn_shard_options){ .vocab = VOCAB }));
+    const sgn_binarize_job job = { .how = { .method = sgn_binarizer_find("xnor") }, .windows = WINDOWS, .seq = 1, .work = check_path("stopped"),
+                                   .progress = stop };
+    sgn_model_config c = m.config;
+    snprintf(c.linear, sizeof c.linear, "xnor");
+    check_fails(sgn_binarize_run(&source, &c, s, &job, &rows, &err), SGN_INTERRUPTED, &err, "the same command");
+    assert_null(rows);
+    assert_false(sgn_file_exists(check_path("stopped")));
+    sgn_shards_close(s);
+    sgn_transformer_free(&source);
+    sgn_transformer_free(&m);
+}
+
 static int begin(void **state) {
     sgn_error err = { 0 };
     return sgn_gemm_init(&err) == SGN_OK ? check_begin(state) : -1;
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(energies), cmocka_unit_test(windows), cmocka_unit_test(layerwise) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(energies), cmocka_unit_test(windows), cmocka_unit_test(layerwise), cmocka_unit_test(stopped_at_once) };
     return cmocka_run_group_tests(tests, begin, check_end);
 }
