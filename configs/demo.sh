@@ -33,7 +33,7 @@ common="data.train=$D/data data.valid=$D/data"
 say "4. the teacher: full precision, no teacher of its own"
 $S train configs/demo.yaml $common model.linear=full --out $D/teacher --resume auto
 say "5. the student: one bit per projection weight, distilled from the teacher"
-$S train configs/demo.yaml $common optim.lr=4e-3 distill.teacher=$D/teacher --out $D/student --resume auto
+$S train configs/demo.yaml $common optim.lr=4e-3 distill.teacher=$D/teacher distill.lambda_end=0.25 --out $D/student --resume auto
 say "6. the same student without a teacher, the same tokens"
 $S train configs/demo.yaml $common optim.lr=4e-3 --out $D/alone --resume auto
 
