@@ -73,7 +73,10 @@ def decoding(where):
     if 'failed' in time:
         failures.append(f'times of {os.path.basename(where)}: {time["failed"]}')
     speeds = [f'{time[p]:.0f}' for p in ('exact', 'int8') if p in time]
-    return ('~' if time.get('others', 0) > BUSY else '') + ', '.join(speeds) if speeds else '-'
+    if speeds and time.get('others', 0) > BUSY:
+        hurried.append(where)
+        return '~' + ', '.join(speeds)
+    return ', '.join(speeds) or '-'
 
 
 def size(where, title):
